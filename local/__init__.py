@@ -1,0 +1,1 @@
+"""The embedded cluster: a whole Kubernetes on a bare machine. Nothing outside this folder imports it."""

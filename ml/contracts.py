@@ -1,0 +1,81 @@
+"""Names and numbers that the infrastructure and the behaviour share; one place, so that they cannot drift apart."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Models and slots --------------------------------------------------------------------------------------------------
+RESEARCH_PATTERN_PREDICTOR: Final = "research_pattern_predictor"
+CONTENT_QUALITY_MODEL: Final = "content_quality_model"
+DEFAULT_MODELS: Final = (RESEARCH_PATTERN_PREDICTOR, CONTENT_QUALITY_MODEL)
+
+STABLE_SLOT: Final = "stable"
+DEFAULT_CANDIDATE_SLOT: Final = "candidate-a"
+CHAMPION_ALIAS: Final = "champion"
+
+# Labels ------------------------------------------------------------------------------------------------------------
+LABEL_DOMAIN: Final = "mlplatform.dev"
+MODEL_LABEL: Final = f"{LABEL_DOMAIN}/model"
+SLOT_LABEL: Final = f"{LABEL_DOMAIN}/slot"
+TRAFFIC_ROLE_LABEL: Final = f"{LABEL_DOMAIN}/traffic"
+TRAFFIC_ROLE_ROOT: Final = "root"
+TRAFFIC_ROLE_SPLIT: Final = "split"
+SLOTS_ANNOTATION: Final = f"{LABEL_DOMAIN}/slots"
+"""On a root VirtualService: the model's slots in the fixed order of destinations, comma separated."""
+
+# Ports -------------------------------------------------------------------------------------------------------------
+POSTGRES_PORT: Final = 5432
+S3_PORT: Final = 9000
+S3_CONSOLE_PORT: Final = 9001
+MLFLOW_PORT: Final = 5000
+SERVING_GRPC_PORT: Final = 8500
+SERVING_REST_PORT: Final = 8501
+SYNC_PORT: Final = 8502
+GATEWAY_PORT: Final = 80
+
+# Services ----------------------------------------------------------------------------------------------------------
+METADATA_DB_SERVICE: Final = "metadata-db"
+OBJECT_STORE_SERVICE: Final = "object-store"
+TRACKING_SERVER_SERVICE: Final = "tracking-server"
+EXPERIMENT_CONTROLLER: Final = "experiment-controller"
+GATEWAY_NAME: Final = "platform-gateway"
+
+# Model artifacts ---------------------------------------------------------------------------------------------------
+MODELS_MOUNT: Final = "/models"
+SAVED_MODEL_ARTIFACT: Final = "saved_model"
+"""Artifact path, below a model version, of the SavedModel that the model server loads."""
+SERVING_INPUT: Final = "input"
+"""Name of the string input of every model's serving signature."""
+
+# Traffic -----------------------------------------------------------------------------------------------------------
+USER_ID_HEADER: Final = "x-user-id"
+USER_ID_COOKIE: Final = "uid"
+ROOT_ROUTE: Final = "root"
+SPLIT_ROUTE: Final = "split"
+GATEWAY_SELECTOR: Final = {"istio": "ingressgateway"}
+GATEWAY_NAMESPACE: Final = "istio-system"
+
+
+def kube_name(model: str) -> str:
+    """Return a model's name as Kubernetes allows it: lower case, hyphens for underscores."""
+    return model.lower().replace("_", "-")
+
+
+def slot_alias(slot: str) -> str:
+    """Return the MLflow alias that a slot follows."""
+    return CHAMPION_ALIAS if slot == STABLE_SLOT else slot
+
+
+def slot_workload(model: str, slot: str) -> str:
+    """Return the name of the Deployment that serves one slot of a model."""
+    return f"{kube_name(model)}-{slot}"
+
+
+def root_route_name(model: str) -> str:
+    """Return the name of the VirtualService that Pulumi owns and the gateway reads."""
+    return f"{kube_name(model)}-{TRAFFIC_ROLE_ROOT}"
+
+
+def split_route_name(model: str) -> str:
+    """Return the name of the VirtualService that holds the weights; only the controller writes it."""
+    return f"{kube_name(model)}-{TRAFFIC_ROLE_SPLIT}"
