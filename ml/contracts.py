@@ -79,3 +79,8 @@ def root_route_name(model: str) -> str:
 def split_route_name(model: str) -> str:
     """Return the name of the VirtualService that holds the weights; only the controller writes it."""
     return f"{kube_name(model)}-{TRAFFIC_ROLE_SPLIT}"
+
+
+def access_label(service: str) -> dict[str, str]:
+    """Return the label that a pod carries so that the network policies let it reach a service of the platform."""
+    return {f"{LABEL_DOMAIN}/access-{service}": "true"}

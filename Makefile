@@ -1,0 +1,80 @@
+# Two commands do all set-up: `make up` (the platform) and `make test` (everything that proves it).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: up
+up: $(VENV)/platform.stamp ## Bring the platform up on this machine (again after a stop or a failure: it continues)
+	@$(BIN)/python -m local up
+
+.PHONY: stop
+stop: $(VENV)/platform.stamp ## Stop the platform and keep its data
+	@$(BIN)/python -m local stop
+
+.PHONY: down
+down: $(VENV)/platform.stamp ## Remove everything that `make up` made, data included
+	@$(BIN)/python -m local down
+
+.PHONY: preview
+preview: $(VENV)/platform.stamp ## Show what `make up` would change in the running platform
+	@$(BIN)/python -m local preview
+
+.PHONY: test
+test: $(VENV)/dev.stamp ## Run everything: lint, types, architecture, unit to end-to-end tests
+	@$(BIN)/python -m tests.run all
+
+.PHONY: check
+check: $(VENV)/dev.stamp ## The fast part of `make test`, for the edit loop
+	@$(BIN)/python -m tests.run check
+
+.PHONY: bench
+bench: $(VENV)/dev.stamp ## Measure; prints the figures of docs/benchmarks.md
+	@$(BIN)/python -m bench
+
+.PHONY: simulate
+simulate: $(VENV)/dev.stamp ## Run the statistical simulations with 20,000 runs each
+	@$(BIN)/python -m bench.simulate
+
+.PHONY: format
+format: $(VENV)/dev.stamp ## Format and fix what can be fixed
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: $(VENV)/uv.stamp ## Resolve the pinned requirements anew
+	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --no-header --all-extras -o requirements/dev.lock
+	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --no-header --extra build -c requirements/dev.lock -o requirements/platform.lock
+
+.PHONY: clean
+clean: ## Remove the Python environment and tool caches of this folder
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+# The environment -------------------------------------------------------------------------------------------------
+# Debian ships Python without venv; apt adds it where it is missing.
+$(VENV)/uv.stamp: Makefile
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 (apt-get install python3.11)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3.11-venv; }
+	@test -x $(BIN)/python || { echo "creating the Python environment"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(VENV)/platform.stamp: $(VENV)/uv.stamp requirements/platform.lock pyproject.toml
+	@echo "installing the platform's Python packages"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/platform.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/platform.stamp requirements/dev.lock
+	@echo "installing the development packages (TensorFlow among them)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@touch $@

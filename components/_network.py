@@ -1,0 +1,111 @@
+"""Builders of network policies: a namespace denies everything, each component opens exactly what it offers.
+
+A client does not name its servers; it carries the access label of each service it may use (ml.contracts.access_label).
+The service owns both halves of the permission: what may come in to it, and what its clients may send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components._base import PlatformComponent
+from ml.contracts import access_label
+
+_NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayPeer:
+    """The pods of the ingress gateway."""
+
+    namespace: str
+    selector: Mapping[str, str]
+
+
+def offer_service(
+    component: PlatformComponent,
+    name: str,
+    *,
+    namespace: pulumi.Input[str],
+    labels: Mapping[str, str],
+    selector: Mapping[str, str],
+    ports: Sequence[int],
+    gateway: GatewayPeer | None = None,
+    gateway_ports: Sequence[int] = (),
+) -> None:
+    """Let the clients of service `name` reach the selected pods on `ports`, and the gateway on `gateway_ports`."""
+    client = _pods(access_label(name))
+    ingress = [k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=[client], ports=_tcp(ports))]
+    if gateway is not None:
+        peer = _pods(gateway.selector, namespace=gateway.namespace)
+        ingress.append(k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=[peer], ports=_tcp(gateway_ports)))
+    k8s.networking.v1.NetworkPolicy(
+        f"{name}-offer",
+        metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace, labels=dict(labels)),
+        spec=k8s.networking.v1.NetworkPolicySpecArgs(
+            pod_selector=_select(selector), policy_types=["Ingress"], ingress=ingress
+        ),
+        opts=component.child(),
+    )
+    k8s.networking.v1.NetworkPolicy(
+        f"{name}-access",
+        metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace, labels=dict(labels)),
+        spec=k8s.networking.v1.NetworkPolicySpecArgs(
+            pod_selector=_select(access_label(name)),
+            policy_types=["Egress"],
+            egress=[k8s.networking.v1.NetworkPolicyEgressRuleArgs(to=[_pods(selector)], ports=_tcp(ports))],
+        ),
+        opts=component.child(),
+    )
+
+
+def deny_all() -> k8s.networking.v1.NetworkPolicySpecArgs:
+    """Return a policy under which no pod of the namespace may send or receive anything."""
+    return k8s.networking.v1.NetworkPolicySpecArgs(pod_selector=_select({}), policy_types=["Ingress", "Egress"])
+
+
+def allow_dns(port: int = 53) -> k8s.networking.v1.NetworkPolicySpecArgs:
+    """Return a policy under which every pod of the namespace may ask the cluster's DNS."""
+    return k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_select({}),
+        policy_types=["Egress"],
+        egress=[
+            k8s.networking.v1.NetworkPolicyEgressRuleArgs(
+                to=[_pods({"k8s-app": "kube-dns"}, namespace="kube-system")],
+                ports=[
+                    k8s.networking.v1.NetworkPolicyPortArgs(port=port, protocol=protocol) for protocol in ("UDP", "TCP")
+                ],
+            )
+        ],
+    )
+
+
+def allow_kubernetes_api(selector: Mapping[str, str]) -> k8s.networking.v1.NetworkPolicySpecArgs:
+    """Return a policy under which the selected pods may call the Kubernetes API.
+
+    The API server is no pod, so its port has to stand for it: 443 at its Service, 6443 behind it.
+    """
+    return k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_select(selector),
+        policy_types=["Egress"],
+        egress=[k8s.networking.v1.NetworkPolicyEgressRuleArgs(ports=_tcp([443, 6443]))],
+    )
+
+
+def _select(labels: Mapping[str, str]) -> k8s.meta.v1.LabelSelectorArgs:
+    return k8s.meta.v1.LabelSelectorArgs(match_labels=dict(labels) or None)
+
+
+def _pods(labels: Mapping[str, str], *, namespace: str | None = None) -> k8s.networking.v1.NetworkPolicyPeerArgs:
+    return k8s.networking.v1.NetworkPolicyPeerArgs(
+        pod_selector=_select(labels),
+        namespace_selector=_select({_NAMESPACE_NAME_LABEL: namespace}) if namespace is not None else None,
+    )
+
+
+def _tcp(ports: Sequence[int]) -> list[k8s.networking.v1.NetworkPolicyPortArgs]:
+    return [k8s.networking.v1.NetworkPolicyPortArgs(port=port, protocol="TCP") for port in ports]

@@ -1,0 +1,58 @@
+"""The one place that says which images the platform runs where a stack does not name its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A container image."""
+
+    repository: str
+    """Registry and path; for the platform's own images only the path, the registry is a setting."""
+    tag: str
+    digest: str | None = None
+    """`sha256:...`; an image without one can change under its tag."""
+    own: bool = False
+    """Whether the image is built from this repository and lies in the stack's own registry."""
+
+    def reference(self, own_registry: str | None = None) -> str:
+        """Return the reference to pull.
+
+        Raises:
+            ValueError: the image is the platform's own and no registry is given.
+        """
+        repository = self.repository
+        if self.own:
+            if own_registry is None:
+                raise ValueError(f"image {self.repository}: a registry is needed")
+            repository = f"{own_registry}/{self.repository}"
+        return f"{repository}:{self.tag}" + (f"@{self.digest}" if self.digest else "")
+
+
+POSTGRES: Final = "postgres"
+MINIO: Final = "minio"
+MINIO_CLIENT: Final = "minio-client"
+MLFLOW: Final = "mlflow"
+MODEL_SERVER: Final = "model-server"
+MODEL_SERVER_GPU: Final = "model-server-gpu"
+ML: Final = "ml"
+TRAINING: Final = "training"
+
+_PLATFORM_VERSION: Final = "0.1.0"
+
+IMAGES: Final[Mapping[str, Image]] = {
+    POSTGRES: Image(repository="docker.io/library/postgres", tag="18.6"),
+    MINIO: Image(repository="quay.io/minio/minio", tag="RELEASE.2025-09-07T16-13-09Z"),
+    MINIO_CLIENT: Image(repository="quay.io/minio/mc", tag="RELEASE.2025-08-13T08-35-41Z"),
+    # The plain image has neither a PostgreSQL driver nor an S3 client nor the metrics exporter.
+    MLFLOW: Image(repository="ghcr.io/mlflow/mlflow", tag="v3.17.2-full"),
+    MODEL_SERVER: Image(repository="docker.io/tensorflow/serving", tag="2.20.0"),
+    MODEL_SERVER_GPU: Image(repository="docker.io/tensorflow/serving", tag="2.20.0-gpu"),
+    ML: Image(repository="mlplatform/ml", tag=_PLATFORM_VERSION, own=True),
+    TRAINING: Image(repository="mlplatform/training", tag=_PLATFORM_VERSION, own=True),
+}
+"""By logical name, which is also the key under which a stack may set another reference."""

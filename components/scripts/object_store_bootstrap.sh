@@ -1,0 +1,43 @@
+# Gives every consumer a versioned bucket and a user that may use this bucket and nothing else. Safe to run at any time.
+# Environment: MC_HOST_store (address with the administrator's credentials), MC_CONFIG_DIR (writable).
+# Each folder of /run/secrets/consumers holds the files access-key, secret-key and bucket of one consumer.
+# Secret keys reach mc by standard input: an argument would be readable in the list of processes.
+set -eu
+
+until mc --quiet ready store >/dev/null 2>&1; do
+  sleep 1
+done
+
+for folder in /run/secrets/consumers/*/; do
+  user=$(cat "$folder/access-key")
+  bucket=$(cat "$folder/bucket")
+  policy="bucket-$bucket"
+  mc --quiet mb --ignore-existing "store/$bucket"
+  mc --quiet version enable "store/$bucket"
+  cat >"$MC_CONFIG_DIR/policy.json" <<JSON
+{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Effect": "Allow",
+      "Action": [
+        "s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:ListBucket", "s3:ListBucketVersions",
+        "s3:ListBucketMultipartUploads"
+      ],
+      "Resource": ["arn:aws:s3:::$bucket"]
+    },
+    {
+      "Effect": "Allow",
+      "Action": [
+        "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject",
+        "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"
+      ],
+      "Resource": ["arn:aws:s3:::$bucket/*"]
+    }
+  ]
+}
+JSON
+  mc --quiet admin policy create store "$policy" "$MC_CONFIG_DIR/policy.json"
+  printf '%s\n%s\n' "$user" "$(cat "$folder/secret-key")" | mc --quiet admin user add store
+  mc --quiet admin policy attach store "$policy" --user "$user"
+done

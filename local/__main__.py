@@ -1,0 +1,85 @@
+"""`python -m local`: what the Makefile calls."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import typer
+
+from local.lifecycle import diagnosis, platform
+from local.lifecycle.instance import Instance
+from local.lifecycle.lock import BusyError, instance_lock
+from local.lifecycle.stack import StackError
+from local.node import NodeError
+from local.progress import ConsoleProgress, Progress
+from local.toolchain import PreflightError, ToolchainError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+_EXIT_INTERRUPTED = 130
+_T = TypeVar("_T")
+
+
+@app.command()
+def up() -> None:
+    """Bring the platform up, or continue where an earlier attempt stopped."""
+    instance = _guarded(platform.up).instance
+    address = instance.gateway_address
+    typer.echo(
+        f"\nThe platform answers at http://{address}\n\n"
+        f'  curl -H \'Host: ml.freedeepresearch.org\' -d \'{{"instances": [{{"input": "test data"}}]}}\' '
+        f"http://{address}/v1/models/research_pattern_predictor:predict\n\n"
+        "Next: `mlp open` lists every address, `mlp verify` uses each part once, `mlp status` shows the slots."
+    )
+
+
+@app.command()
+def preview() -> None:
+    """Show what `up` would change in the running platform."""
+    _guarded(lambda instance, progress: platform.existing(instance, progress).stack.preview())
+
+
+@app.command()
+def stop() -> None:
+    """Stop the platform and keep its data."""
+    _guarded(platform.stop)
+
+
+@app.command()
+def down() -> None:
+    """Remove the platform and everything that it wrote."""
+    _guarded(platform.down)
+
+
+def _guarded(action: Callable[[Instance, Progress], _T]) -> _T:
+    """Run one command on the instance; an error becomes a message and an exit code, never a traceback."""
+    progress = ConsoleProgress()
+    try:
+        instance = Instance.from_environment()
+        with instance_lock(instance.state_dir):
+            try:
+                return action(instance, progress)
+            except (platform.StepError, StackError) as error:
+                _explain(error, instance)
+                raise typer.Exit(1) from None
+    except (ValueError, BusyError, PreflightError, ToolchainError, NodeError) as error:
+        typer.echo(f"\nerror: {error}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("\ninterrupted: `make up` continues, `make down` removes what is there", err=True)
+        raise typer.Exit(_EXIT_INTERRUPTED) from None
+
+
+def _explain(error: Exception, instance: Instance) -> None:
+    typer.echo(f"\nerror: {error}", err=True)
+    kubeconfig = instance.kubeconfig
+    for line in diagnosis.report({"KUBECONFIG": str(kubeconfig), "PATH": os.environ.get("PATH", "")}):
+        typer.echo(line, err=True)
+    typer.echo("after the repair run `make up` again: it continues", err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

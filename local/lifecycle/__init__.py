@@ -1,0 +1,1 @@
+"""Brings one instance of the platform up on this machine and takes it down again."""

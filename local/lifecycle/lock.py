@@ -1,0 +1,34 @@
+"""One command at a time per instance; the kernel releases the lock when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class BusyError(Exception):
+    """Another command is working on the same instance."""
+
+
+@contextmanager
+def instance_lock(state_dir: Path) -> Iterator[None]:
+    """Hold the instance's lock while the body runs.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    state_dir.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder, not in it: `down` removes the folder while the lock is held.
+    path = state_dir.parent / f".{state_dir.name}.lock"
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(f"another command works on the platform `{state_dir.name}`; wait for it to end") from None
+        try:
+            yield
+        finally:
+            if not state_dir.exists():
+                path.unlink(missing_ok=True)

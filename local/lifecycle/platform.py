@@ -1,0 +1,172 @@
+"""The steps from a bare machine to an answered prediction, each of which may be repeated at any time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import images, mesh, node, paths, toolchain
+from local.lifecycle.instance import Instance
+from local.lifecycle.stack import Stack
+from local.progress import Progress, heartbeat
+
+_MESH_READY_SECONDS = 120
+_SLOTS_READY_SECONDS = 180
+_POLL_SECONDS = 1.0
+
+STACK_IMAGES = ("postgres", "minio", "minio-client", "mlflow", "ml", "training", "model-server")
+"""Images that the stack's pods run; the other images belong to the node and the mesh."""
+
+
+class StepError(Exception):
+    """A step did not reach its goal; the message says which and what it waited for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """A running node with everything that the stack needs below it."""
+
+    instance: Instance
+    tools: toolchain.Toolchain
+    stack: Stack
+
+
+def up(instance: Instance, progress: Progress) -> Platform:
+    """Bring the platform up, or continue where an earlier attempt stopped.
+
+    Raises:
+        toolchain.PreflightError: the machine lacks something; nothing has been changed.
+        StepError, StackError: a step failed; run again after the repair.
+    """
+    platform = prepare(instance, progress)
+    with heartbeat(progress, "deploying the stack (pulumi up)"):
+        platform.stack.up()
+    _train_first_models(platform, progress)
+    _wait_for_slots(platform, progress)
+    progress("the platform is up")
+    return platform
+
+
+def prepare(instance: Instance, progress: Progress) -> Platform:
+    """Do everything that comes before the stack: tools, images, node, mesh, project folder."""
+    toolchain.preflight(ports=[] if node.is_running(instance.name, instance.state_dir) else _ports(instance))
+    tools = toolchain.ensure(progress=progress)
+    references = images.ensure(tools, progress)
+    instance.create_files()
+    config = node.NodeConfig(
+        name=instance.name,
+        state_dir=instance.node_dir,
+        api_port=instance.api_port,
+        gateway_port=instance.gateway_port,
+    )
+    handle = node.start(config, tools, progress)
+    images.load(handle, references, progress)
+    node.install_addons(handle, references, progress)
+    platform = Platform(instance=instance, tools=tools, stack=_stack(instance, tools, handle.kubeconfig))
+    _install_mesh(platform, references, progress)
+    platform.stack.prepare({name: references[name] for name in STACK_IMAGES})
+    return platform
+
+
+def existing(instance: Instance, progress: Progress) -> Platform:
+    """Return the platform that is already running, to act on its stack.
+
+    Raises:
+        StepError: it is not running.
+    """
+    if not node.is_running(instance.name, instance.state_dir):
+        raise StepError(f"the platform `{instance.name}` is not running: run `make up`")
+    tools = toolchain.ensure(progress=progress)
+    return Platform(instance=instance, tools=tools, stack=_stack(instance, tools, instance.kubeconfig))
+
+
+def stop(instance: Instance, progress: Progress) -> None:
+    """End every process of the platform; its data stays."""
+    node.stop(instance.name, instance.node_dir, progress)
+
+
+def down(instance: Instance, progress: Progress) -> None:
+    """Remove the platform and everything that it wrote; tools and images stay in the cache."""
+    node.destroy(instance.name, instance.node_dir, progress)
+    if instance.state_dir.exists():
+        progress(f"removing the files of `{instance.name}`")
+        shutil.rmtree(instance.state_dir)
+    base = instance.state_dir.parent
+    if base.exists() and not any(base.iterdir()):
+        base.rmdir()
+
+
+def _ports(instance: Instance) -> list[int]:
+    return [instance.api_port, instance.gateway_port]
+
+
+def _stack(instance: Instance, tools: toolchain.Toolchain, kubeconfig: Path) -> Stack:
+    path = os.pathsep.join([str(Path(sys.prefix) / "bin"), tools.path_env(), os.environ.get("PATH", "")])
+    return Stack(instance=instance, path=path, kubeconfig=kubeconfig)
+
+
+def _install_mesh(platform: Platform, references: Mapping[str, str], progress: Progress) -> None:
+    progress("installing the mesh (istiod, gateway)")
+    _kubectl(platform, "apply", "--server-side", "--force-conflicts", "--filename=-", stdin=mesh.render(references))
+    for deployment in ("istiod", "istio-ingressgateway"):
+        with heartbeat(progress, f"waiting for {deployment}"):
+            _rollout(platform, "istio-system", deployment, _MESH_READY_SECONDS)
+
+
+def _train_first_models(platform: Platform, progress: Progress) -> None:
+    with heartbeat(progress, "training and registering the models that have no champion yet"):
+        _mlp(platform, "train", failure="the training did not succeed")
+
+
+def _wait_for_slots(platform: Platform, progress: Progress) -> None:
+    outputs = platform.stack.outputs()
+    namespace = outputs["namespace"]
+    stable = [model["slots"]["stable"]["deployment"] for model in outputs["models"].values()]
+    deadline = time.monotonic() + _SLOTS_READY_SECONDS
+    with heartbeat(progress, "waiting until the champions are served"):
+        for deployment in stable:
+            remaining = max(1, int(deadline - time.monotonic()))
+            _kubectl(
+                platform,
+                "rollout",
+                "status",
+                "-n",
+                namespace,
+                f"deployment/{deployment}",
+                f"--timeout={remaining}s",
+            )
+
+
+def _rollout(platform: Platform, namespace: str, deployment: str, timeout_seconds: int) -> None:
+    timeout = f"--timeout={timeout_seconds}s"
+    _kubectl(platform, "rollout", "status", "--namespace", namespace, f"deployment/{deployment}", timeout)
+
+
+def _kubectl(platform: Platform, *arguments: str, stdin: str | None = None) -> None:
+    done = subprocess.run(
+        ["kubectl", *arguments],
+        env={**os.environ, **platform.stack.environment},
+        input=stdin,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StepError(f"kubectl {' '.join(arguments)} failed:\n{done.stderr.strip()}")
+
+
+def _mlp(platform: Platform, *arguments: str, failure: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ml.cli", *arguments],
+        env={**os.environ, "MLP_INSTANCE": platform.instance.name},
+        cwd=paths.repo_root(),
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StepError(f"{failure} (mlp {' '.join(arguments)} ended with exit code {done.returncode})")

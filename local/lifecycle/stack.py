@@ -1,0 +1,181 @@
+"""Drives the real Pulumi engine over the program in this repository, with everything it writes in one folder.
+
+The engine runs in a generated project folder: a copy of Pulumi.yaml that names the provider stand-in, a link to the
+program, and the stack's configuration made of Pulumi.local.yaml and what only this machine knows (image references,
+addresses, the generated secret). Nothing is ever written into the repository.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from local import paths
+from local.lifecycle.instance import STACK, Instance, write_private
+from local.provider import install as provider_install
+
+_PROJECT = "mlplatform"
+_SECRET_KEY = f"{_PROJECT}:masterSecret"
+_PROGRAM_LINK = "program"
+
+
+class StackError(Exception):
+    """The engine ended with an error; its own output has already been shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """The `local` stack of one instance."""
+
+    instance: Instance
+    path: str
+    """PATH for the engine: the environment's Python first, then the toolchain."""
+    kubeconfig: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables under which `pulumi` and `kubectl` act on this stack and nothing else."""
+        state = self.instance.state_dir
+        return {
+            "PATH": self.path,
+            "KUBECONFIG": str(self.kubeconfig),
+            "PULUMI_HOME": str(state / "pulumi-home"),
+            "PULUMI_BACKEND_URL": f"file://{state / 'pulumi-state'}",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.instance.passphrase_file),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_ERROR_OUTPUT_STRING": "true",
+            "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
+        }
+
+    def prepare(self, images: Mapping[str, str]) -> None:
+        """Write the project folder, the configuration and the connection file; create the stack if it is new."""
+        folder = self.instance.project_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        (self.instance.state_dir / "pulumi-state").mkdir(exist_ok=True)
+        plugin_dir = self.instance.state_dir / "provider"
+        provider_install(plugin_dir)
+        repo = paths.repo_root()
+        link = folder / _PROGRAM_LINK
+        link.unlink(missing_ok=True)
+        link.symlink_to(repo)
+        project = cast("dict[str, Any]", yaml.safe_load((repo / "Pulumi.yaml").read_text(encoding="utf-8")))
+        project["main"] = _PROGRAM_LINK
+        project["plugins"] = {"providers": [{"name": "kubernetes", "path": str(plugin_dir)}]}
+        (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project, sort_keys=False), encoding="utf-8")
+        if not self._exists():
+            self._run(["stack", "init", STACK, "--secrets-provider", "passphrase"])
+        self._write_config(images)
+        write_private(
+            self.instance.connection_file,
+            json.dumps({"stack": STACK, "project_dir": str(folder), "environment": self.environment}, indent=2),
+        )
+
+    def up(self) -> None:
+        """Create or change what differs.
+
+        Raises:
+            StackError: the engine failed or was interrupted; `up` again continues.
+        """
+        self._release_stale_lock()
+        self._engine(["up", "--yes", "--skip-preview"])
+
+    def preview(self, *, expect_no_changes: bool = False) -> None:
+        """Show what `up` would do.
+
+        Raises:
+            StackError: the engine failed, or there are changes where none were expected.
+        """
+        self._engine(["preview", "--diff", *(["--expect-no-changes"] if expect_no_changes else [])])
+
+    def refresh(self, *, expect_no_changes: bool = False) -> None:
+        """Read back what really runs into the stack's state."""
+        self._engine(["refresh", "--yes", "--skip-preview", *(["--expect-no-changes"] if expect_no_changes else [])])
+
+    def destroy(self) -> None:
+        """Delete every object of the stack and wait until it is gone."""
+        self._release_stale_lock()
+        self._engine(["destroy", "--yes", "--skip-preview"])
+
+    def set_config(self, key: str, value: str) -> None:
+        """Set one configuration value of this instance's stack, as `pulumi config set` does."""
+        self._run(["config", "set", "--path", f"{_PROJECT}:{key}", value, "--stack", STACK])
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the stack's outputs; secrets are masked."""
+        return cast("dict[str, Any]", json.loads(self._run(["stack", "output", "--json", "--stack", STACK])))
+
+    def _exists(self) -> bool:
+        stacks = json.loads(self._run(["stack", "ls", "--json"]))
+        return any(entry["name"] == STACK for entry in stacks)
+
+    def _write_config(self, images: Mapping[str, str]) -> None:
+        file = self.instance.project_dir / f"Pulumi.{STACK}.yaml"
+        current = _load(file)
+        settings = dict(_load(paths.repo_root() / f"Pulumi.{STACK}.yaml").get("config", {}))
+        settings |= {
+            f"{_PROJECT}:kubeconfig": str(self.kubeconfig),
+            f"{_PROJECT}:images": dict(images),
+            f"{_PROJECT}:gatewayAddress": self.instance.gateway_address,
+        }
+        stored_secret = current.get("config", {}).get(_SECRET_KEY)
+        if stored_secret is not None:
+            settings[_SECRET_KEY] = stored_secret
+        current["config"] = settings
+        file.write_text(yaml.safe_dump(current, sort_keys=False), encoding="utf-8")
+        if stored_secret is None:
+            # By standard input: an argument would be readable in the list of processes.
+            self._run(["config", "set", "--secret", _SECRET_KEY, "--stack", STACK], stdin=secrets.token_hex(32))
+
+    def _release_stale_lock(self) -> None:
+        # Only one lifecycle command runs at a time (see lock.py), so a lock found here was left by a dead engine.
+        locks = self.instance.state_dir / "pulumi-state" / ".pulumi" / "locks"
+        if any(locks.rglob("*.json")):
+            self._run(["cancel", "--yes", "--stack", STACK])
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return ["pulumi", "--non-interactive", "--cwd", str(self.instance.project_dir), *arguments]
+
+    def _run(self, arguments: Sequence[str], *, stdin: str | None = None) -> str:
+        done = subprocess.run(
+            self._command(arguments),
+            env={**os.environ, **self.environment},
+            input=stdin,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise StackError(f"pulumi {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}".rstrip())
+        return done.stdout
+
+    def _engine(self, arguments: Sequence[str]) -> None:
+        command = self._command([*arguments, "--stack", STACK, "--color", "never", "--suppress-outputs"])
+        engine = subprocess.Popen(
+            command, env={**os.environ, **self.environment}, stdout=sys.stderr, start_new_session=True
+        )
+        try:
+            code = engine.wait()
+        except KeyboardInterrupt:
+            # In a session of its own the engine hears of Ctrl-C only from here, once; it then stops cleanly.
+            engine.send_signal(signal.SIGINT)
+            engine.wait()
+            raise
+        if code != 0:
+            raise StackError(f"pulumi {arguments[0]} ended with exit code {code}; its messages are above")
+
+
+def _load(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    return cast("dict[str, Any]", yaml.safe_load(file.read_text(encoding="utf-8")) or {})

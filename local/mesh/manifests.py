@@ -1,0 +1,45 @@
+"""Fills the mesh's manifests with what differs between machines: image references."""
+
+from __future__ import annotations
+
+import hashlib
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+GATEWAY_CLUSTER_IP = "10.96.0.80"
+"""Address of the gateway's Service; inside the service range of every embedded node."""
+
+_FOLDER = Path(__file__).parent / "yaml"
+
+
+def render(images: Mapping[str, str]) -> str:
+    """Return the mesh as one YAML stream, in the order in which it can be applied.
+
+    Args:
+        images: logical image name to reference; `istiod` and `envoy` are needed.
+
+    Raises:
+        KeyError: one of the two images is missing.
+    """
+    bootstrap = (_FOLDER / "envoy-bootstrap.yaml").read_text(encoding="utf-8")
+    istiod = _fill("istiod.yaml", ISTIOD_IMAGE=images["istiod"])
+    gateway = _fill(
+        "gateway.yaml",
+        ENVOY_IMAGE=images["envoy"],
+        ENVOY_BOOTSTRAP=textwrap.indent(bootstrap, "    ").strip(),
+        ENVOY_BOOTSTRAP_HASH=hashlib.sha256(bootstrap.encode()).hexdigest()[:12],
+        GATEWAY_CLUSTER_IP=GATEWAY_CLUSTER_IP,
+    )
+    return f"{istiod}\n---\n{gateway}"
+
+
+def _fill(file: str, **values: str) -> str:
+    # Only the braced form is ours: Kubernetes' own $(POD_IP) must stay as it is.
+    text = (_FOLDER / file).read_text(encoding="utf-8")
+    return _Braced(text).substitute(values)
+
+
+class _Braced(Template):
+    pattern = r"\$\{(?P<braced>[A-Z_]+)\}|(?P<escaped>(?!))|(?P<named>(?!))|(?P<invalid>(?!))"

@@ -1,0 +1,112 @@
+"""The node's own branch in every control group hierarchy: made before it starts, removed after it has gone.
+
+Works on version 1 (one folder per controller below /sys/fs/cgroup, where `unified` may be one of them) and on version 2
+(one hierarchy at /sys/fs/cgroup itself).
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+CGROUP_FILE_SYSTEM: Final = Path("/sys/fs/cgroup")
+SYSTEM_GROUP: Final = "system"
+"""Child group of the node's own processes; pods are in its sibling, which the kubelet makes."""
+_VERSION_2_CONTROLLERS: Final = ("cpuset", "cpu", "io", "memory", "pids")
+_REMOVAL_SECONDS: Final = 10.0
+
+
+def is_version_2(mount_point: Path = CGROUP_FILE_SYSTEM) -> bool:
+    """Return whether the machine has the one unified hierarchy (only that has this file at its top)."""
+    return (mount_point / "cgroup.controllers").is_file()
+
+
+def hierarchies(mount_point: Path = CGROUP_FILE_SYSTEM) -> list[Path]:
+    """Return the top folder of each hierarchy, without links such as `cpu -> cpu,cpuacct`."""
+    if is_version_2(mount_point):
+        return [mount_point]
+    if not mount_point.is_dir():
+        return []
+    return sorted(
+        path
+        for path in mount_point.iterdir()
+        if path.is_dir() and not path.is_symlink() and (path / "cgroup.procs").is_file()
+    )
+
+
+def create(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> None:
+    """Make the branch `cgroup` and its system group in each hierarchy; what exists already is kept.
+
+    Raises:
+        OSError: a hierarchy cannot be written, or version 2 controllers cannot be handed down.
+    """
+    for top in hierarchies(mount_point):
+        branch = top / cgroup.lstrip("/")
+        if is_version_2(mount_point):
+            _hand_down_controllers(top)
+        for group in (branch, branch / SYSTEM_GROUP):
+            group.mkdir(exist_ok=True)
+            _inherit_cpuset(group)
+        if is_version_2(mount_point):
+            _hand_down_controllers(branch)
+
+
+def join(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> None:
+    """Move the calling process into the branch's system group, in each hierarchy."""
+    for top in hierarchies(mount_point):
+        (top / cgroup.lstrip("/") / SYSTEM_GROUP / "cgroup.procs").write_text("0")
+
+
+def remaining(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> list[Path]:
+    """Return the branch's folders that still exist, children before parents."""
+    found: list[Path] = []
+    for top in hierarchies(mount_point):
+        branch = top / cgroup.lstrip("/")
+        if branch.is_dir():
+            found += [path for path in branch.rglob("*") if path.is_dir()] + [branch]
+    return sorted(found, key=lambda path: len(path.parts), reverse=True)
+
+
+def remove(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM, patience_seconds: float = _REMOVAL_SECONDS) -> None:
+    """Remove the branch from each hierarchy.
+
+    Processes that were just killed leave their group a moment later, so a busy group is tried again for a while.
+
+    Raises:
+        OSError: a group still has processes after `patience_seconds`.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        busy: OSError | None = None
+        for folder in remaining(cgroup, mount_point):
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                busy = error
+        if busy is None:
+            return
+        if time.monotonic() > deadline:
+            raise busy
+        time.sleep(0.05)
+
+
+def _hand_down_controllers(folder: Path) -> None:
+    """Let children of a version 2 group use each controller that the group has and does not hand down yet."""
+    available = (folder / "cgroup.controllers").read_text().split()
+    enabled = (folder / "cgroup.subtree_control").read_text().split()
+    wanted = [name for name in _VERSION_2_CONTROLLERS if name in available and name not in enabled]
+    if wanted:
+        (folder / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in wanted))
+
+
+def _inherit_cpuset(group: Path) -> None:
+    """Copy processors and memory nodes from the parent; a version 1 cpuset without them accepts no process."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        own = group / name
+        parent = group.parent / name
+        # Version 2 inherits by itself, and its file is empty at the top.
+        if own.is_file() and parent.is_file() and not own.read_text().strip() and parent.read_text().strip():
+            own.write_text(parent.read_text())

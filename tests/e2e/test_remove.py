@@ -1,0 +1,20 @@
+"""Taking it away: destroy leaves the cluster as it was, down leaves the machine as it was. Runs last."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.cluster import Cluster
+
+pytestmark = pytest.mark.e2e
+
+
+def test_namespace_is_gone_when_the_stack_is_destroyed(cluster: Cluster) -> None:
+    cluster.platform.stack.destroy()
+    assert cluster.namespace not in cluster.kubectl("get", "namespaces", "-o", "name")
+    left = cluster.kubectl(
+        "get", "envoyfilters,virtualservices,gateways,destinationrules", "--all-namespaces", "-o", "name"
+    )
+    assert left == ""
+    volumes = cluster.kubectl("get", "persistentvolumes", "-o", "jsonpath={.items[*].status.phase}")
+    assert "Bound" not in volumes.split()
