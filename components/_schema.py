@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast, dataclass_transform
 
@@ -32,6 +32,20 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.key} {self.value}: allowed is {self.allowed}"
+
+
+class Sensitive:
+    """A text that is stored encrypted; it never appears in a message or a representation."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text; wrap it as a secret output at once."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "[secret]"
 
 
 class Problems:
@@ -72,92 +86,13 @@ def setting(rule: Rule[T], *, default: object = _MISSING, default_factory: Calla
         options["default_factory"] = default_factory
     elif default is not _MISSING:
         options["default"] = default
-    return cast(T, dataclasses.field(**options))
+    return cast("T", dataclasses.field(**options))
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))
 def schema(cls: type[S]) -> type[S]:
     """Make a class a frozen, keyword-only dataclass that `read_section` can read."""
     return dataclass(frozen=True, kw_only=True)(cls)
-
-
-def integer(minimum: int, maximum: int, unit: str = "") -> Rule[int]:
-    """Accept a whole number within the bounds, both included."""
-    allowed = f"a whole number from {minimum} to {maximum}{f' ({unit})' if unit else ''}"
-
-    def read(raw: object, key: str, problems: Problems) -> int | None:
-        if isinstance(raw, int) and not isinstance(raw, bool) and minimum <= raw <= maximum:
-            return raw
-        problems.add(key, raw, allowed)
-        return None
-
-    return Rule(allowed, read)
-
-
-def flag() -> Rule[bool]:
-    """Accept true or false."""
-
-    def read(raw: object, key: str, problems: Problems) -> bool | None:
-        if isinstance(raw, bool):
-            return raw
-        problems.add(key, raw, "true or false")
-        return None
-
-    return Rule("true or false", read)
-
-
-def text(pattern: str, allowed: str, *, max_length: int = 253) -> Rule[str]:
-    """Accept a text that matches the whole pattern."""
-    compiled = re.compile(pattern)
-
-    def read(raw: object, key: str, problems: Problems) -> str | None:
-        if isinstance(raw, str) and len(raw) <= max_length and compiled.fullmatch(raw):
-            return raw
-        problems.add(key, raw, allowed)
-        return None
-
-    return Rule(allowed, read, is_text=True)
-
-
-def listing(item: Rule[T], *, minimum: int = 0, maximum: int = 64) -> Rule[tuple[T, ...]]:
-    """Accept a list of distinct items."""
-    allowed = f"a list of {minimum} to {maximum} different items, each {item.allowed}"
-
-    def read(raw: object, key: str, problems: Problems) -> tuple[T, ...] | None:
-        if not isinstance(raw, list) or not minimum <= len(cast(list[object], raw)) <= maximum:
-            problems.add(key, raw, allowed)
-            return None
-        entries = cast(list[object], raw)
-        shown = [_show(entry) for entry in entries]
-        if len(set(shown)) != len(shown):
-            problems.add(key, raw, allowed)
-            return None
-        values = [item.read(entry, f"{key}[{index}]", problems) for index, entry in enumerate(entries)]
-        return tuple(value for value in values if value is not None)
-
-    return Rule(allowed, read)
-
-
-def table(value: Rule[T], *, keys: Sequence[str] | None = None, key_rule: Rule[str] | None = None) -> Rule[Mapping[str, T]]:
-    """Accept a table whose keys are among `keys`, or satisfy `key_rule`."""
-    allowed = f"a table of {', '.join(sorted(keys)) if keys else 'names'} to {value.allowed}"
-
-    def read(raw: object, key: str, problems: Problems) -> Mapping[str, T] | None:
-        if not isinstance(raw, dict):
-            problems.add(key, raw, allowed)
-            return None
-        entries: dict[str, T] = {}
-        for name, entry in cast(dict[str, object], raw).items():
-            path = f"{key}.{name}"
-            if keys is not None and name not in keys:
-                problems.unknown(path, keys)
-            elif key_rule is not None and key_rule.read(name, path, problems) is None:
-                continue
-            elif (accepted := value.read(entry, path, problems)) is not None:
-                entries[name] = accepted
-        return entries
-
-    return Rule(allowed, read)
 
 
 def section(cls: type[S], base: S | None = None) -> Rule[S]:
@@ -168,7 +103,7 @@ def section(cls: type[S], base: S | None = None) -> Rule[S]:
         if not isinstance(raw, dict):
             problems.add(key, raw, allowed)
             return None
-        return read_section(cls, cast(dict[str, object], raw), problems, prefix=f"{key}.", base=base)
+        return read_section(cls, cast("dict[str, object]", raw), problems, prefix=f"{key}.", base=base)
 
     return Rule(allowed, read)
 
@@ -176,8 +111,11 @@ def section(cls: type[S], base: S | None = None) -> Rule[S]:
 class Checked(Protocol):
     """A `@schema` class with conditions that concern more than one of its fields."""
 
-    def conflicts(self) -> Iterable[tuple[str, str]]:
-        """Yield a field and what is allowed in it, for every field whose value does not fit the others."""
+    def conflicts(self, faulty: AbstractSet[str]) -> Iterable[tuple[str, str]]:
+        """Yield a field and what is allowed in it, for every field whose value does not fit the others.
+
+        Fields that are `faulty` have been reported already and hold nothing usable.
+        """
         ...
 
 
@@ -191,28 +129,37 @@ def read_section(
         if name not in keys:
             problems.unknown(f"{prefix}{name}", list(keys))
     values: dict[str, Any] = {}
+    faulty: set[str] = set()
     for key, field in keys.items():
-        rule = _rule(field)
+        sound = len(problems.found)
         if key in raw:
-            values[field.name] = rule.read(raw[key], f"{prefix}{key}", problems)
+            values[field.name] = _rule(field).read(raw[key], f"{prefix}{key}", problems)
         elif base is not None:
             values[field.name] = getattr(base, field.name)
         elif field.default is _MISSING and field.default_factory is _MISSING:
-            problems.missing(f"{prefix}{key}", rule.allowed)
-    if len(problems.found) > before:
-        return None
+            problems.missing(f"{prefix}{key}", _rule(field).allowed)
+            values[field.name] = None
+        if len(problems.found) > sound:
+            faulty.add(field.name)
     result = cls(**values)
-    for name, allowed in cast(Checked, result).conflicts() if hasattr(result, "conflicts") else ():
-        problems.add(f"{prefix}{camel_case(name)}", getattr(result, name), allowed)
+    if hasattr(result, "conflicts"):
+        for name, allowed in cast("Checked", result).conflicts(faulty):
+            problems.add(f"{prefix}{camel_case(name)}", getattr(result, name), allowed)
     return result if len(problems.found) == before else None
 
 
-def decode(cls: type[Any], raw: Mapping[str, str]) -> dict[str, object]:
+def decode(cls: type[Any], raw: Mapping[str, str], encrypted: AbstractSet[str]) -> dict[str, object]:
     """Turn a flat configuration, whose values are all texts, into the values that the rules of `cls` expect."""
     keys = _keys(cls)
-    return {
-        key: value if key not in keys or _rule(keys[key]).is_text else _parse(value) for key, value in raw.items()
-    }
+    decoded: dict[str, object] = {}
+    for key, value in raw.items():
+        if key in encrypted:
+            decoded[key] = Sensitive(value)
+        elif key not in keys or _rule(keys[key]).is_text:
+            decoded[key] = value
+        else:
+            decoded[key] = _parse(value)
+    return decoded
 
 
 def camel_case(name: str) -> str:
@@ -226,7 +173,7 @@ def _keys(cls: type[Any]) -> dict[str, dataclasses.Field[Any]]:
 
 
 def _rule(field: dataclasses.Field[Any]) -> Rule[Any]:
-    return cast(Rule[Any], field.metadata[_RULE])
+    return cast("Rule[Any]", field.metadata[_RULE])
 
 
 def _parse(value: str) -> object:
@@ -236,6 +183,13 @@ def _parse(value: str) -> object:
         return value  # the rule refuses the text and says what is allowed
 
 
+def canonical(raw: object) -> str:
+    """Return a text that is equal for two raw values exactly when they are equal."""
+    return json.dumps(raw, sort_keys=True, default=str)
+
+
 def _show(raw: object) -> str:
-    shown = json.dumps(raw, sort_keys=True, default=str)
+    if isinstance(raw, Sensitive):
+        return repr(raw)
+    shown = canonical(raw)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components._schema import integer, schema, setting
+from components._rules import integer
+from components._schema import schema, setting
 
 UNPRIVILEGED_UID = 1000
 """User of every process that does not insist on one of its own."""
@@ -31,9 +33,9 @@ class Resources:
     memory_limit_mib: int = setting(integer(16, 4_194_304, "MiB at most"))
     gpus: int = setting(integer(0, 16, "whole GPUs"), default=0)
 
-    def conflicts(self) -> list[tuple[str, str]]:
+    def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
         """Refuse a limit below the reservation, which Kubernetes would refuse later and less clearly."""
-        if self.memory_limit_mib < self.memory_mib:
+        if faulty.isdisjoint({"memory_mib", "memory_limit_mib"}) and self.memory_limit_mib < self.memory_mib:
             return [("memory_limit_mib", f"at least memoryMib, which is {self.memory_mib}")]
         return []
 
@@ -56,14 +58,22 @@ def container(
     env: Sequence[k8s.core.v1.EnvVarArgs] = (),
     ports: Mapping[str, int] | None = None,
     mounts: Mapping[str, str] | None = None,
+    read_only_mounts: Mapping[str, str] | None = None,
     liveness: k8s.core.v1.ProbeArgs | None = None,
     readiness: k8s.core.v1.ProbeArgs | None = None,
     startup: k8s.core.v1.ProbeArgs | None = None,
 ) -> k8s.core.v1.ContainerArgs:
     """Return a container without privileges and with a read-only root file system.
 
-    `ports` maps port names to numbers, `mounts` maps paths to volume names.
+    `ports` maps port names to numbers, the mounts map paths to volume names.
     """
+    volume_mounts = [
+        *(k8s.core.v1.VolumeMountArgs(name=volume, mount_path=path) for path, volume in (mounts or {}).items()),
+        *(
+            k8s.core.v1.VolumeMountArgs(name=volume, mount_path=path, read_only=True)
+            for path, volume in (read_only_mounts or {}).items()
+        ),
+    ]
     return k8s.core.v1.ContainerArgs(
         name=name,
         image=image,
@@ -76,10 +86,7 @@ def container(
             for port_name, port in (ports or {}).items()
         ]
         or None,
-        volume_mounts=[
-            k8s.core.v1.VolumeMountArgs(name=volume, mount_path=path) for path, volume in (mounts or {}).items()
-        ]
-        or None,
+        volume_mounts=volume_mounts or None,
         resources=resources.requirements(),
         liveness_probe=liveness,
         readiness_probe=readiness,
@@ -169,9 +176,7 @@ def env_from_field(name: str, path: str) -> k8s.core.v1.EnvVarArgs:
 
 def scratch_volume(name: str, size_mib: int) -> k8s.core.v1.VolumeArgs:
     """Return a volume that lives as long as its pod; the pod is evicted when it outgrows the size."""
-    return k8s.core.v1.VolumeArgs(
-        name=name, empty_dir=k8s.core.v1.EmptyDirVolumeSourceArgs(size_limit=f"{size_mib}Mi")
-    )
+    return k8s.core.v1.VolumeArgs(name=name, empty_dir=k8s.core.v1.EmptyDirVolumeSourceArgs(size_limit=f"{size_mib}Mi"))
 
 
 def secret_volume(name: str, secret: pulumi.Input[str]) -> k8s.core.v1.VolumeArgs:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from typing import TypeVar
 
 import typer
 
-from local.lifecycle import diagnosis, platform
+from local.lifecycle import platform
 from local.lifecycle.instance import Instance
 from local.lifecycle.lock import BusyError, instance_lock
 from local.lifecycle.stack import StackError
@@ -17,9 +16,9 @@ from local.node import NodeError
 from local.progress import ConsoleProgress, Progress
 from local.toolchain import PreflightError, ToolchainError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
-_EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = 130
 _T = TypeVar("_T")
 
 
@@ -70,13 +69,12 @@ def _guarded(action: Callable[[Instance, Progress], _T]) -> _T:
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.echo("\ninterrupted: `make up` continues, `make down` removes what is there", err=True)
-        raise typer.Exit(_EXIT_INTERRUPTED) from None
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 def _explain(error: Exception, instance: Instance) -> None:
     typer.echo(f"\nerror: {error}", err=True)
-    kubeconfig = instance.kubeconfig
-    for line in diagnosis.report({"KUBECONFIG": str(kubeconfig), "PATH": os.environ.get("PATH", "")}):
+    for line in platform.diagnose(instance):
         typer.echo(line, err=True)
     typer.echo("after the repair run `make up` again: it continues", err=True)
 

@@ -50,8 +50,8 @@ SERVING_INPUT: Final = "input"
 # Traffic -----------------------------------------------------------------------------------------------------------
 USER_ID_HEADER: Final = "x-user-id"
 USER_ID_COOKIE: Final = "uid"
-ROOT_ROUTE: Final = "root"
 SPLIT_ROUTE: Final = "split"
+"""Name of the one HTTP route of a split VirtualService."""
 GATEWAY_SELECTOR: Final = {"istio": "ingressgateway"}
 GATEWAY_NAMESPACE: Final = "istio-system"
 
@@ -79,6 +79,14 @@ def root_route_name(model: str) -> str:
 def split_route_name(model: str) -> str:
     """Return the name of the VirtualService that holds the weights; only the controller writes it."""
     return f"{kube_name(model)}-{TRAFFIC_ROLE_SPLIT}"
+
+
+def gateway_route_name(model: str) -> str:
+    """Return a model's route as the gateway names it: Istio joins the names of the root's and the split's HTTP route.
+
+    All models share a host, so the name must be the model's own: patches of the gateway find routes by it.
+    """
+    return f"{root_route_name(model)}-{SPLIT_ROUTE}"
 
 
 def access_label(service: str) -> dict[str, str]:

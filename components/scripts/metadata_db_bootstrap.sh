@@ -1,6 +1,6 @@
 # Gives every consumer a role and a database that only this role may connect to. Safe to run at any time.
 # Environment: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE of the administrator.
-# Each folder of /run/secrets/consumers holds the files username, dbname and password of one consumer.
+# Each folder of CONSUMERS_DIR holds the files username, dbname and password of one consumer.
 # Secrets are read by psql itself: they appear neither in arguments nor in the server's log.
 set -eu
 
@@ -8,7 +8,7 @@ until pg_isready --quiet; do
   sleep 1
 done
 
-for folder in /run/secrets/consumers/*/; do
+for folder in "$CONSUMERS_DIR"/*/; do
   export CONSUMER_FOLDER="$folder"
   psql --no-psqlrc --quiet --tuples-only --set ON_ERROR_STOP=1 <<'SQL'
 SET log_statement = 'none';

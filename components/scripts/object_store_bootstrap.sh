@@ -1,6 +1,6 @@
 # Gives every consumer a versioned bucket and a user that may use this bucket and nothing else. Safe to run at any time.
 # Environment: MC_HOST_store (address with the administrator's credentials), MC_CONFIG_DIR (writable).
-# Each folder of /run/secrets/consumers holds the files access-key, secret-key and bucket of one consumer.
+# Each folder of CONSUMERS_DIR holds the files access-key, secret-key and bucket of one consumer.
 # Secret keys reach mc by standard input: an argument would be readable in the list of processes.
 set -eu
 
@@ -8,7 +8,7 @@ until mc --quiet ready store >/dev/null 2>&1; do
   sleep 1
 done
 
-for folder in /run/secrets/consumers/*/; do
+for folder in "$CONSUMERS_DIR"/*/; do
   user=$(cat "$folder/access-key")
   bucket=$(cat "$folder/bucket")
   policy="bucket-$bucket"

@@ -26,7 +26,7 @@ make_data_directory() {
     rm -rf "$unfinished"
     # shellcheck disable=SC2086  the arguments are meant to be split
     initdb --pgdata="$unfinished" --username="$user" --pwfile="$password_file" \
-        --auth-host=scram-sha-256 --auth-local=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 \
+        --auth-host=scram-sha-256 --auth-local=trust --encoding=UTF8 --locale=C.UTF-8 \
         ${POSTGRES_INITDB_ARGS:-}
     printf 'host all all all scram-sha-256\n' >>"$unfinished/pg_hba.conf"
     printf "listen_addresses = '*'\n" >>"$unfinished/postgresql.conf"

@@ -64,11 +64,6 @@ class Instance:
         return self.state_dir / "node"
 
     @property
-    def kubeconfig(self) -> Path:
-        """File by which this machine reaches the node's API."""
-        return self.node_dir / "kubeconfig"
-
-    @property
     def gateway_address(self) -> str:
         """Host and port of the ingress gateway as seen from this machine."""
         return f"127.0.0.1:{self.gateway_port}"

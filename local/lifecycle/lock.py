@@ -32,3 +32,5 @@ def instance_lock(state_dir: Path) -> Iterator[None]:
         finally:
             if not state_dir.exists():
                 path.unlink(missing_ok=True)
+                if not any(path.parent.iterdir()):
+                    path.parent.rmdir()

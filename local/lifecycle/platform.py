@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from local import images, mesh, node, paths, toolchain
+from local.lifecycle import diagnosis
 from local.lifecycle.instance import Instance
 from local.lifecycle.stack import Stack
+from local.node.layout import Layout
 from local.progress import Progress, heartbeat
 
 _MESH_READY_SECONDS = 120
@@ -34,6 +36,7 @@ class Platform:
 
     instance: Instance
     tools: toolchain.Toolchain
+    node: node.NodeHandle
     stack: Stack
 
 
@@ -55,7 +58,8 @@ def up(instance: Instance, progress: Progress) -> Platform:
 
 def prepare(instance: Instance, progress: Progress) -> Platform:
     """Do everything that comes before the stack: tools, images, node, mesh, project folder."""
-    toolchain.preflight(ports=[] if node.is_running(instance.name, instance.state_dir) else _ports(instance))
+    running = node.status(instance.name, instance.node_dir).running
+    toolchain.preflight(ports=() if running else (instance.api_port, instance.gateway_port))
     tools = toolchain.ensure(progress=progress)
     references = images.ensure(tools, progress)
     instance.create_files()
@@ -64,11 +68,13 @@ def prepare(instance: Instance, progress: Progress) -> Platform:
         state_dir=instance.node_dir,
         api_port=instance.api_port,
         gateway_port=instance.gateway_port,
+        pause_image=references["pause"],
     )
+    images.plant(Layout(instance.node_dir).containerd, references, tools, progress)
     handle = node.start(config, tools, progress)
     images.load(handle, references, progress)
     node.install_addons(handle, references, progress)
-    platform = Platform(instance=instance, tools=tools, stack=_stack(instance, tools, handle.kubeconfig))
+    platform = _platform(instance, tools, handle)
     _install_mesh(platform, references, progress)
     platform.stack.prepare({name: references[name] for name in STACK_IMAGES})
     return platform
@@ -80,35 +86,46 @@ def existing(instance: Instance, progress: Progress) -> Platform:
     Raises:
         StepError: it is not running.
     """
-    if not node.is_running(instance.name, instance.state_dir):
+    if not node.status(instance.name, instance.node_dir).running:
         raise StepError(f"the platform `{instance.name}` is not running: run `make up`")
-    tools = toolchain.ensure(progress=progress)
-    return Platform(instance=instance, tools=tools, stack=_stack(instance, tools, instance.kubeconfig))
+    return _platform(instance, toolchain.ensure(progress=progress), node.attach(instance.node_dir))
+
+
+def run_in_node(platform: Platform, command: Sequence[str]) -> str:
+    """Run a command where the node's addresses are reachable; return what it prints.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    return platform.node.run(command).stdout
 
 
 def stop(instance: Instance, progress: Progress) -> None:
     """End every process of the platform; its data stays."""
-    node.stop(instance.name, instance.node_dir, progress)
+    progress(f"stopping `{instance.name}`")
+    node.stop(instance.name, instance.node_dir)
 
 
 def down(instance: Instance, progress: Progress) -> None:
     """Remove the platform and everything that it wrote; tools and images stay in the cache."""
-    node.destroy(instance.name, instance.node_dir, progress)
+    progress(f"removing `{instance.name}` and its data")
+    node.destroy(instance.name, instance.node_dir)
     if instance.state_dir.exists():
-        progress(f"removing the files of `{instance.name}`")
         shutil.rmtree(instance.state_dir)
-    base = instance.state_dir.parent
-    if base.exists() and not any(base.iterdir()):
-        base.rmdir()
 
 
-def _ports(instance: Instance) -> list[int]:
-    return [instance.api_port, instance.gateway_port]
+def diagnose(instance: Instance) -> list[str]:
+    """Return lines that say which pods are sick and why; empty if there are none or no API answers."""
+    kubeconfig = Layout(instance.node_dir).host_kubeconfig
+    if not kubeconfig.exists():
+        return []
+    return diagnosis.report({"KUBECONFIG": str(kubeconfig), "PATH": toolchain.ensure(["kubernetes"]).path_env()})
 
 
-def _stack(instance: Instance, tools: toolchain.Toolchain, kubeconfig: Path) -> Stack:
-    path = os.pathsep.join([str(Path(sys.prefix) / "bin"), tools.path_env(), os.environ.get("PATH", "")])
-    return Stack(instance=instance, path=path, kubeconfig=kubeconfig)
+def _platform(instance: Instance, tools: toolchain.Toolchain, handle: node.NodeHandle) -> Platform:
+    path = os.pathsep.join([str(Path(sys.prefix) / "bin"), tools.path_env()])
+    stack = Stack(instance=instance, path=path, kubeconfig=handle.kubeconfig)
+    return Platform(instance=instance, tools=tools, node=handle, stack=stack)
 
 
 def _install_mesh(platform: Platform, references: Mapping[str, str], progress: Progress) -> None:
@@ -116,7 +133,7 @@ def _install_mesh(platform: Platform, references: Mapping[str, str], progress: P
     _kubectl(platform, "apply", "--server-side", "--force-conflicts", "--filename=-", stdin=mesh.render(references))
     for deployment in ("istiod", "istio-ingressgateway"):
         with heartbeat(progress, f"waiting for {deployment}"):
-            _rollout(platform, "istio-system", deployment, _MESH_READY_SECONDS)
+            _wait_available(platform, "istio-system", deployment, _MESH_READY_SECONDS)
 
 
 def _train_first_models(platform: Platform, progress: Progress) -> None:
@@ -143,9 +160,10 @@ def _wait_for_slots(platform: Platform, progress: Progress) -> None:
             )
 
 
-def _rollout(platform: Platform, namespace: str, deployment: str, timeout_seconds: int) -> None:
+def _wait_available(platform: Platform, namespace: str, deployment: str, timeout_seconds: int) -> None:
+    # Not `rollout status`: that gives up at once where an earlier attempt had exceeded its deadline.
     timeout = f"--timeout={timeout_seconds}s"
-    _kubectl(platform, "rollout", "status", "--namespace", namespace, f"deployment/{deployment}", timeout)
+    _kubectl(platform, "wait", "--for=condition=Available", "-n", namespace, f"deployment/{deployment}", timeout)
 
 
 def _kubectl(platform: Platform, *arguments: str, stdin: str | None = None) -> None:

@@ -13,7 +13,8 @@ from typing import Final
 CGROUP_FILE_SYSTEM: Final = Path("/sys/fs/cgroup")
 SYSTEM_GROUP: Final = "system"
 """Child group of the node's own processes; pods are in its sibling, which the kubelet makes."""
-_VERSION_2_CONTROLLERS: Final = ("cpuset", "cpu", "io", "memory", "pids")
+_VERSION_2_CONTROLLERS: Final = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")
+"""The kubelet refuses a cgroupRoot that lacks one of these which the machine has (io is for the containers)."""
 _REMOVAL_SECONDS: Final = 10.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field
@@ -29,7 +30,13 @@ _NAME_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,19}")
 _PRIVATE_FOLDERS: Final = ("/run", "/var/run", "/var/log")
 
 
-@dataclass(frozen=True)
+def cgroup_of(name: str, state_dir: Path) -> str:
+    """Return the path of a node's own cgroup, relative to each hierarchy's root; no two nodes share one."""
+    mark = hashlib.sha256(str(state_dir).encode()).hexdigest()[:6]
+    return f"/mlplatform-{name}-{mark}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class NodeConfig:
     """One embedded node.
 
@@ -41,12 +48,12 @@ class NodeConfig:
     """Instance name; the Kubernetes node is called `mlplatform-<name>`."""
     state_dir: Path
     """Folder on the host that holds everything the node keeps; removed by `destroy`."""
+    pause_image: str
+    """Image that holds a pod's namespaces open; must be imported before the first pod starts."""
     api_port: int = 6443
     """Port on the host's 127.0.0.1 that leads to the API server."""
     gateway_port: int = 8080
     """Port on the host's 127.0.0.1 that leads to the ingress gateway."""
-    pause_image: str = "localhost/mlplatform/pause:latest"
-    """Image that holds a pod's namespaces open; must be imported before the first pod starts."""
     binaries: dict[str, str] = field(default_factory=lambda: dict[str, str]())
     """Binary name -> file; filled in by `start` from the toolchain."""
 
@@ -73,7 +80,7 @@ class NodeConfig:
     @property
     def cgroup(self) -> str:
         """Path of the node's own cgroup, relative to each hierarchy's root."""
-        return f"/mlplatform-{self.name}"
+        return cgroup_of(self.name, self.state_dir)
 
     def to_json(self) -> str:
         """Return the configuration as the text the supervisor reads."""
@@ -90,6 +97,7 @@ class NodeConfig:
         """
         try:
             values = cast("dict[str, Any]", json.loads(text))
-            return NodeConfig(**{**values, "state_dir": Path(values["state_dir"])})
+            values["state_dir"] = Path(values["state_dir"])
+            return NodeConfig(**values)
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"not a node configuration: {error}") from error

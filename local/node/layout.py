@@ -1,7 +1,7 @@
 """Where the node's files lie, as the host sees them and as the node sees them.
 
-Inside the node the state folder is always mounted at /run/mlplatform. That keeps socket paths short (the kernel allows 108
-bytes), mount options small, and every generated file independent of where the user keeps the state.
+Inside the node the state folder is always mounted at /run/mlplatform. That keeps socket paths short (the kernel allows
+108 bytes), mount options small, and every generated file independent of where the user keeps the state.
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ class Layout:
     def volumes(self) -> Path:
         """One folder per provisioned PersistentVolume."""
         return self.root / "volumes"
+
+    @property
+    def kubectl_cache(self) -> Path:
+        """What kubectl remembers about the API; given to it as KUBECACHEDIR."""
+        return self.root / "kubectl-cache"
 
     def folders(self) -> tuple[Path, ...]:
         """Return the folders that must exist before the node starts."""

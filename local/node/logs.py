@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -11,10 +12,16 @@ LARGEST_BYTES: Final = 16 * 1024 * 1024
 
 
 def bound(folder: Path, largest_bytes: int = LARGEST_BYTES) -> None:
-    """Move what a log file has beyond `largest_bytes` to `<name>.1`, which is replaced; at most twice that remains."""
+    """Move a log file of more than `largest_bytes` to `<name>.1`, which is replaced; at most twice that remains.
+
+    Never raises: where the disk is full, the past is dropped, which is what is needed then.
+    """
     for path in folder.glob("*.log"):
-        if path.stat().st_size > largest_bytes:
-            shutil.copyfile(path, path.with_suffix(".log.1"))
+        with contextlib.suppress(OSError):
+            if path.stat().st_size <= largest_bytes:
+                continue
+            with contextlib.suppress(OSError):
+                shutil.copyfile(path, path.with_suffix(".log.1"))
             os.truncate(path, 0)
 
 

@@ -20,6 +20,17 @@ from local.node.layout import CONTAINERD_SOCKET, INSIDE, Layout
 Need = Literal["etcd", "containerd", "api"]
 """Something that must answer first: etcd's port, containerd's socket, the API server's /readyz."""
 
+NODE_TOOLS: Final = (
+    "etcd",
+    "kubernetes",
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "nftables",
+    "iproute2",
+)
+"""Names of the tools, as the toolchain knows them, that a node by itself needs."""
+
 NEEDED_BINARIES: Final = (
     "etcd",
     "kube-apiserver",

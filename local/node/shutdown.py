@@ -11,6 +11,8 @@ from typing import Final
 
 _FIRST: Final = ("kubelet", "kube-controller-manager", "kube-scheduler", "provisioner", "kube-proxy")
 """Ended first: they would start again, or move, what is being ended."""
+_STATELESS: Final = ("kube-apiserver", "relay")
+"""Killed: they keep nothing, and the API server would make etcd wait while it sees off its watchers."""
 _FIRST_SECONDS: Final = 2.0
 _CONTAINERS_SECONDS: Final = 8.0
 _REST_SECONDS: Final = 4.0
@@ -22,21 +24,26 @@ def end_everything(services: Mapping[str, int]) -> None:
     Args:
         services: the node's own running processes, name -> process id.
     """
+    if os.getpid() != 1:
+        raise RuntimeError("refused: not process 1 of a PID namespace; this would end the containers of others")
     first = [services[name] for name in _FIRST if name in services]
     _end(first, _FIRST_SECONDS)
     _end(_container_processes(), _CONTAINERS_SECONDS)
-    _end([pid for name, pid in services.items() if name not in _FIRST], _REST_SECONDS)
+    for name in _STATELESS:
+        if name in services:
+            _signal(services[name], signal.SIGKILL)
+    _end([pid for name, pid in services.items() if name not in (*_FIRST, *_STATELESS)], _REST_SECONDS)
 
 
 def _container_processes() -> list[int]:
     """Return the processes in other PID namespaces than ours: those of containers."""
-    own = os.readlink("/proc/self/ns/pid")
+    own = Path("/proc/self/ns/pid").readlink()
     found: list[int] = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
         try:
-            if os.readlink(folder / "ns" / "pid") != own:
+            if (folder / "ns" / "pid").readlink() != own:
                 found.append(int(folder.name))
         except OSError:  # it ended meanwhile
             continue

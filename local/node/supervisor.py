@@ -6,7 +6,9 @@ When it ends, the kernel ends everything else in the namespace.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -61,9 +63,14 @@ class Supervisor:
             for need in service.needs:
                 if need not in answered:
                     answered[need] = probes.answers(need)
-            if all(answered[need] for need in service.needs):
+            if not all(answered[need] for need in service.needs):
+                waiting = True
+                continue
+            try:
                 self._start(service)
-            else:
+            except OSError as error:  # for example a full disk; whatever happens, process 1 must live on
+                self._histories[name] = self._histories[name].ended(time.monotonic())
+                say(f"{name} cannot be started: {error}")
                 waiting = True
         return waiting
 
@@ -113,15 +120,19 @@ class Supervisor:
 
 def say(text: str) -> None:
     """Write one line with the time to the supervisor's own log, which is its standard output."""
-    print(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}", flush=True)
+    with contextlib.suppress(OSError):  # a full disk must not end process 1
+        print(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}", flush=True)
 
 
 def main(arguments: list[str]) -> None:
     """Prepare the namespaces and supervise."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # the kernel drops what process 1 has no handler for
     state_dir = Path(arguments[0])
     api_socket, gateway_socket = int(arguments[1]), int(arguments[2])
     config = NodeConfig.from_json(Layout(state_dir).spec.read_text())
     cgroups.join(config.cgroup)
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # containers inherit it
     isolation.prepare(state_dir)
     services = node_services(config, api_socket, gateway_socket)
     Supervisor(services, dict(os.environ), Layout(INSIDE).logs).run()

@@ -15,7 +15,9 @@ _SCALE: Final = {
     **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)},
     **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
 }
-_QUANTITY_PARENTS: Final = frozenset({"requests", "limits", "capacity", "hard", "default", "defaultRequest", "max", "min"})
+_QUANTITY_PARENTS: Final = frozenset(
+    {"capacity", "default", "defaultRequest", "hard", "limits", "max", "min", "requests"}
+)
 _QUANTITY_FIELDS: Final = frozenset({"sizeLimit", "storage", "divisor", "averageValue"})
 
 
@@ -44,7 +46,9 @@ def same(left: Any, right: Any, path: tuple[str | int, ...] = ()) -> bool:
 
 
 def _is_quantity(path: tuple[str | int, ...]) -> bool:
-    return bool(path) and (path[-1] in _QUANTITY_FIELDS or (len(path) > 1 and path[-2] in _QUANTITY_PARENTS))
+    if not path or path[0] != "spec":
+        return False  # data, labels and the like are texts, whatever they look like
+    return path[-1] in _QUANTITY_FIELDS or (len(path) > 1 and path[-2] in _QUANTITY_PARENTS)
 
 
 def _same_quantity(left: Any, right: Any) -> bool:

@@ -22,10 +22,10 @@ def without_ignored_changes(desired: Object, live: Object, ignored: Sequence[Pat
     fields = Fields.of(live)
     for pattern in ignored:
         for path in list(_expand(pattern, desired)):
-            owned = fields.at(path, desired)
+            owned, owned_path = fields.at(path, desired)
             found, value = _live_value(live, desired, path, fields)
             if owned.is_others and not owned.is_ours:
-                _remove(result, path)
+                _remove(result, owned_path)
             elif found:
                 _set(result, path, value)
     return result
@@ -72,16 +72,22 @@ def _live_value(live: Any, desired: Any, path: Path, fields: Fields) -> tuple[bo
 
 
 def _parent(value: Any, path: Path) -> Any:
+    """Return what holds the last segment of `path`, or None where an earlier ignored path has taken it away."""
     for segment in path[:-1]:
+        if isinstance(segment, str) and segment not in as_object(value):
+            return None
         value = value[segment]
     return value
 
 
 def _remove(value: Any, path: Path) -> None:
     # Elements stay: taking one out would move those behind it and break the paths still to be handled.
-    if isinstance(path[-1], str):
-        _parent(value, path).pop(path[-1], None)
+    parent = _parent(value, path)
+    if isinstance(path[-1], str) and parent is not None:
+        parent.pop(path[-1], None)
 
 
 def _set(value: Any, path: Path, item: Any) -> None:
-    _parent(value, path)[path[-1]] = copy.deepcopy(item)
+    parent = _parent(value, path)
+    if parent is not None:
+        parent[path[-1]] = copy.deepcopy(item)

@@ -54,7 +54,8 @@ def load(kubeconfig: str, *, context: str | None = None, cluster: str | None = N
     user = _named(document, "users", "user", chosen.get("user")) if chosen.get("user") else {}
     for method in ("exec", "auth-provider"):
         if method in user:
-            raise KubeconfigError(f"kubeconfig: user {chosen['user']!r} needs {method!r}; allowed: certificate or token")
+            user_name = chosen["user"]
+            raise KubeconfigError(f"kubeconfig: user {user_name!r} needs {method!r}; allowed: certificate or token")
     if not target.get("server"):
         raise KubeconfigError(f"kubeconfig: cluster {chosen.get('cluster')!r} has no server")
     return Cluster(

@@ -77,12 +77,12 @@ class Fields:
                 return self._step(key)
         return Fields(None, None, None)
 
-    def at(self, path: Path, value: Any) -> Fields:
-        """Return the fields at `path` below `value`; inside something owned as a whole, those of the whole."""
+    def at(self, path: Path, value: Any) -> tuple[Fields, Path]:
+        """Return the fields at `path` below `value` and where they are: for a part of a whole, at the whole."""
         fields = self
-        for segment in path:
+        for depth, segment in enumerate(path):
             if fields.is_whole:
-                return fields
+                return fields, path[:depth]
             if isinstance(segment, int):
                 elements = as_list(value)
                 value = elements[segment] if segment < len(elements) else None
@@ -90,7 +90,7 @@ class Fields:
             else:
                 value = as_object(value).get(segment)
                 fields = fields.field(segment)
-        return fields
+        return fields, path
 
     def _step(self, key: str) -> Fields:
         return Fields(*(_child(tree, key) for tree in (self.everyone, self.ours, self.others)))
@@ -115,7 +115,7 @@ def _child(tree: _Tree | None, key: str) -> _Tree | None:
 def _merge(target: _Tree, source: _Tree) -> None:
     for key, children in source.items():
         if key != ".":
-            _merge(cast(_Tree, target.setdefault(key, {})), as_object(children))
+            _merge(cast("_Tree", target.setdefault(key, {})), as_object(children))
 
 
 def _element_keys(key: str) -> Object:

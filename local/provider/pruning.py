@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import Any, cast
 
 from local.provider import objects
 from local.provider.equality import is_empty, same
@@ -19,20 +19,13 @@ def inputs_from_live(live: Object, inputs: Object) -> Object:
     Fields that only the live object has (defaults, other managers' fields) are left out; values that mean the same
     keep the spelling of `inputs`; what is gone from the live object is gone from the result.
     """
-    body = {key: value for key, value in inputs.items() if key != "stringData"}
-    if objects.is_secret(inputs):
-        # Secrets carry no defaults, and their `data` was partly written as `stringData`.
-        plain = as_object(body.pop("data", None))
+    live = {**live, "apiVersion": inputs.get("apiVersion")}
+    if objects.is_secret(inputs) and "stringData" in inputs:
+        # What was written as `stringData` is read as `data`.
         live_data = as_object(live.get("data"))
-    pruned = as_object(_pruned(live, body, Fields.of(live), ()))
-    pruned["apiVersion"] = inputs.get("apiVersion")
-    if objects.is_secret(inputs):
-        if "data" in inputs:
-            pruned["data"] = {key: live_data[key] for key in plain if key in live_data}
-        if "stringData" in inputs:
-            texts = as_object(inputs["stringData"])
-            pruned["stringData"] = {key: _text(live_data[key]) for key in texts if key in live_data}
-    return {key: pruned[key] for key in inputs if key in pruned}
+        texts = as_object(inputs["stringData"])
+        live["stringData"] = {key: _text(live_data[key]) for key in texts if key in live_data}
+    return as_object(_pruned(live, inputs, Fields.of(live), ()))
 
 
 def imported_inputs(live: Object) -> Object:
@@ -45,12 +38,12 @@ def _pruned(live: Any, inputs: Any, fields: Fields, path: Path) -> Any:
     if same(live, inputs, path):
         return inputs
     if fields.is_whole and not fields.is_ours:
-        return live  # somebody replaced it; within a value that is still ours, only the server added defaults
+        return live  # somebody replaced it; in a value that is still ours the server has only added defaults
     if isinstance(live, dict) and isinstance(inputs, dict):
         return _pruned_map(as_object(live), as_object(inputs), fields, path)
     if isinstance(live, list) and isinstance(inputs, list):
         return _pruned_list(as_list(live), as_list(inputs), fields, path)
-    return live
+    return cast("Any", live)
 
 
 def _pruned_map(live: Object, inputs: Object, fields: Fields, path: Path) -> Object:

@@ -36,12 +36,12 @@ UNKNOWN: Final = Unknown()
 
 def as_object(value: Any) -> Object:
     """Return `value` if it is an object, else an empty one: absent and wrongly shaped read alike."""
-    return cast(Object, value) if isinstance(value, dict) else {}
+    return cast("Object", value) if isinstance(value, dict) else {}
 
 
 def as_list(value: Any) -> list[Any]:
     """Return `value` if it is a list, else an empty one."""
-    return cast(list[Any], value) if isinstance(value, list) else []
+    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def pluck(value: Any, *path: str) -> Any:
@@ -106,4 +106,4 @@ def mark_secrets(value: Any, like: Any) -> Any:
     if isinstance(value, dict) and isinstance(like, dict):
         marks = as_object(like)
         return {key: mark_secrets(item, marks.get(key)) for key, item in as_object(value).items()}
-    return Secret(value) if contains_secret(like) else value
+    return Secret(cast("Any", value)) if contains_secret(like) else cast("Any", value)

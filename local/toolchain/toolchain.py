@@ -1,4 +1,4 @@
-"""The finished toolchain: where each binary lies. Plain data; how binaries get there is builder.py's business."""
+"""The finished toolchain: where each binary lies. Plain data; how binaries get there is installer.py's business."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How `mlp` finds a platform: which stack, in which project, with which environment for `pulumi` and `kubectl`."""
+"""How `mlp` finds a platform: stack, project folder, and the environment for `pulumi` and `kubectl`."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def _state_dir(environment: Mapping[str, str]) -> Path:
 
 def _read(file: Path, context: str | None, environment: Mapping[str, str]) -> Connection:
     try:
-        content = cast(dict[str, Any], json.loads(file.read_text(encoding="utf-8")))
-        added = cast(dict[str, str], content["environment"])
+        content = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
+        added = cast("dict[str, str]", content["environment"])
         merged = {**environment, **added}
         if "PATH" in added:
             merged["PATH"] = os.pathsep.join([added["PATH"], environment.get("PATH", "")])

@@ -7,7 +7,7 @@ import base64
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
@@ -40,9 +40,7 @@ class Kubectl:
         """Return the whole command line, for those who run it themselves."""
         return ["kubectl", *self._context, *arguments]
 
-    async def run(
-        self, *arguments: str, stdin: str | None = None, timeout_seconds: float = _TIMEOUT_SECONDS
-    ) -> str:
+    async def run(self, *arguments: str, stdin: str | None = None, timeout_seconds: float = _TIMEOUT_SECONDS) -> str:
         """Run a command and return what it prints.
 
         Raises:
@@ -62,19 +60,19 @@ class Kubectl:
     async def get(self, namespace: str, *what: str) -> JsonObject:
         """Return one object, or a list of objects, as JSON."""
         text = await self.run("get", "--namespace", namespace, *what, "--output=json")
-        return cast(JsonObject, json.loads(text))
+        return cast("JsonObject", json.loads(text))
 
     async def items(self, namespace: str, *what: str) -> list[JsonObject]:
         """Return a list of objects; empty when there are none."""
-        return cast(list[JsonObject], (await self.get(namespace, *what)).get("items", []))
+        return cast("list[JsonObject]", (await self.get(namespace, *what)).get("items", []))
 
     async def secret(self, namespace: str, name: str) -> dict[str, str]:
         """Return the decoded content of a Secret."""
-        data = cast(dict[str, str], (await self.get(namespace, "secret", name)).get("data") or {})
+        data = cast("dict[str, str]", (await self.get(namespace, "secret", name)).get("data") or {})
         return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
     @asynccontextmanager
-    async def forward(self, namespace: str, target: str, port: int) -> AsyncIterator[int]:
+    async def forward(self, namespace: str, target: str, port: int) -> AsyncGenerator[int]:
         """Open a port on loopback that leads to a port of `target` (pod/x, deployment/x, service/x).
 
         Yields:
@@ -83,9 +81,7 @@ class Kubectl:
         Raises:
             UserError: there is nothing to connect to.
         """
-        command = self.command(
-            "port-forward", "--namespace", namespace, "--address=127.0.0.1", target, f":{port}"
-        )
+        command = self.command("port-forward", "--namespace", namespace, "--address=127.0.0.1", target, f":{port}")
         if shutil.which("setpriv", path=self.environment.get("PATH")):
             command = ["setpriv", "--pdeathsig", "KILL", *command]  # even kill -9 of mlp leaves no tunnel
         try:
@@ -115,9 +111,7 @@ async def _forwarded_port(process: asyncio.subprocess.Process, target: str) -> i
                 return int(found[1])
             errors = (await process.stderr.read()).decode(errors="replace")
     except TimeoutError:
-        raise UserError(
-            f"no connection to {target} within {_FORWARD_READY_SECONDS:g} s", "see `mlp status`"
-        ) from None
+        raise UserError(f"no connection to {target} within {_FORWARD_READY_SECONDS:g} s", "see `mlp status`") from None
     words = ToolResult(exit_code=1, stdout=line, stderr=errors).last_words
     raise UserError(f"no connection to {target}: {words}", "see `mlp status`")
 
@@ -126,9 +120,7 @@ def _explain(arguments: Sequence[str], result: ToolResult) -> UserError:
     words = result.last_words
     lowered = result.stderr.lower()
     if any(sign in lowered for sign in _UNREACHABLE):
-        return UserError(
-            f"the cluster does not answer: {words}", "`make up` starts the embedded platform again"
-        )
-    if "(notfound)" in lowered or "not found" in lowered:
+        return UserError(f"the cluster does not answer: {words}", "`make up` starts the embedded platform again")
+    if "(notfound)" in lowered:
         return NotFoundError(words, "see `mlp status`; with several clusters name one with --context")
     return UserError(f"kubectl {' '.join(arguments[:2])}: {words}", "see `mlp status`")

@@ -10,8 +10,10 @@ from typing import Any, Final, cast
 from ml.cli.connection import Connection
 from ml.cli.errors import UserError
 from ml.cli.tools import run_tool
+from ml.contracts import STABLE_SLOT
 
-_PULUMI_TIMEOUT_SECONDS: Final = 30.0
+_PULUMI_TIMEOUT_SECONDS: Final = 20.0
+_HOSTS: Final = ("mlflow", "minio", "ml", "api")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,7 @@ class _Fields:
     """Reads values of one JSON object; problems are collected with their full path."""
 
     def __init__(self, value: object, path: str, problems: list[str]) -> None:
-        self._value = cast(dict[str, Any], value) if isinstance(value, dict) else {}
+        self._value = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         self._path = path
         self._problems = problems
         if not isinstance(value, dict):
@@ -165,9 +167,7 @@ def parse_outputs(value: object) -> StackOutputs:
         controller=fields.child("controller").text("deployment"),
         training=_training(fields.child("training")),
     )
-    for host in ("mlflow", "minio", "ml", "api"):
-        if "hosts" in cast(dict[str, Any], value) and host not in outputs.hosts:
-            problems.append(f"`hosts.{host}` is missing")
+    problems += [f"`hosts.{host}` is missing" for host in _HOSTS if host not in outputs.hosts]
     if problems:
         raise UserError(
             f"the stack's outputs are not what this `mlp` expects: {'; '.join(problems)}",
@@ -216,11 +216,13 @@ def _gateway(fields: _Fields) -> Gateway:
 def _model(fields: _Fields) -> Model:
     slots = {
         name: Slot(deployment=slot.text("deployment"), alias=slot.text("alias"))
-        for name, slot in fields.children("slots").items()
+        for name, slot in sorted(fields.children("slots").items(), key=_stable_first)
     }
-    return Model(
-        service=fields.text("service"), slots=slots, root=fields.text("root"), split=fields.text("split")
-    )
+    return Model(service=fields.text("service"), slots=slots, root=fields.text("root"), split=fields.text("split"))
+
+
+def _stable_first(slot: tuple[str, object]) -> tuple[bool, str]:
+    return slot[0] != STABLE_SLOT, slot[0]
 
 
 def _metadata_db(fields: _Fields) -> MetadataDb:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 
@@ -12,6 +13,9 @@ from ml.controller.config import Config, ConfigError, load_config
 from ml.controller.keeper import SplitKeeper
 from ml.controller.operator import build_registry
 from ml.controller.virtual_services import ApiError, VirtualServices, in_cluster_client
+
+# They write a line per request, probe and event; what the controller did is in its own lines.
+_CHATTY = ("httpx", "aiohttp.access", "kopf.objects")
 
 
 async def run(config: Config) -> None:
@@ -30,6 +34,8 @@ async def run(config: Config) -> None:
 def main() -> int:
     """Return the process's exit status."""
     kopf.configure(log_format=kopf.LogFormat.FULL)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         asyncio.run(run(load_config(os.environ)))
     except (ConfigError, ApiError) as error:

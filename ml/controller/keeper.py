@@ -80,6 +80,4 @@ class SplitKeeper:
         if plan.manifest is None:
             return
         await self._store.apply(plan.manifest)
-        LOG.info(
-            "%s: split %s, slots %s", model, "adapted" if plan.exists else "created", ", ".join(root.slots)
-        )
+        LOG.info("%s: split %s, slots %s", model, "adapted" if plan.exists else "created", ", ".join(root.slots))

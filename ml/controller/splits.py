@@ -85,9 +85,7 @@ def parse_root(body: Mapping[str, Any]) -> Root:
     name = str(metadata.get("name", ""))
     model = _mapping(metadata.get("labels")).get(MODEL_LABEL)
     if not model:
-        raise InvalidRootError(
-            f"VirtualService {name}: label {MODEL_LABEL} is missing; it must name the model"
-        )
+        raise InvalidRootError(f"VirtualService {name}: label {MODEL_LABEL} is missing; it must name the model")
     written = str(_mapping(metadata.get("annotations")).get(SLOTS_ANNOTATION, ""))
     slots = tuple(slot.strip() for slot in written.split(",") if slot.strip())
     if STABLE_SLOT not in slots or len(set(slots)) != len(slots):
@@ -125,9 +123,7 @@ def plan_split(root: Root, existing: Mapping[str, Any] | None, *, timeout_second
         "retries": {"attempts": 0},
         "timeout": f"{timeout_seconds}s",
     }
-    wanted = (
-        [merged if route is current else dict(route) for route in routes] if current else [merged, *routes]
-    )
+    wanted = [merged if route is current else dict(route) for route in routes] if current else [merged, *routes]
     manifest = _manifest(root, wanted)
     if existing is None:
         return SplitPlan(manifest=manifest, exists=False)

@@ -80,7 +80,7 @@ class VirtualServices:
         raise ConflictError(message) if response.status_code == HTTPStatus.CONFLICT else ApiError(message)
 
 
-class _ServiceAccount(httpx.Auth):
+class ServiceAccountToken(httpx.Auth):
     """Bearer token of the pod, read for each request since the kubelet renews the file."""
 
     def __init__(self, token_file: Path) -> None:
@@ -105,7 +105,7 @@ def in_cluster_client(account: Path = _ACCOUNT) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=f"https://{f'[{host}]' if ':' in host else host}:{port}",
         verify=str(authority),
-        auth=_ServiceAccount(account / "token"),
+        auth=ServiceAccountToken(account / "token"),
         timeout=_TIMEOUT_SECONDS,
         trust_env=False,
     )

@@ -51,7 +51,7 @@ class SurfaceRegressor:
     """Least squares on what can be seen without reading: length and share of distinct words."""
 
     def __init__(self, texts: Sequence[str], qualities: Floats) -> None:
-        self._weights: Floats = np.linalg.lstsq(_surface(texts), qualities, rcond=None)[0]
+        self._weights: Floats = np.linalg.lstsq(_surface(texts), qualities, rcond=None)[0].astype(np.float64)
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Return a quality in [0, 1] for each text."""

@@ -7,12 +7,12 @@ people, so they stand for quality 1.0; a copy in which the share `severity` of t
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from ml.training.dataset import Package, Split, bounded_sample, split_of
+from ml.training.examples import Example
 
 _MINIMUM_WORDS: Final = 20
 """Shorter texts have too little to damage: a severity of 0.1 would be less than two words."""
@@ -25,14 +25,6 @@ _BOILERPLATE: Final = (
     "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor",
     "subscribe now for the latest news offers and updates straight to your inbox",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class ScoredText:
-    """A text and its quality: 1.0 for an original, less the more of it was damaged."""
-
-    text: str
-    quality: float
 
 
 def shuffle_words(words: Sequence[str], severity: float, rng: random.Random) -> list[str]:
@@ -87,7 +79,7 @@ DEGRADATIONS: Final[dict[str, Degradation]] = {
 }
 
 
-def scored_texts(packages: Iterable[Package], *, split: Split, limit: int, seed: int) -> list[ScoredText]:
+def quality_examples(packages: Iterable[Package], *, split: Split, limit: int, seed: int) -> list[Example]:
     """Return originals and damaged copies of at most `limit` packages of one split, in an order decided by `seed`.
 
     Original and copies are made of the same normalised words, so that layout cannot give the damage away.
@@ -97,14 +89,14 @@ def scored_texts(packages: Iterable[Package], *, split: Split, limit: int, seed:
         for package in packages
         if split_of(package) == split and len(package.description.split()) >= _MINIMUM_WORDS
     ]
-    texts: list[ScoredText] = []
+    texts: list[Example] = []
     for package in bounded_sample(long_enough, limit=limit, seed=seed):
         words = package.description.split()
-        texts.append(ScoredText(" ".join(words), 1.0))
+        texts.append(Example(" ".join(words), 1.0))
         rng = random.Random(f"{seed}:{package.package}")  # noqa: S311 reproducible damage, not a secret
         for name in rng.sample(sorted(DEGRADATIONS), _COPIES_PER_TEXT):
             severity = rng.uniform(*_SEVERITY_RANGE)
-            texts.append(ScoredText(" ".join(DEGRADATIONS[name](words, severity, rng)), 1.0 - severity))
+            texts.append(Example(" ".join(DEGRADATIONS[name](words, severity, rng)), 1.0 - severity))
     random.Random(seed).shuffle(texts)  # noqa: S311 reproducible order, not a secret
     return texts
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import collections
-import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from ml.training.dataset import Package, Split, bounded_sample, split_of
+from ml.training.examples import Example
 
 TOPICS: Final = (
     "admin",
@@ -38,30 +37,19 @@ not tell them apart and they would only be noise.
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class LabelledText:
-    """A text and the position of its topic in `TOPICS`."""
+def topic_examples(packages: Iterable[Package], *, split: Split, per_topic_limit: int, seed: int) -> list[Example]:
+    """Return the texts of one split with their position in `TOPICS`, in an order decided by `seed`.
 
-    text: str
-    label: int
-
-
-def labelled_texts(
-    packages: Iterable[Package], *, split: Split, per_topic_limit: int, seed: int
-) -> list[LabelledText]:
-    """Return the texts of one split, at most `per_topic_limit` of each topic, in an order decided by `seed`."""
-    by_topic: dict[str, list[Package]] = collections.defaultdict(list)
+    Each topic gives at most `per_topic_limit` texts, so that the large sections do not drown the small ones.
+    """
+    by_topic: dict[str, list[Package]] = {topic: [] for topic in TOPICS}
     for package in packages:
-        by_topic[package.section].append(package)
-    chosen: list[Package] = []
-    for topic in TOPICS:
-        candidates = [package for package in by_topic[topic] if split_of(package) == split]
-        chosen.extend(bounded_sample(candidates, limit=per_topic_limit, seed=seed))
-    ordered = bounded_sample(chosen, limit=max(1, len(chosen)), seed=seed)
-    return [LabelledText(package.description, TOPICS.index(package.section)) for package in ordered]
-
-
-def label_counts(texts: Sequence[LabelledText]) -> list[int]:
-    """Return how many texts each topic has, in the order of `TOPICS`."""
-    counts = collections.Counter(text.label for text in texts)
-    return [counts[label] for label in range(len(TOPICS))]
+        if package.section in by_topic and split_of(package) == split:
+            by_topic[package.section].append(package)
+    chosen = [
+        package
+        for candidates in by_topic.values()
+        for package in bounded_sample(candidates, limit=per_topic_limit, seed=seed)
+    ]
+    ordered = bounded_sample(chosen, limit=len(chosen) or 1, seed=seed)
+    return [Example(package.description, TOPICS.index(package.section)) for package in ordered]

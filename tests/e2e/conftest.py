@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from local.lifecycle import diagnosis, platform
+from local import paths
+from local.__main__ import EXIT_INTERRUPTED
+from local.lifecycle import platform
 from local.lifecycle.instance import Instance
 from local.progress import ConsoleProgress
+from tests.e2e import host
 from tests.e2e.cluster import Cluster
+
+_INTERRUPT_SECONDS = 6.0
+"""Late enough for some objects to exist, early enough for others not to."""
 
 
 def free_port() -> int:
@@ -24,30 +34,61 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def instance() -> Iterator[Instance]:
-    """An instance that shares nothing with a platform which `make up` started."""
+def state_base() -> Iterator[Path]:
+    """Folder below which the tested instance keeps everything."""
     with tempfile.TemporaryDirectory(prefix="mlp-test-") as folder:
-        name = f"test-{os.getpid()}"
-        os.environ |= {"MLP_INSTANCE": name, "MLP_STATE_DIR": folder}
-        os.environ |= {"MLP_API_PORT": str(free_port()), "MLP_GATEWAY_PORT": str(free_port())}
-        Path(folder).chmod(0o755)
-        try:
-            yield Instance.from_environment()
-        finally:
-            platform.down(Instance.from_environment(), ConsoleProgress())
+        Path(folder).chmod(0o755)  # pods run as other users and must be able to pass through
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def machine_before(state_base: Path) -> dict[str, set[str]]:
+    """What was on the machine before the instance came."""
+    return host.inventory(state_base)
+
+
+@pytest.fixture(scope="session")
+def instance(state_base: Path, machine_before: dict[str, set[str]]) -> Iterator[Instance]:
+    """An instance that shares nothing with a platform which `make up` started."""
+    assert machine_before["files"] == set()
+    name = f"test-{os.getpid()}"
+    os.environ |= {"MLP_INSTANCE": name, "MLP_STATE_DIR": str(state_base)}
+    os.environ |= {"MLP_API_PORT": str(free_port()), "MLP_GATEWAY_PORT": str(free_port())}
+    try:
+        yield Instance.from_environment()
+    finally:
+        platform.down(Instance.from_environment(), ConsoleProgress())
 
 
 @pytest.fixture(scope="session")
 def cluster(instance: Instance) -> Cluster:
-    """The whole platform, up and serving both models."""
-    progress = ConsoleProgress()
-    try:
-        running = platform.up(instance, progress)
-    except platform.StepError:
-        for line in diagnosis.report({**os.environ, "KUBECONFIG": str(instance.kubeconfig)}):
-            progress(line)
-        raise
-    return Cluster(running)
+    """The whole platform, up and serving both models; its first start was interrupted in the middle of the stack."""
+    code, output = _up(interrupt_after="deploying the stack")
+    assert code == EXIT_INTERRUPTED, output
+    code, output = _up()
+    assert code == 0, output
+    assert "curl -H 'Host: ml." in output
+    return Cluster(platform.existing(instance, ConsoleProgress()))
+
+
+def _up(*, interrupt_after: str | None = None) -> tuple[int, str]:
+    """Run `make up`'s command; return its exit code and output. Ctrl-C comes some seconds after a given line."""
+    command = subprocess.Popen(
+        [sys.executable, "-m", "local", "up"],
+        cwd=paths.repo_root(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert command.stdout is not None
+    lines: list[str] = []
+    for line in command.stdout:
+        print(line, end="", flush=True)
+        lines.append(line)
+        if interrupt_after is not None and interrupt_after in line:
+            threading.Timer(_INTERRUPT_SECONDS, command.send_signal, [signal.SIGINT]).start()
+            interrupt_after = None
+    return command.wait(), "".join(lines)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

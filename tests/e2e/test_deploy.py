@@ -38,7 +38,7 @@ def test_nothing_changes_when_refreshed(cluster: Cluster) -> None:
 def test_only_the_setting_s_objects_change_when_one_setting_changes(cluster: Cluster) -> None:
     stack = cluster.platform.stack
     before = cluster.inventory()
-    stack.set_config("mlflow.workers", "1")
+    stack.set_config("trackingServer.workers", "1")
     stack.up()
     after = cluster.inventory()
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}

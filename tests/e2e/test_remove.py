@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from local.lifecycle import platform
+from local.progress import ConsoleProgress
+from tests.e2e import host
 from tests.e2e.cluster import Cluster
 
 pytestmark = pytest.mark.e2e
@@ -18,3 +23,10 @@ def test_namespace_is_gone_when_the_stack_is_destroyed(cluster: Cluster) -> None
     assert left == ""
     volumes = cluster.kubectl("get", "persistentvolumes", "-o", "jsonpath={.items[*].status.phase}")
     assert "Bound" not in volumes.split()
+
+
+def test_machine_is_as_before_when_the_platform_is_down(
+    cluster: Cluster, state_base: Path, machine_before: dict[str, set[str]]
+) -> None:
+    platform.down(cluster.instance, ConsoleProgress())
+    assert host.inventory(state_base) == machine_before

@@ -65,6 +65,6 @@ def test_second_command_is_refused_when_one_is_at_work(tmp_path: Path) -> None:
 
 
 def test_lock_leaves_no_file_when_the_instance_is_gone(tmp_path: Path) -> None:
-    with instance_lock(tmp_path / "local"):
+    with instance_lock(tmp_path / "state" / "local"):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,1 @@
+"""Measurements: figures for docs/benchmarks.md, never asserted."""

@@ -1,0 +1,96 @@
+"""Predictions through the gateway and straight to the slot, side by side, on a running platform.
+
+The load runs inside the node's network namespace (wrk, ten connections), so that the relay from the host is not
+measured. Gateway and direct rounds alternate: whatever else the machine does, it does to both.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.lifecycle import platform
+from local.lifecycle.platform import Platform
+from local.mesh import GATEWAY_CLUSTER_IP
+from ml import contracts
+
+_CONNECTIONS = 10
+_ROUNDS = 5
+_ROUND_SECONDS = 6
+_SCRIPT = Path(__file__).with_name("predict.lua")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """One round of load."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    requests: int
+    seconds: float
+    failed: int
+
+
+def run(running: Platform) -> list[str]:
+    """Return the lines of the report.
+
+    Raises:
+        FileNotFoundError: wrk is not installed.
+    """
+    if shutil.which("wrk") is None:
+        raise FileNotFoundError("wrk: install it with `apt-get install wrk`")
+    outputs = running.stack.outputs()
+    lines = ["| model | way | P50 ms | P95 ms | P99 ms | requests/s | failed |", "|---|---|---|---|---|---|---|"]
+    for model in contracts.DEFAULT_MODELS:
+        path = f"/v1/models/{model}:predict"
+        ways = {
+            "gateway": (f"http://{GATEWAY_CLUSTER_IP}{path}", outputs["hosts"]["ml"]),
+            "direct": (f"http://{_slot_address(running, outputs['namespace'], model)}{path}", "direct"),
+        }
+        rounds: dict[str, list[Load]] = {way: [] for way in ways}
+        for _ in range(_ROUNDS):
+            for way, (url, host) in ways.items():
+                rounds[way].append(_load(running, url, host))
+        lines += [_row(model, way, loads) for way, loads in rounds.items()]
+        added = _median(rounds["gateway"], "p50_ms") - _median(rounds["direct"], "p50_ms")
+        lines.append(f"| {model} | gateway adds | {added:+.2f} | | | | |")
+    return lines
+
+
+def _slot_address(running: Platform, namespace: str, model: str) -> str:
+    selector = f"{contracts.MODEL_LABEL}={contracts.kube_name(model)},{contracts.SLOT_LABEL}={contracts.STABLE_SLOT}"
+    pod = subprocess.run(
+        [
+            "kubectl", "get", "pods", "-n", namespace, "-l", selector, "-o", "jsonpath={.items[0].status.podIP}",
+        ],
+        env=running.stack.environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return f"{pod.stdout.strip()}:{contracts.SERVING_REST_PORT}"
+
+
+def _load(running: Platform, url: str, host: str) -> Load:
+    done = platform.run_in_node(
+        running,
+        [
+            "wrk", "--threads=1", f"--connections={_CONNECTIONS}", f"--duration={_ROUND_SECONDS}s",
+            "--timeout=10s", f"--script={_SCRIPT}", f"--header=Host: {host}", url,
+        ],
+    )  # fmt: skip
+    (result,) = [line.removeprefix("result ") for line in done.splitlines() if line.startswith("result ")]
+    return Load(**json.loads(result))
+
+
+def _row(model: str, way: str, loads: list[Load]) -> str:
+    rate = statistics.median(load.requests / load.seconds for load in loads)
+    failed = sum(load.failed for load in loads)
+    figures = " | ".join(f"{_median(loads, name):.2f}" for name in ("p50_ms", "p95_ms", "p99_ms"))
+    return f"| {model} | {way} | {figures} | {rate:.0f} | {failed} |"
+
+
+def _median(loads: list[Load], name: str) -> float:
+    return statistics.median(float(getattr(load, name)) for load in loads)

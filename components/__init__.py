@@ -1,0 +1,1 @@
+"""The infrastructure of the platform: one component per file, wired by platform.py. Importing it creates nothing."""

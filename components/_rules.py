@@ -1,0 +1,118 @@
+"""The rules for single values of a configuration: each says what is allowed, reads a raw value and reports problems."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeVar, cast
+
+from components._schema import Problems, Rule, Sensitive, canonical
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+def integer(minimum: int, maximum: int, unit: str = "") -> Rule[int]:
+    """Accept a whole number within the bounds, both included."""
+    allowed = f"a whole number from {minimum} to {maximum}{f' ({unit})' if unit else ''}"
+
+    def read(raw: object, key: str, problems: Problems) -> int | None:
+        if isinstance(raw, int) and not isinstance(raw, bool) and minimum <= raw <= maximum:
+            return raw
+        problems.add(key, raw, allowed)
+        return None
+
+    return Rule(allowed, read)
+
+
+def flag() -> Rule[bool]:
+    """Accept true or false."""
+
+    def read(raw: object, key: str, problems: Problems) -> bool | None:
+        if isinstance(raw, bool):
+            return raw
+        problems.add(key, raw, "true or false")
+        return None
+
+    return Rule("true or false", read)
+
+
+def text(pattern: str, allowed: str, *, max_length: int = 253) -> Rule[str]:
+    """Accept a text that matches the whole pattern."""
+    compiled = re.compile(pattern)
+
+    def read(raw: object, key: str, problems: Problems) -> str | None:
+        if isinstance(raw, str) and len(raw) <= max_length and compiled.fullmatch(raw):
+            return raw
+        problems.add(key, raw, allowed)
+        return None
+
+    return Rule(allowed, read, is_text=True)
+
+
+def sensitive(min_length: int, hint: str) -> Rule[Sensitive]:
+    """Accept a text that is stored encrypted."""
+    allowed = f"a text of at least {min_length} characters, {hint}"
+
+    def read(raw: object, key: str, problems: Problems) -> Sensitive | None:
+        if isinstance(raw, Sensitive) and len(raw.reveal()) >= min_length:
+            return raw
+        problems.add(key, Sensitive(""), allowed)
+        return None
+
+    return Rule(allowed, read, is_text=True)
+
+
+def either(first: Rule[T], second: Rule[S]) -> Rule[T | S]:
+    """Accept what one of two rules accepts; a value that both refuse is not shown."""
+    allowed = f"{first.allowed}, or {second.allowed}"
+
+    def read(raw: object, key: str, problems: Problems) -> T | S | None:
+        for rule in (first, second):
+            value = rule.read(raw, key, Problems())
+            if value is not None:
+                return value
+        problems.add(key, Sensitive(""), allowed)
+        return None
+
+    return Rule(allowed, read, is_text=True)
+
+
+def listing(item: Rule[T], *, minimum: int = 0, maximum: int = 64) -> Rule[tuple[T, ...]]:
+    """Accept a list of distinct items."""
+    allowed = f"a list of {minimum} to {maximum} different items, each {item.allowed}"
+
+    def read(raw: object, key: str, problems: Problems) -> tuple[T, ...] | None:
+        entries = cast("list[object]", raw) if isinstance(raw, list) else []
+        distinct = len({canonical(entry) for entry in entries}) == len(entries)
+        if not isinstance(raw, list) or not distinct or not minimum <= len(entries) <= maximum:
+            problems.add(key, cast("object", raw), allowed)
+            return None
+        values = [item.read(entry, f"{key}[{index}]", problems) for index, entry in enumerate(entries)]
+        return tuple(value for value in values if value is not None)
+
+    return Rule(allowed, read)
+
+
+def table(
+    value: Rule[T], *, keys: Sequence[str] | None = None, key_rule: Rule[str] | None = None
+) -> Rule[Mapping[str, T]]:
+    """Accept a table whose keys are among `keys`, or satisfy `key_rule`."""
+    allowed = f"a table of {', '.join(sorted(keys)) if keys else 'names'} to {value.allowed}"
+
+    def read(raw: object, key: str, problems: Problems) -> Mapping[str, T] | None:
+        if not isinstance(raw, dict):
+            problems.add(key, raw, allowed)
+            return None
+        entries: dict[str, T] = {}
+        for name, entry in cast("dict[str, object]", raw).items():
+            path = f"{key}.{name}"
+            if keys is not None and name not in keys:
+                problems.unknown(path, keys)
+            elif key_rule is not None and key_rule.read(name, path, problems) is None:
+                continue
+            elif (accepted := value.read(entry, path, problems)) is not None:
+                entries[name] = accepted
+        return entries
+
+    return Rule(allowed, read)

@@ -1,0 +1,71 @@
+"""The way in: the hosts that the ingress gateway answers to, and the routes of those that are one service each.
+
+The gateway's own pods belong to the mesh. Models are routed by TrafficSplit; the host of the API is reserved here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import _istio
+from components._base import PlatformComponent
+from components._labels import object_labels
+from components._network import GatewayPeer
+from ml.contracts import GATEWAY_PORT
+
+_NAME = "gateway"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostRoute:
+    """A host whose requests all go to one service."""
+
+    role: str
+    """Word that tells this route from the others."""
+    host: str
+    service: pulumi.Input[str]
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayArgs:
+    """What the gateway's configuration needs to know."""
+
+    namespace: pulumi.Input[str]
+    pods: GatewayPeer
+    hosts: tuple[str, ...]
+    """Every host it answers to."""
+    routes: tuple[HostRoute, ...]
+
+
+class Gateway(PlatformComponent):
+    """Hosts and whole-host routes of the ingress gateway."""
+
+    gateway: pulumi.Output[str]
+    """Name of the Gateway object, which routes refer to."""
+
+    def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        labels = object_labels(_NAME, name)
+        self.gateway = _istio.gateway(
+            self,
+            name,
+            k8s.meta.v1.ObjectMetaArgs(name=name, namespace=args.namespace, labels=labels),
+            selector=args.pods.selector,
+            port=GATEWAY_PORT,
+            hosts=args.hosts,
+        )
+        for route in args.routes:
+            _istio.service_route(
+                self,
+                f"{name}-{route.role}",
+                k8s.meta.v1.ObjectMetaArgs(name=f"{name}-{route.role}", namespace=args.namespace, labels=labels),
+                host=route.host,
+                gateway=self.gateway,
+                service=route.service,
+                port=route.port,
+            )
+        self.finish(gateway=self.gateway)

@@ -1,0 +1,281 @@
+"""The whole platform: makes every component from the settings, connects them, and orders the few that must wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components import _versions
+from components._base import PlatformComponent
+from components._network import GatewayPeer
+from components._secrets import SecretSource
+from components.experiment_controller import ExperimentController, ExperimentControllerArgs
+from components.gateway import Gateway, GatewayArgs, HostRoute
+from components.metadata_db import MetadataDb, MetadataDbArgs
+from components.model_server import ModelServer, ModelServerArgs
+from components.object_store import ObjectStore, ObjectStoreArgs
+from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
+from components.settings import ModelSettings, Settings
+from components.tracking_server import BucketAccess, DatabaseAccess, TrackingServer, TrackingServerArgs
+from components.traffic_split import TrafficSplit, TrafficSplitArgs
+from components.training import Training, TrainingArgs
+from ml.contracts import (
+    EXPERIMENT_CONTROLLER,
+    GATEWAY_NAME,
+    METADATA_DB_SERVICE,
+    MLFLOW_PORT,
+    OBJECT_STORE_SERVICE,
+    POSTGRES_PORT,
+    S3_CONSOLE_PORT,
+    S3_PORT,
+    TRACKING_SERVER_SERVICE,
+    kube_name,
+    slot_alias,
+)
+
+_MLFLOW = "mlflow"
+_MLFLOW_BUCKET = "mlflow-artifacts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlPlatformArgs:
+    """What makes one platform differ from another: its settings."""
+
+    settings: Settings
+
+
+class MlPlatform(PlatformComponent):
+    """Every component of the platform."""
+
+    outputs: Mapping[str, Any]
+    """The stack's outputs: every address and name that later commands need, and names of Secrets, never secrets."""
+
+    def __init__(self, name: str, args: MlPlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._settings = args.settings
+        self._secrets = SecretSource(pulumi.Output.secret(args.settings.master_secret.reveal()))
+        gateway = args.settings.gateway
+        self._peer = GatewayPeer(namespace=gateway.namespace, selector=gateway.selector)
+        self._hosts = {role: f"{role}.{args.settings.domain}" for role in ("mlflow", "minio", "ml", "api")}
+        self.namespace = PlatformNamespace(
+            "platform-namespace",
+            PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
+            self.child(),
+        )
+        self.metadata_db = self._create_metadata_db()
+        self.object_store = self._create_object_store()
+        self.tracking_server = self._create_tracking_server()
+        self.gateway = self._create_gateway()
+        self.models = {model.name: self._create_model(model) for model in args.settings.models}
+        self.controller = self._create_controller()
+        self.training = Training("training", TrainingArgs(namespace=self.namespace.namespace), self.child())
+        self.outputs = self._collect_outputs()
+        self.finish(**self.outputs)
+
+    def _create_metadata_db(self) -> MetadataDb:
+        settings = self._settings
+        return MetadataDb(
+            METADATA_DB_SERVICE,
+            MetadataDbArgs(
+                namespace=self.namespace.namespace,
+                image=settings.image(_versions.POSTGRES),
+                secrets=self._secrets,
+                consumers=(_MLFLOW,),
+                storage_gib=settings.metadata_db.storage_gib,
+                storage_class=settings.storage_class,
+                max_connections=settings.metadata_db.max_connections,
+                resources=settings.metadata_db.resources,
+                protect=settings.protect_data,
+            ),
+            self.child(),
+        )
+
+    def _create_object_store(self) -> ObjectStore:
+        settings = self._settings
+        return ObjectStore(
+            OBJECT_STORE_SERVICE,
+            ObjectStoreArgs(
+                namespace=self.namespace.namespace,
+                image=settings.image(_versions.MINIO),
+                client_image=settings.image(_versions.MINIO_CLIENT),
+                secrets=self._secrets,
+                buckets={_MLFLOW: _MLFLOW_BUCKET},
+                gateway=self._peer,
+                storage_gib=settings.object_store.storage_gib,
+                storage_class=settings.storage_class,
+                resources=settings.object_store.resources,
+                protect=settings.protect_data,
+            ),
+            self.child(),
+        )
+
+    def _create_tracking_server(self) -> TrackingServer:
+        settings = self._settings
+        return TrackingServer(
+            TRACKING_SERVER_SERVICE,
+            TrackingServerArgs(
+                namespace=self.namespace.namespace,
+                namespace_name=settings.namespace,
+                image=settings.image(_versions.MLFLOW),
+                secrets=self._secrets,
+                database=DatabaseAccess(
+                    secret=self.metadata_db.consumer_secrets[_MLFLOW],
+                    fingerprint=self.metadata_db.consumer_fingerprint(_MLFLOW),
+                    label=METADATA_DB_SERVICE,
+                ),
+                artifacts=BucketAccess(
+                    secret=self.object_store.consumer_secrets[_MLFLOW],
+                    bucket=_MLFLOW_BUCKET,
+                    endpoint=self.object_store.endpoint,
+                    fingerprint=self.object_store.consumer_fingerprint(_MLFLOW),
+                    label=OBJECT_STORE_SERVICE,
+                ),
+                public_host=self._hosts["mlflow"],
+                gateway=self._peer,
+                allowed_hosts=settings.tracking_server.allowed_hosts,
+                workers=settings.tracking_server.workers,
+                replicas=settings.tracking_server.replicas,
+                cpu_millis=settings.tracking_server.cpu_millis,
+                memory_per_worker_mib=settings.tracking_server.memory_per_worker_mib,
+            ),
+            # The gate: its database, its bucket and the users of both exist before MLflow first asks for them.
+            self.child(depends_on=[self.metadata_db, self.object_store]),
+        )
+
+    def _create_gateway(self) -> Gateway:
+        return Gateway(
+            GATEWAY_NAME,
+            GatewayArgs(
+                namespace=self.namespace.namespace,
+                pods=self._peer,
+                hosts=tuple(self._hosts.values()),
+                routes=(
+                    HostRoute(
+                        role="mlflow",
+                        host=self._hosts["mlflow"],
+                        service=self.tracking_server.service,
+                        port=MLFLOW_PORT,
+                    ),
+                    HostRoute(
+                        role="minio",
+                        host=self._hosts["minio"],
+                        service=self.object_store.service,
+                        port=S3_CONSOLE_PORT,
+                    ),
+                ),
+            ),
+            self.child(),
+        )
+
+    def _create_model(self, model: ModelSettings) -> tuple[ModelServer, TrafficSplit]:
+        serving = self._settings.model_server
+        server = ModelServer(
+            kube_name(model.name),
+            ModelServerArgs(
+                namespace=self.namespace.namespace,
+                model=model.name,
+                slots=model.slots,
+                image=self._serving_image(),
+                sync_image=self._settings.image(_versions.ML),
+                registry_url=self.tracking_server.url,
+                registry_label=TRACKING_SERVER_SERVICE,
+                gateway=self._peer,
+                replicas=serving.replicas,
+                sync_interval_seconds=serving.sync_interval_seconds,
+                storage_mib=serving.storage_mib,
+                server_resources=serving.resources,
+                sync_resources=serving.sync_resources,
+            ),
+            self.child(),
+        )
+        split = TrafficSplit(
+            f"{kube_name(model.name)}-traffic",
+            TrafficSplitArgs(
+                namespace=self.namespace.namespace,
+                model=model.name,
+                slots=model.slots,
+                service=server.service,
+                host=self._hosts["ml"],
+                gateway_name=self.gateway.gateway,
+                gateway=self._peer,
+            ),
+            self.child(),
+        )
+        return server, split
+
+    def _create_controller(self) -> ExperimentController:
+        settings = self._settings
+        return ExperimentController(
+            EXPERIMENT_CONTROLLER,
+            ExperimentControllerArgs(
+                namespace=self.namespace.namespace,
+                image=settings.image(_versions.ML),
+                split_timeout_seconds=settings.controller.split_timeout_seconds,
+                resources=settings.controller.resources,
+            ),
+            self.child(),
+        )
+
+    def _collect_outputs(self) -> dict[str, Any]:
+        settings = self._settings
+        gateway = settings.gateway
+        return {
+            "namespace": self.namespace.namespace,
+            "domain": settings.domain,
+            "hosts": self._hosts,
+            "gateway": {
+                "service": gateway.service,
+                "namespace": gateway.namespace,
+                "address": settings.gateway_address or self._hosts["ml"],
+            },
+            "models": {model.name: self._model_outputs(model) for model in settings.models},
+            "metadataDb": {
+                "service": self.metadata_db.service,
+                "port": POSTGRES_PORT,
+                "adminSecret": self.metadata_db.admin_secret,
+                "consumers": dict(self.metadata_db.consumer_secrets),
+            },
+            "objectStore": {
+                "service": self.object_store.service,
+                "port": S3_PORT,
+                "consolePort": S3_CONSOLE_PORT,
+                "adminSecret": self.object_store.admin_secret,
+                "consumers": {
+                    _MLFLOW: {"secret": self.object_store.consumer_secrets[_MLFLOW], "bucket": _MLFLOW_BUCKET}
+                },
+            },
+            "trackingServer": {
+                "service": self.tracking_server.service,
+                "port": MLFLOW_PORT,
+                "url": self.tracking_server.url,
+            },
+            "controller": {"deployment": self.controller.deployment},
+            "images": self._image_outputs(),
+            "training": {
+                "image": settings.image(_versions.TRAINING),
+                "serviceAccount": self.training.service_account,
+            },
+        }
+
+    def _serving_image(self) -> str:
+        gpus = self._settings.model_server.resources.gpus
+        return self._settings.image(_versions.MODEL_SERVER_GPU if gpus else _versions.MODEL_SERVER)
+
+    def _image_outputs(self) -> dict[str, str]:
+        images = {name: self._settings.image(name) for name in _versions.IMAGES if name != _versions.MODEL_SERVER_GPU}
+        return {**images, _versions.MODEL_SERVER: self._serving_image()}
+
+    def _model_outputs(self, model: ModelSettings) -> dict[str, Any]:
+        server, split = self.models[model.name]
+        return {
+            "service": server.service,
+            "slots": {
+                slot: {"deployment": deployment, "alias": slot_alias(slot)}
+                for slot, deployment in server.deployments.items()
+            },
+            "root": split.root,
+            "split": split.split,
+        }

@@ -1,0 +1,220 @@
+"""Every setting of a stack: its key, default and allowed values. The only module that reads Pulumi's configuration.
+
+The schema is closed. Whatever is unknown, missing, mistyped or out of range is reported in one error, before the first
+resource. Defaults are safe for production; `Pulumi.<stack>.yaml` says what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+import pulumi
+from pulumi.runtime import config as runtime_config
+
+from components._rules import either, flag, integer, listing, sensitive, table, text
+from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
+from components._versions import IMAGES
+from components._workload import Resources
+from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
+
+_MASTER_SECRET_MIN_LENGTH = 32
+
+_dns_label = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a DNS label: a-z, 0-9 and inner hyphens", max_length=63)
+_dns_name = text(
+    r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "a DNS name such as example.org", max_length=200
+)
+_name = text(r"\S+", "a text without spaces")
+_image = text(
+    r"[a-z0-9][a-zA-Z0-9._/-]*(:[0-9]+/[a-z0-9._/-]+)?(:(?!latest$)[\w][\w.-]{0,127}(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})",
+    "an image reference with a tag other than `latest`, or with a digest",
+    max_length=512,
+)
+_label_name = text(r"([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a label name")
+_label_value = text(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a label value", max_length=63)
+_model_name = text(
+    r"[a-z][a-z0-9_]*[a-z0-9]", "a model name: a-z, 0-9 and inner underscores, first a letter", max_length=36
+)
+_slot_name = text(
+    r"[a-z]([a-z0-9-]*[a-z0-9])?", "a slot name: a-z, 0-9 and inner hyphens, first a letter", max_length=16
+)
+_host_pattern = text(r"[A-Za-z0-9.*:\[\]-]+", "a host name, address or pattern with `*`")
+_address = text(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a host name or address, with a port if it is not 80")
+_registry = text(r"[a-z0-9][a-z0-9._:/-]*[a-z0-9]", "a registry and path")
+_path = text(r"[^\s{]+", "the path of a kubeconfig file", max_length=4096)
+_master_secret = sensitive(_MASTER_SECRET_MIN_LENGTH, "stored encrypted: `pulumi config set --secret masterSecret`")
+_kubeconfig_content = sensitive(1, "namely its content, stored encrypted: `pulumi config set --secret kubeconfig`")
+
+_DATABASE = Resources(cpu_millis=500, memory_mib=1024, memory_limit_mib=2048)
+_STORE = Resources(cpu_millis=500, memory_mib=1024, memory_limit_mib=2048)
+_SERVER = Resources(cpu_millis=1000, memory_mib=1024, memory_limit_mib=4096)
+_SYNC = Resources(cpu_millis=50, memory_mib=128, memory_limit_mib=512)
+_CONTROLLER = Resources(cpu_millis=100, memory_mib=128, memory_limit_mib=512)
+
+
+@schema
+class MetadataDbSettings:
+    """The relational store."""
+
+    storage_gib: int = setting(integer(1, 65_536, "GiB"), default=20)
+    max_connections: int = setting(integer(20, 5_000), default=200)
+    resources: Resources = setting(section(Resources, _DATABASE), default=_DATABASE)
+
+
+@schema
+class ObjectStoreSettings:
+    """The object store."""
+
+    storage_gib: int = setting(integer(1, 65_536, "GiB"), default=100)
+    resources: Resources = setting(section(Resources, _STORE), default=_STORE)
+
+
+@schema
+class TrackingServerSettings:
+    """The tracking server."""
+
+    workers: int = setting(integer(1, 64, "processes"), default=4)
+    replicas: int = setting(integer(1, 20), default=2)
+    cpu_millis: int = setting(integer(10, 128_000, "thousandths of a core"), default=500)
+    memory_per_worker_mib: int = setting(integer(256, 65_536, "MiB"), default=512)
+    allowed_hosts: tuple[str, ...] = setting(listing(_host_pattern), default=("10.*",))
+    """Host patterns besides the server's own names; metrics are read by pod address, so they name the pods' range."""
+
+
+@schema
+class ModelServerSettings:
+    """What the slots of all models have in common."""
+
+    replicas: int = setting(integer(1, 100, "pods per slot"), default=2)
+    storage_mib: int = setting(integer(64, 1_048_576, "MiB"), default=10_240)
+    sync_interval_seconds: int = setting(integer(1, 3_600, "seconds"), default=15)
+    resources: Resources = setting(section(Resources, _SERVER), default=_SERVER)
+    sync_resources: Resources = setting(section(Resources, _SYNC), default=_SYNC)
+
+
+@schema
+class ControllerSettings:
+    """The experiment controller."""
+
+    split_timeout_seconds: int = setting(integer(1, 600, "seconds"), default=30)
+    resources: Resources = setting(section(Resources, _CONTROLLER), default=_CONTROLLER)
+
+
+@schema
+class GatewaySettings:
+    """The ingress gateway, which the mesh brings."""
+
+    service: str = setting(_dns_label, default="istio-ingressgateway")
+    namespace: str = setting(_dns_label, default=GATEWAY_NAMESPACE)
+    selector: Mapping[str, str] = setting(
+        table(_label_value, key_rule=_label_name), default_factory=lambda: dict(GATEWAY_SELECTOR)
+    )
+
+
+@schema
+class ModelSettings:
+    """One served model."""
+
+    name: str = setting(_model_name)
+    slots: tuple[str, ...] = setting(
+        listing(_slot_name, minimum=2, maximum=8), default=(STABLE_SLOT, DEFAULT_CANDIDATE_SLOT)
+    )
+    """In the fixed order of destinations. Two at least: the gateway refuses a sticky split with one destination."""
+
+    def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        """Refuse slots without the stable one at their head."""
+        if "slots" in faulty or self.slots[0] == STABLE_SLOT:
+            return []
+        return [("slots", f"a list that starts with `{STABLE_SLOT}`")]
+
+
+@schema
+class Settings:
+    """The settings of one stack; `load` reads them."""
+
+    master_secret: Sensitive = setting(_master_secret)
+    """All passwords are derived from it."""
+    kubeconfig: str | Sensitive | None = setting(either(_path, _kubeconfig_content), default=None)
+    """None takes the file that `kubectl` would take."""
+    context: str | None = setting(_name, default=None)
+    """None takes the current context of `kubeconfig`; the ambient file's current context is never taken."""
+    cluster_identifier: str = setting(_name, default="default")
+    """Names the cluster: as long as it stays, a changed kubeconfig replaces nothing."""
+    namespace: str = setting(_dns_label, default="free-deep-research")
+    domain: str = setting(_dns_name, default="freedeepresearch.org")
+    protect_data: bool = setting(flag(), default=True)
+    """Whether data outlives the stack, and Pulumi refuses to delete what holds it."""
+    storage_class: str | None = setting(_dns_label, default=None)
+    """None takes the cluster's default class."""
+    images: Mapping[str, str] = setting(table(_image, keys=tuple(IMAGES)), default_factory=dict[str, str])
+    """References that replace the ones in _versions.py, by logical name."""
+    image_registry: str | None = setting(_registry, default=None)
+    """Where the platform's own images lie, unless `images` names them."""
+    gateway_address: str | None = setting(_address, default=None)
+    """Where people reach the ingress gateway; None if they do so by the hosts' own names."""
+    gateway: GatewaySettings = setting(section(GatewaySettings), default_factory=GatewaySettings)
+    metadata_db: MetadataDbSettings = setting(section(MetadataDbSettings), default_factory=MetadataDbSettings)
+    object_store: ObjectStoreSettings = setting(section(ObjectStoreSettings), default_factory=ObjectStoreSettings)
+    tracking_server: TrackingServerSettings = setting(
+        section(TrackingServerSettings), default_factory=TrackingServerSettings
+    )
+    model_server: ModelServerSettings = setting(section(ModelServerSettings), default_factory=ModelServerSettings)
+    controller: ControllerSettings = setting(section(ControllerSettings), default_factory=ControllerSettings)
+    models: tuple[ModelSettings, ...] = setting(
+        listing(section(ModelSettings), minimum=1),
+        default_factory=lambda: tuple(ModelSettings(name=name) for name in DEFAULT_MODELS),
+    )
+
+    def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        """Refuse settings that are each allowed but not together."""
+        found: list[tuple[str, str]] = []
+        if faulty.isdisjoint({"kubeconfig", "context"}) and self.kubeconfig is None and self.context is None:
+            found.append(("context", "the name of a context, unless `kubeconfig` is set"))
+        if faulty.isdisjoint({"images", "image_registry"}) and self.image_registry is None:
+            homeless = [name for name, image in IMAGES.items() if image.own and name not in self.images]
+            if homeless:
+                allowed = f"a registry and path, unless `images` has {' and '.join(homeless)}"
+                found.append(("image_registry", allowed))
+        names = [] if "models" in faulty else [model.name for model in self.models]
+        if len(set(names)) < len(names):
+            found.append(("models", "a list in which every name occurs once"))
+        return found
+
+    def image(self, name: str) -> str:
+        """Return the reference to pull for a logical image name."""
+        return self.images.get(name) or IMAGES[name].reference(self.image_registry)
+
+
+class SettingsError(pulumi.RunError):
+    """The configuration is not usable; `problems` says why, all of it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        super().__init__(f"{count} in the configuration, nothing has been changed:\n{lines}")
+
+
+def load() -> Settings:
+    """Read the configuration of the running stack.
+
+    Raises:
+        SettingsError: names every problem.
+    """
+    prefix = f"{pulumi.get_project()}:"
+    values = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
+    own = {key.removeprefix(prefix): str(value) for key, value in values.items() if key.startswith(prefix)}
+    return parse(own, {key for key in own if runtime_config.is_config_secret(f"{prefix}{key}")})
+
+
+def parse(values: Mapping[str, str], encrypted: AbstractSet[str]) -> Settings:
+    """Turn configuration texts, of which some are stored encrypted, into settings.
+
+    Raises:
+        SettingsError: names every problem.
+    """
+    problems = Problems()
+    settings = read_section(Settings, decode(Settings, values, encrypted), problems)
+    if settings is None:
+        raise SettingsError(problems.found)
+    return settings

@@ -1,0 +1,3 @@
+module mlplatform.local/images/pause
+
+go 1.24

@@ -1,0 +1,8 @@
+"""The tools of the embedded cluster: `ensure` installs what is missing, `preflight` says what would be in the way."""
+
+from local.toolchain.checks import preflight
+from local.toolchain.errors import PreflightError, ToolchainError
+from local.toolchain.installer import ensure
+from local.toolchain.toolchain import Toolchain
+
+__all__ = ["PreflightError", "Toolchain", "ToolchainError", "ensure", "preflight"]

@@ -1,0 +1,168 @@
+"""Says before anything is changed what would be in the way, all of it at once, each with its remedy."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from local.paths import cache_dir, instance_name, state_dir
+from local.toolchain import facts
+from local.toolchain.catalog import DebianTool, GoTool, Tool
+from local.toolchain.errors import PreflightError
+from local.toolchain.facts import Facts
+from local.toolchain.installer import MODULES, default_cache, missing, select
+
+_GIB: Final = 1024**3
+NEEDED_MEMORY_BYTES: Final = int(7.5 * _GIB)
+"""A machine sold with 8 GiB reports a little less, since the kernel keeps some for itself."""
+NEEDED_DISK_COLD_BYTES: Final = 15 * _GIB
+NEEDED_DISK_WARM_BYTES: Final = 4 * _GIB
+"""Enough where tools and images are there already."""
+
+_KERNEL_REMEDIES: Final = {
+    "namespaces": "run as root on the machine itself or in a privileged container (CAP_SYS_ADMIN is missing)",
+    "overlay": "load the kernel module `overlay` (modprobe overlay)",
+    "network": "load the kernel modules `bridge` and `veth` (modprobe bridge veth)",
+    "cgroups": "mount the control groups with their memory controller below /sys/fs/cgroup",
+    "nftables": "load the kernel module `nf_tables` (modprobe nf_tables)",
+}
+_REGISTRY_REMEDIES: Final = {
+    "Go modules": "check the network and GOPROXY (`go env GOPROXY`)",
+    "Debian packages": "check the network and apt's sources (`apt-get update` shows which one fails)",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is in the way."""
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the coming work asks of the machine."""
+
+    must_install: bool
+    """Whether any tool is missing."""
+    debian: bool
+    """Whether a Debian package is missing."""
+    go_version: str | None
+    """Lowest Go that can build what is missing; None if nothing has to be built."""
+
+    @property
+    def disk_bytes(self) -> int:
+        """Free space that the work asks for."""
+        return NEEDED_DISK_COLD_BYTES if self.must_install else NEEDED_DISK_WARM_BYTES
+
+
+def preflight(names: Iterable[str] | None = None, ports: Sequence[int] = ()) -> None:
+    """Return if the machine can do what is coming.
+
+    Args:
+        names: tools that will be asked for; all if None.
+        ports: ports of 127.0.0.1 that must be free.
+
+    Raises:
+        PreflightError: it cannot; the message names every problem with its remedy.
+    """
+    lacking = missing(select(names), default_cache())
+    problems = find_problems(gather(lacking, ports), needs_of(lacking, MODULES), ports)
+    if problems:
+        lines = [f"  - {problem.what}\n    remedy: {problem.remedy}" for problem in problems]
+        raise PreflightError("\n".join(["this machine is not ready; nothing has been changed:", *lines]))
+
+
+def needs_of(lacking: Sequence[Tool], modules: Path) -> Needs:
+    """Return what installing the missing tools asks for."""
+    go_tools = [tool for tool in lacking if isinstance(tool, GoTool)]
+    versions = [_go_directive((modules / tool.folder / "go.mod").read_text()) for tool in go_tools]
+    return Needs(
+        must_install=bool(lacking),
+        debian=any(isinstance(tool, DebianTool) for tool in lacking),
+        go_version=max(versions, key=_parts, default=None),
+    )
+
+
+def gather(lacking: Sequence[Tool], ports: Sequence[int]) -> Facts:
+    """Return what has to be known about the machine; registries are asked only if something must come from them."""
+    is_root = os.geteuid() == 0
+    version, may_download = facts.go_version()
+    go_tools = [tool for tool in lacking if isinstance(tool, GoTool)] if version else []
+    folders = (cache_dir(), state_dir(instance_name()))
+    needs_debian = is_root and any(isinstance(tool, DebianTool) for tool in lacking)
+    return Facts(
+        is_root=is_root,
+        has_apt=Path("/usr/bin/apt-get").exists(),
+        go_version=version,
+        go_may_download_itself=may_download,
+        memory_bytes=facts.memory_bytes(Path("/proc/meminfo").read_text()),
+        free_bytes=tuple((folder, facts.free_bytes(folder)) for folder in folders),
+        taken_ports=facts.taken_ports(ports),
+        missing_kernel_features=facts.missing_kernel_features() if is_root else (),
+        unreachable_registries=facts.unreachable_registries(go_tools, MODULES, needs_debian),
+    )
+
+
+def find_problems(found: Facts, needs: Needs, ports: Sequence[int] = ()) -> list[Problem]:
+    """Return everything that is in the way. Pure."""
+    problems = [*_rights(found, needs), *_go(found, needs), *_space(found, needs)]
+    problems += [
+        Problem(f"port {port} of 127.0.0.1 is taken", "end what listens there (`ss -ltnp`), or choose another port")
+        for port in ports
+        if port in found.taken_ports
+    ]
+    problems += [
+        Problem(f"the kernel feature `{name}` is missing", _KERNEL_REMEDIES[name])
+        for name in found.missing_kernel_features
+    ]
+    problems += [
+        Problem(f"the registry of {name} does not answer", _REGISTRY_REMEDIES[name])
+        for name in found.unreachable_registries
+    ]
+    return problems
+
+
+def _rights(found: Facts, needs: Needs) -> Iterator[Problem]:
+    if not found.is_root:
+        yield Problem("not running as root", "run it as root, for example with sudo -E")
+    if needs.debian and not found.has_apt:
+        yield Problem("there is no apt-get", "use Debian 12 or a relative of it")
+
+
+def _go(found: Facts, needs: Needs) -> Iterator[Problem]:
+    if needs.go_version is None:
+        return
+    remedy = f"install Go {needs.go_version} or newer and put its bin folder on PATH"
+    if found.go_version is None:
+        yield Problem("there is no Go on PATH", remedy)
+    # From 1.21 on, Go fetches the version that a module asks for, unless that is switched off.
+    elif _parts(found.go_version) < _parts("1.21" if found.go_may_download_itself else needs.go_version):
+        yield Problem(f"Go {found.go_version} is too old", remedy)
+
+
+def _space(found: Facts, needs: Needs) -> Iterator[Problem]:
+    if found.memory_bytes < NEEDED_MEMORY_BYTES:
+        yield Problem(
+            f"{found.memory_bytes / _GIB:.1f} GiB of memory are too little", "use a machine with 8 GiB or more"
+        )
+    for folder, free in found.free_bytes:
+        if free < needs.disk_bytes:
+            yield Problem(
+                f"{free / _GIB:.1f} GiB free for {folder} are too little",
+                f"make {needs.disk_bytes / _GIB:.0f} GiB free there, or point MLP_CACHE_DIR or MLP_STATE_DIR elsewhere",
+            )
+
+
+def _go_directive(go_mod: str) -> str:
+    match = re.search(r"^go (\S+)$", go_mod, re.MULTILINE)
+    return match.group(1) if match else "0"
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

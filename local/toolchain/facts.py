@@ -1,0 +1,163 @@
+"""What the preflight has to know about this machine. Gathering only; checks.py judges."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from local.toolchain import gobuild
+from local.toolchain.catalog import GoTool
+
+_REGISTRY_SECONDS: Final = 60
+_PROBE_SECONDS: Final = 20
+
+_KERNEL_PROBE: Final = """
+mount -t tmpfs tmpfs /run && mkdir /run/upper /run/work || echo namespaces
+mount -t overlay overlay -o lowerdir=/usr,upperdir=/run/upper,workdir=/run/work /usr || echo overlay
+if command -v ip > /dev/null; then
+  ip link add bridge0 type bridge && ip link add veth0 type veth peer name veth1 || echo network
+fi
+"""
+"""Run in namespaces of its own; prints what does not work."""
+
+_NFNL_SUBSYS_NFTABLES: Final = 10
+_NFT_MSG_GETGEN: Final = 16
+_NLM_F_REQUEST: Final = 1
+_NLMSG_ERROR: Final = 2
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The machine as it is now."""
+
+    is_root: bool
+    has_apt: bool
+    go_version: str | None
+    """For example `1.26.8`; None if there is no Go."""
+    go_may_download_itself: bool
+    """Whether Go fetches a newer Go when a module asks for one."""
+    memory_bytes: int
+    free_bytes: tuple[tuple[Path, int], ...]
+    """Folders that will be written to, each with the free space of its disk."""
+    taken_ports: tuple[int, ...]
+    missing_kernel_features: tuple[str, ...]
+    """Of: namespaces, overlay, network, cgroups, nftables."""
+    unreachable_registries: tuple[str, ...]
+    """Of: Go modules, Debian packages."""
+
+
+def go_version() -> tuple[str | None, bool]:
+    """Return Go's version and whether it may download a newer one; (None, False) if there is none on PATH."""
+    try:
+        done = subprocess.run(["go", "env", "GOVERSION", "GOTOOLCHAIN"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None, False
+    match = re.match(r"go(\d+(?:\.\d+)*)\S*\n(\S*)", done.stdout)
+    return (match.group(1), match.group(2) != "local") if match else (None, False)
+
+
+def memory_bytes(meminfo: str) -> int:
+    """Return the machine's memory, given the text of /proc/meminfo."""
+    match = re.search(r"^MemTotal:\s+(\d+) kB$", meminfo, re.MULTILINE)
+    return int(match.group(1)) * 1024 if match else 0
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the space that is free for a folder that need not exist yet."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return shutil.disk_usage(existing).free
+
+
+def taken_ports(ports: Iterable[int]) -> tuple[int, ...]:
+    """Return those ports of 127.0.0.1 on which nobody else can listen."""
+    taken: list[int] = []
+    for port in ports:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                taken.append(port)
+    return tuple(taken)
+
+
+def missing_kernel_features(cgroups: Path = Path("/sys/fs/cgroup")) -> tuple[str, ...]:
+    """Return what the kernel lacks, found out by using it. As root only: others may use none of it."""
+    missing = _missing_in_namespaces()
+    version_2, version_1 = cgroups / "cgroup.controllers", cgroups / "memory" / "cgroup.procs"
+    if not (version_1.exists() or (version_2.exists() and "memory" in version_2.read_text().split())):
+        missing.append("cgroups")
+    if not _has_nftables():
+        missing.append("nftables")
+    return tuple(missing)
+
+
+def _missing_in_namespaces() -> list[str]:
+    command = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--propagation", "private"]
+    try:
+        done = subprocess.run(
+            [*command, "sh", "-c", _KERNEL_PROBE],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PROBE_SECONDS,
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return ["namespaces"]
+    if "namespaces" in done.stdout or (done.returncode != 0 and not done.stdout):
+        return ["namespaces"]
+    return done.stdout.split()
+
+
+def _has_nftables() -> bool:
+    """Ask the kernel for the generation of its nftables rules, which every kernel with nftables can tell."""
+    header = struct.Struct("=IHHII")
+    kind = _NFNL_SUBSYS_NFTABLES << 8 | _NFT_MSG_GETGEN
+    payload = struct.pack("=BBH", socket.AF_UNSPEC, 0, 0)
+    message = header.pack(header.size + len(payload), kind, _NLM_F_REQUEST, 1, 0) + payload
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as netfilter:  # NETLINK_NETFILTER
+            netfilter.settimeout(_PROBE_SECONDS)
+            netfilter.send(message)
+            answer = netfilter.recv(4096)
+    except OSError:
+        return False
+    return header.unpack_from(answer)[1] != _NLMSG_ERROR
+
+
+def unreachable_registries(go_tools: Iterable[GoTool], modules: Path, needs_debian: bool) -> tuple[str, ...]:
+    """Return the registries that give no answer, asked through their own clients, so with the user's settings."""
+    unreachable: list[str] = []
+    tool = next(iter(go_tools), None)
+    if tool is not None and not gobuild.answers(modules / tool.folder, _REGISTRY_SECONDS):
+        unreachable.append("Go modules")
+    if needs_debian and not _debian_answers():
+        unreachable.append("Debian packages")
+    return tuple(unreachable)
+
+
+def _debian_answers() -> bool:
+    """Return whether apt can read its package lists, into a folder that is thrown away."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "partial").mkdir()
+        command = ["apt-get", "-o", f"Dir::State::lists={folder}", "-o", "Acquire::Languages=none", "update"]
+        try:
+            done = subprocess.run(
+                [*command, "--error-on=any"],
+                capture_output=True,
+                check=False,
+                timeout=_REGISTRY_SECONDS,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+            )
+        except (FileNotFoundError, subprocess.TimeoutExpired):
+            return False
+    return done.returncode == 0

@@ -1,0 +1,77 @@
+"""Builds a tool from its pinned Go modules; go.sum makes sure that these are the ones that were pinned."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from local.progress import Progress, heartbeat
+from local.toolchain.cache import BUILD_FLAGS
+from local.toolchain.catalog import GoTool, ModuleFile
+from local.toolchain.errors import ToolchainError
+
+_LAST_LINES = 15
+
+
+def build(tool: GoTool, modules: Path, binaries: Path, progress: Progress) -> None:
+    """Build all binaries of a tool into `binaries`.
+
+    Raises:
+        ToolchainError: the compiler failed, or there is none; the message holds its last lines.
+    """
+    for name, package in tool.packages.items():
+        with heartbeat(progress, f"building {tool.name} ({name})"):
+            _build_one(tool, package, modules / tool.folder, binaries / name)
+    for name, source in tool.files.items():
+        with heartbeat(progress, f"fetching {tool.name} ({name})"):
+            shutil.copyfile(_module_folder(source, modules) / source.path, binaries / name)
+        (binaries / name).chmod(0o755)
+
+
+def _build_one(tool: GoTool, package: str, folder: Path, target: Path) -> None:
+    # Built into a folder of its own: some packages' last path element is not the binary's name.
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as output:
+        flags = f"-s -w {tool.link_flags}"
+        _go(["build", "-ldflags", flags, "-o", f"{output}/", package], folder, f"building {tool.name}")
+        (built,) = Path(output).iterdir()
+        built.rename(target)
+
+
+def _module_folder(source: ModuleFile, modules: Path) -> Path:
+    """Return the folder of a module in Go's own cache, fetched and verified if it is not there yet."""
+    folder = modules / source.folder
+    what = f"fetching {source.module}"
+    _go(["mod", "download", source.module], folder, what)
+    return Path(_go(["list", "-m", "-f", "{{.Dir}}", source.module], folder, what).strip())
+
+
+def answers(folder: Path, timeout_seconds: float) -> bool:
+    """Return whether Go can get a module of the module in `folder`: a small one that all of them need."""
+    try:
+        _go(["mod", "download", "golang.org/x/sys"], folder, "asking for a module", timeout_seconds)
+    except (ToolchainError, subprocess.TimeoutExpired):
+        return False
+    return True
+
+
+def _go(arguments: list[str], folder: Path, what: str, timeout_seconds: float | None = None) -> str:
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": BUILD_FLAGS, "GOWORK": "off"}
+    try:
+        done = subprocess.run(
+            ["go", *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_seconds,
+        )
+    except FileNotFoundError:
+        raise ToolchainError(f"{what}: there is no `go` on PATH") from None
+    if done.returncode != 0:
+        lines = "\n".join(done.stderr.splitlines()[-_LAST_LINES:])
+        raise ToolchainError(f"{what} failed (go {' '.join(arguments)}):\n{lines}")
+    return done.stdout

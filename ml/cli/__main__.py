@@ -1,0 +1,5 @@
+"""`python -m ml.cli` is `mlp`."""
+
+from ml.cli.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""`mlp verify`: each component is checked by using it."""

@@ -1,0 +1,85 @@
+"""Which checks a platform gets."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from ml.cli.kubectl import Kubectl
+from ml.cli.outputs import StackOutputs
+from ml.cli.verify import database, object_store, serving, tracking
+from ml.cli.verify.check import Check
+
+_GATEWAY_PAGES: Final = (("mlflow", "/health"), ("minio", "/"))
+
+
+def plan_checks(kubectl: Kubectl, outputs: StackOutputs, token: str) -> list[Check]:
+    """Return one check for every way in which the platform's parts are used.
+
+    Args:
+        kubectl: the cluster.
+        outputs: what the stack tells about itself.
+        token: a text nobody else writes, to tell this run's data from other data.
+    """
+    database_name = outputs.metadata_db.service
+    store_name = outputs.object_store.service
+    checks = [
+        Check(
+            component=database_name,
+            what=f"write and read a row as {consumer}",
+            run=partial(database.write_and_read_row, kubectl, outputs, consumer, token),
+        )
+        for consumer in outputs.metadata_db.consumers
+    ]
+    checks += [
+        Check(
+            component=store_name,
+            what=f"put, get and delete an object as {consumer}",
+            run=partial(object_store.put_get_delete_object, kubectl, outputs, consumer, token),
+        )
+        for consumer in outputs.object_store.consumers
+    ]
+    checks += [
+        Check(
+            component=outputs.tracking_server.service,
+            what="log, read and delete a run with an artifact",
+            run=partial(tracking.log_read_delete_run, kubectl, outputs, token),
+        ),
+        Check(
+            component="dns",
+            what="resolve the names of the services",
+            run=partial(serving.names_resolve, kubectl, outputs),
+            has_logs=False,
+        ),
+    ]
+    checks += [
+        Check(
+            component="gateway",
+            what=f"open {outputs.hosts[host]}",
+            run=partial(serving.route_answers, outputs, host, path),
+        )
+        for host, path in _GATEWAY_PAGES
+    ]
+    for model in outputs.models:
+        checks += _model_checks(kubectl, outputs, model)
+    return checks
+
+
+def _model_checks(kubectl: Kubectl, outputs: StackOutputs, model: str) -> list[Check]:
+    return [
+        Check(
+            component="controller",
+            what=f"keep the split of {model}",
+            run=partial(serving.split_is_complete, kubectl, outputs, model),
+        ),
+        Check(
+            component=model,
+            what="predict in the stable slot",
+            run=partial(serving.predict_in_slot, kubectl, outputs, model),
+        ),
+        Check(
+            component=model,
+            what="predict through the gateway",
+            run=partial(serving.predict_through_gateway, outputs, model),
+        ),
+    ]

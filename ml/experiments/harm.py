@@ -1,0 +1,59 @@
+"""Does a treatment do harm? One-sided tests of each guardrail, and of the primary getting worse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ml.experiments.evidence import Evidence, harm_evidence, rate_evidence
+from ml.experiments.measured import Measurements
+from ml.experiments.specification import ExperimentSpec, Guardrail
+
+
+def rollback_evidence(spec: ExperimentSpec, data: Measurements, active: Sequence[str]) -> list[Evidence]:
+    """Test each guardrail, and the primary against getting worse, for each active treatment."""
+    tuned_for = max(float(spec.minimum_n), spec.planned_n / 4.0)
+    found: list[Evidence] = []
+    for arm in active:
+        found.append(
+            harm_evidence(
+                spec.primary.name,
+                arm,
+                "primary harm",
+                data.effect(spec.primary.name, spec.control, arm),
+                harmful_increase=spec.primary.better == "decrease",
+                null_value=0.0,
+                alpha=spec.rollback_alpha(1.0),
+                tuned_for=tuned_for,
+                minimum_n=spec.minimum_n,
+            )
+        )
+        found += [_guardrail(spec, data, guardrail, arm, tuned_for) for guardrail in spec.guardrails]
+    return found
+
+
+def _guardrail(
+    spec: ExperimentSpec, data: Measurements, guardrail: Guardrail, arm: str, tuned_for: float
+) -> Evidence:
+    alpha = spec.rollback_alpha(guardrail.weight)
+    increase = guardrail.harmful == "increase"
+    if guardrail.test == "rate":
+        return rate_evidence(guardrail, arm, *data.events(guardrail.name, spec.control, arm), alpha)
+    if guardrail.against == "limit":
+        measured = data.own_value(guardrail.name, arm)
+        null_value = guardrail.margin
+    else:
+        # "At most 10 % worse" is a statement about treatment - 1.1 control (or 0.9 control).
+        factor = 1.0 + guardrail.relative_margin * (1.0 if increase else -1.0)
+        measured = data.effect(guardrail.name, spec.control, arm, factor)
+        null_value = guardrail.margin if increase else -guardrail.margin
+    return harm_evidence(
+        guardrail.name,
+        arm,
+        "guardrail",
+        measured,
+        harmful_increase=increase,
+        null_value=null_value,
+        alpha=alpha,
+        tuned_for=tuned_for,
+        minimum_n=spec.minimum_n,
+    )

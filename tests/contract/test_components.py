@@ -1,0 +1,285 @@
+"""Rules that every component keeps. What they do not prove: that a cluster accepts the objects; tests/stack checks
+schemas, the end-to-end tests the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import sys
+from typing import Any
+
+import pulumi
+import pytest
+
+from components._base import PlatformComponent
+from components._secrets import SecretSource
+from tests.support import pods
+from tests.support.catalogue import EXAMPLES, all_components, declare, declare_one
+from tests.support.recording_monitor import Graph, Recorded, Secret, reveal
+
+TOKENS = {
+    "ExperimentController": "mlplatform:index:ExperimentController",
+    "Gateway": "mlplatform:index:Gateway",
+    "MetadataDb": "mlplatform:index:MetadataDb",
+    "MlPlatform": "mlplatform:index:MlPlatform",
+    "ModelServer": "mlplatform:index:ModelServer",
+    "ObjectStore": "mlplatform:index:ObjectStore",
+    "PlatformNamespace": "mlplatform:index:PlatformNamespace",
+    "TrackingServer": "mlplatform:index:TrackingServer",
+    "TrafficSplit": "mlplatform:index:TrafficSplit",
+    "Training": "mlplatform:index:Training",
+}
+"""A changed token replaces live resources: change this list only together with an alias."""
+
+RECOMMENDED_LABELS = {
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/part-of",
+    "app.kubernetes.io/managed-by",
+}
+VERSION_LABEL = "app.kubernetes.io/version"
+AUTONAMED_KINDS = {"ConfigMap", "Job", "NetworkPolicy", "PodDisruptionBudget", "Role", "RoleBinding"}
+"""Nothing outside Pulumi addresses these by name; everything else has the name that others rely on."""
+
+SENSITIVE_WORDS = ("password", "secret-key", "uri", "passphrase", "webhook-key")
+"""A key of a Secret that contains one of these holds something that must be shown nowhere else."""
+
+every_component = pytest.mark.parametrize("component", all_components(), ids=lambda cls: cls.__name__)
+either_mode = pytest.mark.parametrize("preview", [True, False], ids=["preview", "up"])
+
+
+def root_of(graph: Graph, component: type[PlatformComponent]) -> Recorded:
+    (root,) = graph.of_type(TOKENS[component.__name__])
+    return root
+
+
+def test_catalogue_has_an_example_of_every_component_when_one_is_added() -> None:
+    assert set(EXAMPLES) == set(all_components())
+
+
+@every_component
+def test_token_is_pinned_when_declared(component: type[PlatformComponent]) -> None:
+    graph = declare_one(component)
+    assert root_of(graph, component).type == TOKENS[component.__name__]
+
+
+@every_component
+def test_constructor_takes_name_args_and_options_when_inspected(component: type[PlatformComponent]) -> None:
+    parameters = inspect.signature(component.__init__).parameters
+    assert list(parameters) == ["self", "name", "args", "opts"]
+    assert parameters["opts"].default is None
+    assert parameters["args"].annotation == f"{component.__name__}Args"
+
+
+@every_component
+def test_args_are_a_frozen_keyword_only_dataclass_when_inspected(component: type[PlatformComponent]) -> None:
+    cls = getattr(sys.modules[component.__module__], f"{component.__name__}Args")
+    assert cls.__dataclass_params__.frozen
+    assert all(field.kw_only for field in dataclasses.fields(cls))
+
+
+@every_component
+@either_mode
+def test_every_child_reaches_the_component_by_its_parents_when_declared(
+    component: type[PlatformComponent], preview: bool
+) -> None:
+    graph = declare_one(component, preview=preview)
+    root = root_of(graph, component)
+    for resource in graph.resources.values():
+        if resource.type == "pulumi:providers:kubernetes":
+            continue
+        ancestor = resource
+        while ancestor.urn != root.urn:
+            assert ancestor.parent in graph.resources, f"{resource.name} is outside {root.name}"
+            ancestor = graph.resources[ancestor.parent]
+
+
+@every_component
+def test_children_use_the_given_provider_when_declared(component: type[PlatformComponent]) -> None:
+    objects = declare_one(component).kubernetes_objects()
+    assert {item.provider for item in objects} == {"cluster"}
+
+
+@every_component
+def test_outputs_are_registered_once_when_declared(component: type[PlatformComponent]) -> None:
+    graph = declare_one(component)
+    for resource in graph.resources.values():
+        if resource.type.startswith("mlplatform:"):
+            assert graph.output_registrations.get(resource.urn) == 1, resource.name
+            assert graph.outputs[resource.urn], f"{resource.name} registers nothing"
+
+
+@every_component
+def test_component_stores_no_inputs_when_declared(component: type[PlatformComponent]) -> None:
+    graph = declare_one(component)
+    assert all(not item.inputs for item in graph.resources.values() if item.type.startswith("mlplatform:"))
+
+
+@every_component
+def test_child_names_start_with_the_components_name_when_declared(component: type[PlatformComponent]) -> None:
+    graph = declare_one(component)
+    for item in graph.kubernetes_objects():
+        parent = graph.resources[item.parent]
+        assert item.name == parent.name or item.name.startswith(f"{parent.name}-")
+
+
+@every_component
+def test_two_instances_live_side_by_side_when_their_names_differ(component: type[PlatformComponent]) -> None:
+    if component.__name__ == "MlPlatform":
+        pytest.skip("a stack has one platform; its components are named by the contract with other parts")
+
+    def both(opts: pulumi.ResourceOptions) -> None:
+        EXAMPLES[component].make("first", opts=opts)
+        EXAMPLES[component].make("second", opts=opts)
+
+    objects = declare(both).kubernetes_objects()
+    named = [_address(item) for item in objects if item.object_name]
+    assert len(set(named)) == len(named)
+    assert len(objects) == 2 * len(declare_one(component).kubernetes_objects())
+
+
+@every_component
+def test_callers_options_reach_no_child_when_given(component: type[PlatformComponent]) -> None:
+    def build(opts: pulumi.ResourceOptions) -> None:
+        merged = pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(ignore_changes=["spec"], aliases=[pulumi.Alias(name="before")])
+        )
+        assert merged is not None
+        EXAMPLES[component].make("example", opts=merged)
+
+    graph = declare(build)
+    assert all(not item.ignore_changes for item in graph.kubernetes_objects())
+    assert root_of(graph, component).ignore_changes == ("spec",)
+
+
+@every_component
+def test_objects_carry_the_recommended_labels_when_declared(component: type[PlatformComponent]) -> None:
+    for item in declare_one(component).kubernetes_objects():
+        labels = item.manifest["metadata"]["labels"]
+        assert set(labels) >= RECOMMENDED_LABELS, item.name
+        assert labels["app.kubernetes.io/part-of"] == "mlplatform"
+        assert labels["app.kubernetes.io/managed-by"] == "pulumi"
+
+
+@every_component
+def test_only_addressed_objects_have_fixed_names_when_declared(component: type[PlatformComponent]) -> None:
+    for item in declare_one(component).kubernetes_objects():
+        assert bool(item.object_name) == (item.kind not in AUTONAMED_KINDS), f"{item.kind} {item.name}"
+
+
+@every_component
+def test_selectors_match_their_pods_and_leave_out_the_version_when_declared(
+    component: type[PlatformComponent],
+) -> None:
+    for item in declare_one(component).kubernetes_objects():
+        if item.kind not in {"Deployment", "StatefulSet"}:
+            continue
+        selector = item.manifest["spec"]["selector"]["matchLabels"]
+        labels = pods.template_of(item)["metadata"]["labels"]
+        assert VERSION_LABEL not in selector
+        assert selector.items() <= labels.items()
+
+
+@every_component
+def test_no_two_workloads_select_each_others_pods_when_declared(component: type[PlatformComponent]) -> None:
+    workloads = pods.workloads(declare_one(component))
+    for selecting in workloads:
+        selector: dict[str, str] = selecting.manifest["spec"].get("selector", {}).get("matchLabels", {})
+        for other in workloads:
+            if selector and other is not selecting:
+                assert not selector.items() <= pods.template_of(other)["metadata"]["labels"].items()
+
+
+@every_component
+def test_services_select_only_servers_when_declared(component: type[PlatformComponent]) -> None:
+    graph = declare_one(component)
+    jobs = [pods.template_of(item)["metadata"]["labels"] for item in graph.of_kind("Job")]
+    for service in graph.of_kind("Service"):
+        selector = service.manifest["spec"]["selector"]
+        assert VERSION_LABEL not in selector
+        assert not any(selector.items() <= labels.items() for labels in jobs), "a Job's pod would get requests"
+
+
+@every_component
+def test_pods_satisfy_the_restricted_standard_when_declared(component: type[PlatformComponent]) -> None:
+    found = {item.name: list(pods.violations(item)) for item in pods.workloads(declare_one(component))}
+    assert {name: problems for name, problems in found.items() if problems} == {}
+
+
+@every_component
+def test_servers_are_probed_when_declared(component: type[PlatformComponent]) -> None:
+    for item in pods.workloads(declare_one(component)):
+        if item.kind == "Job":
+            continue
+        containers = pods.containers_of(item)
+        assert all("livenessProbe" in container for container in containers.values()), item.name
+        assert any("readinessProbe" in container for container in containers.values()), item.name
+
+
+@every_component
+def test_jobs_end_when_they_cannot_succeed(component: type[PlatformComponent]) -> None:
+    for job in declare_one(component).of_kind("Job"):
+        assert 60 <= job.manifest["spec"]["activeDeadlineSeconds"] <= 3600
+        assert pods.template_of(job)["spec"]["restartPolicy"] == "OnFailure"
+        assert "ttlSecondsAfterFinished" not in job.manifest["spec"], "a vanished Job would be made again"
+
+
+@every_component
+def test_secret_values_stay_inside_secret_objects_when_declared(component: type[PlatformComponent]) -> None:
+    graph = declare_one(component)
+    hidden = {
+        value
+        for item in graph.of_kind("Secret")
+        for key, value in item.manifest["stringData"].items()
+        if any(word in key for word in SENSITIVE_WORDS)
+    }
+    for item in graph.resources.values():
+        if item.kind != "Secret":
+            shown = json.dumps(reveal(dict(item.inputs)), default=str)
+            assert not any(value in shown for value in hidden), f"{item.name} shows a secret"
+    for urn, outputs in graph.outputs.items():
+        assert not any(value in json.dumps(reveal(dict(outputs)), default=str) for value in hidden), urn
+
+
+@every_component
+def test_passwords_are_marked_secret_when_declared(component: type[PlatformComponent]) -> None:
+    for item in declare_one(component).of_kind("Secret"):
+        assert isinstance(item.inputs["stringData"], Secret), item.name
+        assert any(word in key for key in item.manifest["stringData"] for word in SENSITIVE_WORDS), item.name
+
+
+@every_component
+@either_mode
+def test_declared_graph_is_the_same_in_preview_and_up(component: type[PlatformComponent], preview: bool) -> None:
+    graph, other = declare_one(component, preview=preview), declare_one(component, preview=not preview)
+    assert {urn: item.inputs for urn, item in graph.resources.items()} == {
+        urn: item.inputs for urn, item in other.resources.items()
+    }
+
+
+def test_outputs_cannot_be_registered_twice_when_a_component_tries() -> None:
+    class Twice(PlatformComponent):
+        def __init__(self, name: str, opts: pulumi.ResourceOptions) -> None:
+            super().__init__(name, opts)
+            self.finish(first=1)
+            self.finish(second=2)
+
+    with pytest.raises(RuntimeError, match="outputs are registered once"):
+        declare(lambda opts: Twice("twice", opts))
+
+
+def test_example_secrets_differ_by_purpose_when_derived() -> None:
+    found: list[Any] = []
+
+    def program(_: pulumi.ResourceOptions) -> None:
+        source = SecretSource(pulumi.Output.secret("x" * 32))
+        pulumi.Output.all(source.password("a"), source.password("b")).apply(found.extend)
+
+    declare(program)
+    first, second = found
+    assert first != second
+
+
+def _address(item: Recorded) -> tuple[str, str, str]:
+    return item.kind, item.manifest["metadata"].get("namespace", ""), item.object_name

@@ -1,0 +1,66 @@
+"""Makes images of a few files in a moment, so that a node can be tested without the platform's images."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+
+def write(archive: Path, reference: str, files: Mapping[str, Path], entrypoint: Sequence[str]) -> None:
+    """Write an image archive that `ctr images import` reads.
+
+    Args:
+        archive: the file to write.
+        reference: the image's name with its tag.
+        files: absolute path in the image -> file on this machine.
+        entrypoint: the command that a container runs by default.
+    """
+    layer = _tar({**{name.lstrip("/"): source.read_bytes() for name, source in files.items()}})
+    layer_digest = hashlib.sha256(layer).hexdigest()
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Entrypoint": list(entrypoint), "Env": ["PATH=/bin"], "User": "65532:65532"},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
+        }
+    ).encode()
+    config_name = f"{hashlib.sha256(config).hexdigest()}.json"
+    layer_name = f"{layer_digest}/layer.tar"
+    manifest = json.dumps([{"Config": config_name, "RepoTags": [reference], "Layers": [layer_name]}]).encode()
+    archive.write_bytes(_tar({config_name: config, layer_name: layer, "manifest.json": manifest}))
+
+
+def with_libraries(*programs: str) -> dict[str, Path]:
+    """Return programs of this machine below /bin of an image, and the libraries that they load."""
+    files: dict[str, Path] = {}
+    for program in programs:
+        path = Path(program).resolve()
+        files[f"/bin/{Path(program).name}"] = path
+        listed = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=True).stdout
+        for line in listed.splitlines():
+            words = line.split()
+            library = words[2] if "=>" in words else words[0]
+            if library.startswith("/"):
+                files[library] = Path(library).resolve()
+    return files
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        folders = {str(parent) for name in files for parent in PurePosixPath(name).parents if str(parent) != "."}
+        for folder in sorted(folders):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local.toolchain.catalog import GoTool
+from local.toolchain.errors import ToolchainError
+from local.toolchain.gobuild import build
+
+pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on PATH")
+
+TOOL = GoTool(
+    name="thing",
+    version="1",
+    packages={"renamed": "example.com/thing"},
+    folder="thing",
+    link_flags="-X main.version=1.2.3",
+)
+PROGRAM = 'package main\n\nvar version string\n\nfunc main() { print("version ", version) }\n'
+
+
+def _module(modules: Path, program: str) -> Path:
+    folder = modules / "thing"
+    folder.mkdir()
+    (folder / "go.mod").write_text("module example.com/thing\n\ngo 1.26\n")
+    (folder / "main.go").write_text(program)
+    return modules
+
+
+def test_binary_has_its_name_and_version_when_it_was_built(tmp_path: Path) -> None:
+    told: list[str] = []
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    build(TOOL, _module(tmp_path, PROGRAM), binaries, told.append)
+    assert [path.name for path in binaries.iterdir()] == ["renamed"]
+    done = subprocess.run([binaries / "renamed"], capture_output=True, text=True, check=True)
+    assert done.stderr == "version 1.2.3"
+    assert told == ["building thing (renamed)"]
+
+
+def test_error_shows_what_the_compiler_said_when_the_build_fails(tmp_path: Path) -> None:
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    with pytest.raises(ToolchainError, match=r"(?s)building thing failed.*undefined: nonsense"):
+        build(TOOL, _module(tmp_path, "package main\n\nfunc main() { nonsense() }\n"), binaries, lambda _message: None)
+    assert list(binaries.iterdir()) == []
+
+
+def test_error_says_so_when_there_is_no_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    with pytest.raises(ToolchainError, match="no `go` on PATH"):
+        build(TOOL, _module(tmp_path, PROGRAM), binaries, lambda _message: None)

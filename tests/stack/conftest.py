@@ -1,0 +1,34 @@
+"""The graph of every stack, made once."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from tests.support.recording_monitor import Graph
+from tests.support.stacks import STACKS
+
+
+@functools.cache
+def graph_of(stack: str) -> Graph:
+    """Return what a stack declares on `up`."""
+    return STACKS[stack].run()
+
+
+@pytest.fixture(params=sorted(STACKS))
+def graph(request: pytest.FixtureRequest) -> Graph:
+    """Every stack in turn."""
+    return graph_of(request.param)
+
+
+@pytest.fixture
+def local() -> Graph:
+    """The stack of the embedded cluster."""
+    return graph_of("local")
+
+
+@pytest.fixture
+def dev() -> Graph:
+    """The stack of a shared cluster."""
+    return graph_of("dev")

@@ -1,0 +1,249 @@
+"""What a stack promises, by name: each test says what would be lost if the golden file changed there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ml.contracts import DEFAULT_MODELS, kube_name, split_route_name
+from tests.support import pods
+from tests.support.recording_monitor import Graph, Recorded, reveal
+from tests.support.stacks import MASTER_SECRET
+
+MAX_EXPLICIT_EDGES = 5
+MAX_CHAIN = 30
+MODEL_SLOTS = {"stable": "champion", "candidate-a": "candidate-a"}
+
+
+def explicit_edges(graph: Graph, item: Recorded) -> set[str]:
+    """Return what an object waits for without using anything of it."""
+    by_data = {urn for urns in item.property_dependencies.values() for urn in urns}
+    return set(item.depends_on) - by_data
+
+
+# What other parts rely on -------------------------------------------------------------------------------------------
+
+
+def test_outputs_are_those_of_the_contract_when_exported(local: Graph) -> None:
+    outputs = local.stack_outputs
+    assert outputs["namespace"] == "free-deep-research"
+    assert outputs["domain"] == "freedeepresearch.org"
+    assert outputs["hosts"] == {role: f"{role}.freedeepresearch.org" for role in ("mlflow", "minio", "ml", "api")}
+    assert outputs["gateway"] == {
+        "service": "istio-ingressgateway",
+        "namespace": "istio-system",
+        "address": "127.0.0.1:8080",
+    }
+    assert outputs["metadataDb"] == {
+        "service": "metadata-db",
+        "port": 5432,
+        "adminSecret": "metadata-db-admin",
+        "consumers": {"mlflow": "metadata-db-mlflow"},
+    }
+    assert outputs["objectStore"] == {
+        "service": "object-store",
+        "port": 9000,
+        "consolePort": 9001,
+        "adminSecret": "object-store-admin",
+        "consumers": {"mlflow": {"secret": "object-store-mlflow", "bucket": "mlflow-artifacts"}},
+    }
+    assert outputs["trackingServer"] == {
+        "service": "tracking-server",
+        "port": 5000,
+        "url": "http://tracking-server:5000",
+    }
+    assert outputs["controller"] == {"deployment": "experiment-controller"}
+    assert outputs["training"] == {
+        "image": "localhost/mlplatform/training:0123456789ab",
+        "serviceAccount": "training",
+    }
+    assert set(outputs) == {
+        "namespace", "domain", "hosts", "gateway", "models", "metadataDb", "objectStore", "trackingServer",
+        "controller", "images", "training",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("model", DEFAULT_MODELS)
+def test_model_outputs_name_existing_objects_when_exported(graph: Graph, model: str) -> None:
+    output = graph.stack_outputs["models"][model]
+    assert graph.object("Service", output["service"]).object_name == kube_name(model)
+    assert graph.object("VirtualService", output["root"])
+    assert output["split"] == split_route_name(model)
+    assert {slot: entry["alias"] for slot, entry in output["slots"].items()} == MODEL_SLOTS
+    for entry in output["slots"].values():
+        assert graph.object("Deployment", entry["deployment"])
+
+
+def test_secrets_named_by_outputs_exist_when_exported(graph: Graph) -> None:
+    outputs = graph.stack_outputs
+    for name in (
+        outputs["metadataDb"]["adminSecret"],
+        outputs["metadataDb"]["consumers"]["mlflow"],
+        outputs["objectStore"]["adminSecret"],
+        outputs["objectStore"]["consumers"]["mlflow"]["secret"],
+    ):
+        assert graph.object("Secret", name)
+
+
+# Ownership ----------------------------------------------------------------------------------------------------------
+
+
+def test_no_weight_and_no_split_is_declared_when_deployed(graph: Graph) -> None:
+    for item in graph.kubernetes_objects():
+        assert '"weight"' not in json.dumps(item.manifest)
+        assert item.object_name not in {split_route_name(model) for model in DEFAULT_MODELS}
+
+
+def test_every_object_has_the_one_explicit_provider_when_deployed(graph: Graph) -> None:
+    assert {item.provider for item in graph.kubernetes_objects()} == {"cluster"}
+    assert len(graph.of_type("pulumi:providers:kubernetes")) == 1
+
+
+# Secrets ------------------------------------------------------------------------------------------------------------
+
+
+def test_master_secret_is_nowhere_when_everything_is_searched(graph: Graph) -> None:
+    for item in graph.resources.values():
+        assert MASTER_SECRET not in json.dumps(reveal(dict(item.inputs)))
+    for outputs in graph.outputs.values():
+        assert MASTER_SECRET not in json.dumps(reveal(dict(outputs)))
+
+
+def test_stack_outputs_hold_no_secret_when_exported(graph: Graph) -> None:
+    assert reveal(dict(graph.stack_outputs)) == dict(graph.stack_outputs)
+
+
+# Order --------------------------------------------------------------------------------------------------------------
+
+
+def test_waiting_without_data_is_rare_when_deployed(graph: Graph) -> None:
+    waiting = {item.name: explicit_edges(graph, item) for item in graph.resources.values()}
+    waiting = {name: edges for name, edges in waiting.items() if edges}
+    assert set(waiting) == {"tracking-server"}, "the tracking server's stores, and its migration"
+
+
+def test_tracking_server_waits_for_both_bootstraps_when_deployed(graph: Graph) -> None:
+    (component,) = graph.of_type("mlplatform:index:TrackingServer")
+    for name in ("metadata-db-bootstrap", "object-store-bootstrap"):
+        assert graph.object("Job", name).urn in component.depends_on
+
+
+def test_dependency_chains_are_short_when_deployed(graph: Graph) -> None:
+    depths: dict[str, int] = {}
+
+    def depth(urn: str) -> int:
+        if urn not in depths:
+            item = graph.resources[urn]
+            before = [other for other in {*item.depends_on, item.parent} if other in graph.resources]
+            depths[urn] = 1 + max((depth(other) for other in before), default=0)
+        return depths[urn]
+
+    assert max(depth(urn) for urn in graph.resources) <= MAX_CHAIN
+
+
+# Pods and network ---------------------------------------------------------------------------------------------------
+
+
+def test_every_access_label_has_a_policy_when_traffic_is_denied_by_default(graph: Graph) -> None:
+    labels = {
+        label
+        for workload in pods.workloads(graph)
+        for label in pods.template_of(workload)["metadata"]["labels"]
+        if label.startswith("mlplatform.dev/access-")
+    }
+    granted = {
+        label
+        for policy in graph.of_kind("NetworkPolicy")
+        for label in policy.manifest["spec"]["podSelector"].get("matchLabels", {})
+    }
+    assert labels <= granted
+
+
+@pytest.mark.parametrize(
+    ("workload", "services"),
+    [
+        ("tracking-server", {"metadata-db", "object-store"}),
+        ("tracking-server-migration", {"metadata-db"}),
+        ("metadata-db-bootstrap", {"metadata-db"}),
+        ("object-store-bootstrap", {"object-store"}),
+        ("research-pattern-predictor-stable", {"tracking-server"}),
+        ("content-quality-model-candidate-a", {"tracking-server"}),
+        ("experiment-controller", set[str]()),
+        ("metadata-db", set[str]()),
+        ("object-store", set[str]()),
+    ],
+)
+def test_pod_may_reach_these_services_and_no_others_when_enforced(
+    graph: Graph, workload: str, services: set[str]
+) -> None:
+    (item,) = [item for item in pods.workloads(graph) if item.name == workload]
+    labels = pods.template_of(item)["metadata"]["labels"]
+    prefix = "mlplatform.dev/access-"
+    assert {label.removeprefix(prefix) for label in labels if label.startswith(prefix)} == services
+
+
+def test_every_host_but_the_reserved_one_is_routed_when_deployed(graph: Graph) -> None:
+    (gateway,) = graph.of_kind("Gateway")
+    hosts = {host.removeprefix("./") for host in gateway.manifest["spec"]["servers"][0]["hosts"]}
+    routed = {host for item in graph.of_kind("VirtualService") for host in item.manifest["spec"]["hosts"]}
+    assert hosts - routed == {"api.freedeepresearch.org"}
+    assert routed <= hosts
+
+
+# What differs between stacks ----------------------------------------------------------------------------------------
+
+
+def test_local_runs_only_images_built_here_when_deployed(local: Graph) -> None:
+    images = {item["image"] for workload in pods.workloads(local) for item in pods.containers_of(workload).values()}
+    assert all(image.startswith("localhost/mlplatform/") for image in images)
+
+
+def test_dev_runs_official_images_when_deployed(dev: Graph) -> None:
+    images = {item["image"] for workload in pods.workloads(dev) for item in pods.containers_of(workload).values()}
+    assert images == {
+        "docker.io/library/postgres:18.6",
+        "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z",
+        "quay.io/minio/mc:RELEASE.2025-08-13T08-35-41Z",
+        "ghcr.io/mlflow/mlflow:v3.17.2-full",
+        "docker.io/tensorflow/serving:2.20.0",
+        "registry.freedeepresearch.org/mlplatform/ml:0.1.0",
+    }
+
+
+def test_both_stacks_declare_the_same_objects_when_deployed(local: Graph, dev: Graph) -> None:
+    def structure(graph: Graph) -> set[tuple[str, str]]:
+        return {(item.type, item.name) for item in graph.resources.values()}
+
+    assert structure(local) == structure(dev)
+
+
+def test_data_is_protected_in_dev_and_not_in_local_when_deployed(local: Graph, dev: Graph) -> None:
+    assert {item.name for item in local.resources.values() if item.protect} == set()
+    assert {item.name for item in dev.resources.values() if item.protect} == {
+        "platform-namespace",
+        "metadata-db",
+        "object-store",
+    }
+
+
+def test_workers_are_few_in_local_and_four_elsewhere_when_deployed(local: Graph, dev: Graph) -> None:
+    def workers(graph: Graph) -> list[str]:
+        server = pods.containers_of(graph.object("Deployment", "tracking-server"))["server"]
+        return [argument for argument in server["args"] if argument.startswith("--workers")]
+
+    assert workers(local) == ["--workers=2"]
+    assert workers(dev) == ["--workers=4"]
+
+
+def test_local_reserves_less_than_a_small_machine_has_when_deployed(local: Graph) -> None:
+    def total(resource: str, unit: str) -> int:
+        servers = [item for item in pods.workloads(local) if item.kind != "Job"]
+        return sum(
+            int(container["resources"]["requests"][resource].removesuffix(unit))
+            for item in servers
+            for container in pods.containers_of(item).values()
+        )
+
+    assert total("memory", "Mi") <= 4 * 1024
+    assert total("cpu", "m") <= 1000

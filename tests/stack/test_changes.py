@@ -1,0 +1,66 @@
+"""What a change of the settings touches: the objects that it is about and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ml.contracts import DEFAULT_MODELS
+from tests.support.recording_monitor import Graph
+from tests.support.stacks import STACKS, StackUnderTest
+
+
+def changed_objects(before: Graph, after: Graph) -> set[str]:
+    """Return the names of the objects that differ, as `Kind name`."""
+    names: set[str] = set()
+    for urn in before.resources.keys() | after.resources.keys():
+        old, new = before.resources.get(urn), after.resources.get(urn)
+        if old is None or new is None or old.inputs != new.inputs:
+            item = new or old
+            assert item is not None
+            names.add(f"{item.kind or item.type} {item.name}")
+    return names
+
+
+def with_settings(stack: str, **changes: Any) -> Graph:
+    base = STACKS[stack]
+    return StackUnderTest(name=base.name, added={**base.added, **changes}).run()
+
+
+CHANGES: list[tuple[str, Mapping[str, Any], set[str]]] = [
+    ("workers", {"trackingServer": {"workers": 3, "replicas": 1, "cpuMillis": 100}}, {"Deployment tracking-server"}),
+    ("gateway address", {"gatewayAddress": "127.0.0.1:9090"}, set()),
+    (
+        "timeout",
+        {
+            "controller": {
+                "splitTimeoutSeconds": 60,
+                "resources": {"cpuMillis": 20, "memoryMib": 64, "memoryLimitMib": 256},
+            }
+        },
+        {"Deployment experiment-controller"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), [case[1:] for case in CHANGES], ids=[case[0] for case in CHANGES])
+def test_only_these_objects_change_when_one_setting_does(
+    local: Graph, changes: Mapping[str, Any], expected: set[str]
+) -> None:
+    assert changed_objects(local, with_settings("local", **changes)) == expected
+
+
+def test_routes_and_other_models_stay_when_a_model_is_added(local: Graph) -> None:
+    models = [{"name": name} for name in (*DEFAULT_MODELS, "a_third_model")]
+    changed = changed_objects(local, with_settings("local", models=models))
+    assert changed
+    assert all("a-third-model" in name for name in changed)
+
+
+def test_no_stateful_set_changes_when_a_slot_is_added(local: Graph) -> None:
+    models = [{"name": name, "slots": ["stable", "candidate-a", "candidate-b"]} for name in DEFAULT_MODELS]
+    changed = changed_objects(local, with_settings("local", models=models))
+    assert {name.split()[0] for name in changed} == {"Deployment", "VirtualService", "DestinationRule"}
+    assert not any("-stable" in name or "-candidate-a" in name for name in changed)

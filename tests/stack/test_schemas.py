@@ -1,0 +1,62 @@
+"""Every object of every stack against the schemas of three Kubernetes versions and of the mesh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support import schemas
+from tests.support.recording_monitor import Graph
+
+ISTIO_GROUP = "networking.istio.io/"
+
+
+def is_custom(manifest: dict[str, Any]) -> bool:
+    return manifest["apiVersion"].startswith(ISTIO_GROUP)
+
+
+@pytest.mark.parametrize("version", schemas.KUBERNETES_VERSIONS)
+def test_objects_fit_the_schema_when_checked_by_a_kubernetes_version(graph: Graph, version: str) -> None:
+    manifests = [item.manifest for item in graph.kubernetes_objects() if not is_custom(item.manifest)]
+    assert len(manifests) > 30
+    for manifest in manifests:
+        schemas.check_kubernetes(manifest, version)
+
+
+def test_mesh_objects_fit_their_definitions_when_checked(graph: Graph) -> None:
+    manifests = [item.manifest for item in graph.kubernetes_objects() if is_custom(item.manifest)]
+    assert {manifest["kind"] for manifest in manifests} == {
+        "Gateway",
+        "VirtualService",
+        "DestinationRule",
+        "EnvoyFilter",
+    }
+    for manifest in manifests:
+        schemas.check_custom(manifest)
+
+
+def test_check_fails_when_a_field_of_a_pod_is_misspelt(local: Graph) -> None:
+    manifest = local.object("Deployment", "tracking-server").manifest
+    manifest["spec"]["template"]["spec"]["containers"][0]["imagePullPolcy"] = "Always"
+    with pytest.raises(schemas.SchemaViolationError, match="imagePullPolcy"):
+        schemas.check_kubernetes(manifest, "1.35")
+
+
+def test_check_fails_when_a_field_of_a_route_is_misspelt(local: Graph) -> None:
+    manifest = local.object("VirtualService", "platform-gateway-mlflow").manifest
+    manifest["spec"]["hsots"] = manifest["spec"].pop("hosts")
+    with pytest.raises(schemas.SchemaViolationError, match="hsots"):
+        schemas.check_custom(manifest)
+
+
+def test_check_fails_when_a_value_of_a_route_has_the_wrong_type(local: Graph) -> None:
+    manifest = local.object("VirtualService", "platform-gateway-mlflow").manifest
+    manifest["spec"]["http"][0]["route"][0]["destination"]["port"]["number"] = "5000"
+    with pytest.raises(schemas.SchemaViolationError, match="number"):
+        schemas.check_custom(manifest)
+
+
+def test_check_fails_when_a_kind_has_no_definition() -> None:
+    with pytest.raises(schemas.SchemaViolationError, match="no definition"):
+        schemas.check_custom({"apiVersion": "networking.istio.io/v1", "kind": "Gatewya"})

@@ -1,0 +1,214 @@
+"""One example of every component, for the tests that hold all of them to the same rules."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+import components
+from components._base import PlatformComponent
+from components._network import GatewayPeer
+from components._schema import Sensitive
+from components._secrets import SecretSource
+from components._workload import Resources
+from components.experiment_controller import ExperimentController, ExperimentControllerArgs
+from components.gateway import Gateway, GatewayArgs, HostRoute
+from components.metadata_db import MetadataDb, MetadataDbArgs
+from components.model_server import ModelServer, ModelServerArgs
+from components.object_store import ObjectStore, ObjectStoreArgs
+from components.platform import MlPlatform, MlPlatformArgs
+from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
+from components.settings import Settings
+from components.tracking_server import BucketAccess, DatabaseAccess, TrackingServer, TrackingServerArgs
+from components.traffic_split import TrafficSplit, TrafficSplitArgs
+from components.training import Training, TrainingArgs
+from tests.support.recording_monitor import Graph, run
+
+MASTER_SECRET: Final = "the master secret of component tests"
+IMAGE: Final = "registry.test/image:1.2.3"
+CLIENT_IMAGE: Final = "registry.test/client:4.5.6"
+GATEWAY: Final = GatewayPeer(namespace="istio-system", selector={"istio": "ingressgateway"})
+RESOURCES: Final = Resources(cpu_millis=1500, memory_mib=256, memory_limit_mib=512)
+
+
+def secrets() -> SecretSource:
+    """Return the source of secrets of the examples."""
+    return SecretSource(pulumi.Output.secret(MASTER_SECRET))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """How to make one component; `instance` tells two of them apart."""
+
+    component: Callable[..., PlatformComponent]
+    args: Callable[[str], Any]
+
+    def make(
+        self, instance: str, *, opts: pulumi.ResourceOptions | None = None, **changes: object
+    ) -> PlatformComponent:
+        """Construct the component inside a running program."""
+        args = self.args(instance)
+        return self.component(instance, type(args)(**{**vars(args), **changes}), opts)
+
+
+def metadata_db(instance: str) -> MetadataDbArgs:
+    return MetadataDbArgs(
+        namespace=instance,
+        image=IMAGE,
+        secrets=secrets(),
+        consumers=("mlflow", "events"),
+        storage_gib=7,
+        storage_class="fast",
+        max_connections=123,
+        resources=RESOURCES,
+        protect=True,
+    )
+
+
+def object_store(instance: str) -> ObjectStoreArgs:
+    return ObjectStoreArgs(
+        namespace=instance,
+        image=IMAGE,
+        client_image=CLIENT_IMAGE,
+        secrets=secrets(),
+        buckets={"mlflow": "mlflow-artifacts", "backup": "backups"},
+        gateway=GATEWAY,
+        storage_gib=8,
+        storage_class=None,
+        resources=RESOURCES,
+        protect=True,
+    )
+
+
+def tracking_server(instance: str) -> TrackingServerArgs:
+    return TrackingServerArgs(
+        namespace=instance,
+        namespace_name="research",
+        image=IMAGE,
+        secrets=secrets(),
+        database=DatabaseAccess(secret="db-secret", fingerprint="db1", label="metadata-db"),
+        artifacts=BucketAccess(
+            secret="bucket-secret",
+            bucket="artifacts",
+            endpoint="http://s3:9000",
+            fingerprint="s31",
+            label="object-store",
+        ),
+        public_host="mlflow.example.org",
+        gateway=GATEWAY,
+        allowed_hosts=("10.*",),
+        workers=3,
+        replicas=2,
+        cpu_millis=300,
+        memory_per_worker_mib=500,
+    )
+
+
+def model_server(instance: str) -> ModelServerArgs:
+    return ModelServerArgs(
+        namespace=instance,
+        model="some_model",
+        slots=("stable", "candidate-a"),
+        image=IMAGE,
+        sync_image=CLIENT_IMAGE,
+        registry_url="http://tracking-server:5000",
+        registry_label="tracking-server",
+        gateway=GATEWAY,
+        replicas=2,
+        sync_interval_seconds=15,
+        storage_mib=1000,
+        server_resources=RESOURCES,
+        sync_resources=RESOURCES,
+    )
+
+
+def traffic_split(instance: str) -> TrafficSplitArgs:
+    return TrafficSplitArgs(
+        namespace=instance,
+        model=instance.replace("-", "_"),
+        slots=("stable", "candidate-a"),
+        service="some-model",
+        host="ml.example.org",
+        gateway_name="platform-gateway",
+        gateway=GATEWAY,
+    )
+
+
+def gateway(instance: str) -> GatewayArgs:
+    return GatewayArgs(
+        namespace=instance,
+        pods=GATEWAY,
+        hosts=("mlflow.example.org", "api.example.org"),
+        routes=(HostRoute(role="mlflow", host="mlflow.example.org", service="tracking-server", port=5000),),
+    )
+
+
+def experiment_controller(instance: str) -> ExperimentControllerArgs:
+    return ExperimentControllerArgs(namespace=instance, image=IMAGE, split_timeout_seconds=30, resources=RESOURCES)
+
+
+def platform(instance: str) -> MlPlatformArgs:
+    settings = Settings(
+        master_secret=Sensitive(MASTER_SECRET),
+        context="test",
+        namespace=f"{instance}-namespace",
+        image_registry="registry.test",
+    )
+    return MlPlatformArgs(settings=settings)
+
+
+EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
+    MlPlatform: Example(component=MlPlatform, args=platform),
+    PlatformNamespace: Example(
+        component=PlatformNamespace, args=lambda name: PlatformNamespaceArgs(namespace=name, protect=True)
+    ),
+    MetadataDb: Example(component=MetadataDb, args=metadata_db),
+    ObjectStore: Example(component=ObjectStore, args=object_store),
+    TrackingServer: Example(component=TrackingServer, args=tracking_server),
+    ModelServer: Example(component=ModelServer, args=model_server),
+    TrafficSplit: Example(component=TrafficSplit, args=traffic_split),
+    Gateway: Example(component=Gateway, args=gateway),
+    ExperimentController: Example(component=ExperimentController, args=experiment_controller),
+    Training: Example(component=Training, args=lambda name: TrainingArgs(namespace=name)),
+}
+
+
+def declare(build: Callable[[pulumi.ResourceOptions], object], *, preview: bool = False) -> Graph:
+    """Run a program that makes one provider and then what `build` makes with these options."""
+
+    def program() -> None:
+        build(pulumi.ResourceOptions(providers=[k8s.Provider("cluster", context="test")]))
+
+    return run(program, preview=preview)
+
+
+def declare_one(
+    component: type[PlatformComponent], *, instance: str = "example", preview: bool = False, **changes: object
+) -> Graph:
+    """Run a program that makes one example, with some of its arguments changed."""
+    if not changes:
+        return _declare_unchanged(component, instance, preview)
+    return declare(lambda opts: EXAMPLES[component].make(instance, opts=opts, **changes), preview=preview)
+
+
+@functools.cache
+def _declare_unchanged(component: type[PlatformComponent], instance: str, preview: bool) -> Graph:
+    return declare(lambda opts: EXAMPLES[component].make(instance, opts=opts), preview=preview)
+
+
+def all_components() -> list[type[PlatformComponent]]:
+    """Return every component class of the package."""
+    found: set[type[PlatformComponent]] = set()
+    for module in pkgutil.iter_modules(components.__path__, "components."):
+        for _, cls in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if issubclass(cls, PlatformComponent) and cls is not PlatformComponent:
+                found.add(cls)
+    return sorted(found, key=lambda cls: cls.__name__)

@@ -1,0 +1,70 @@
+"""The stacks of this repository as tests run them: the committed configuration and what only a deployment knows."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import yaml
+
+from tests.support.recording_monitor import PROJECT, Graph, run
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+MASTER_SECRET: Final = "a master secret that only the tests know"
+_MASTER_SECRET_KEY: Final = f"{PROJECT}:masterSecret"
+_IMAGES: Final = ("postgres", "minio", "minio-client", "mlflow", "ml", "training", "model-server")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackUnderTest:
+    """One stack's complete configuration."""
+
+    name: str
+    added: Mapping[str, Any]
+    """What is not in the committed file, by key without the project's namespace."""
+
+    def config(self) -> dict[str, str]:
+        """Return the configuration as the engine hands it to a program: every value a text."""
+        committed = yaml.safe_load((ROOT / f"Pulumi.{self.name}.yaml").read_text(encoding="utf-8"))["config"]
+        added = {f"{PROJECT}:{key}": value for key, value in self.added.items()}
+        values = {**cast("dict[str, Any]", committed), **added, _MASTER_SECRET_KEY: MASTER_SECRET}
+        return {key: as_text(value) for key, value in values.items()}
+
+    def run(self, *, preview: bool = False) -> Graph:
+        """Run the whole program under this configuration."""
+        return run(
+            lambda: _ignore(runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")),
+            stack=self.name,
+            preview=preview,
+            config=self.config(),
+            encrypted=(_MASTER_SECRET_KEY,),
+        )
+
+
+STACKS: Final = {
+    stack.name: stack
+    for stack in (
+        StackUnderTest(
+            name="local",
+            added={
+                "kubeconfig": "/state/kubeconfig",
+                "gatewayAddress": "127.0.0.1:8080",
+                "images": {name: f"localhost/mlplatform/{name}:0123456789ab" for name in _IMAGES},
+            },
+        ),
+        StackUnderTest(name="dev", added={}),
+    )
+}
+
+
+def as_text(value: object) -> str:
+    """Return a configuration value as the engine writes it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _ignore(_: object) -> None:
+    return None

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from ml.cli.errors import UserError
+from ml.cli.outputs import parse_outputs
+from tests.unit.cli.platform import OUTPUTS
+
+
+def test_every_output_is_read_when_all_are_there() -> None:
+    outputs = parse_outputs(OUTPUTS)
+    assert outputs.namespace == "research"
+    assert outputs.hosts["mlflow"] == "mlflow.example.org"
+    assert outputs.models["content_quality_model"].slots["stable"].alias == "champion"
+    assert outputs.metadata_db.consumers == {"mlflow": "metadata-db-mlflow"}
+    assert outputs.object_store.consumers["mlflow"].bucket == "mlflow-artifacts"
+    assert outputs.training.service_account == "training"
+    assert outputs.controller == "experiment-controller"
+
+
+def test_stable_slot_comes_first_when_the_engine_has_sorted_the_names() -> None:
+    model = OUTPUTS["models"]["content_quality_model"]
+    slots = dict.fromkeys(("candidate-b", "candidate-a", "stable"), model["slots"]["stable"])
+    found = parse_outputs({**OUTPUTS, "models": {"m": {**model, "slots": slots}}})
+    assert list(found.models["m"].slots) == ["stable", "candidate-a", "candidate-b"]
+
+
+def test_gateway_address_may_be_unknown_when_the_cluster_gives_it_later() -> None:
+    assert parse_outputs({**OUTPUTS, "gateway": {**OUTPUTS["gateway"], "address": ""}}).gateway.address == ""
+
+
+def test_all_problems_are_named_with_their_path_when_several_outputs_are_wrong() -> None:
+    broken: dict[str, Any] = copy.deepcopy(OUTPUTS)
+    del broken["namespace"]
+    broken["metadataDb"]["port"] = "5432"
+    broken["models"]["content_quality_model"]["slots"]["stable"] = None
+    del broken["hosts"]["api"]
+    with pytest.raises(UserError) as caught:
+        parse_outputs(broken)
+    for path in (
+        "`namespace`",
+        "`metadataDb.port`",
+        "`models.content_quality_model.slots.stable.`",
+        "`hosts.api`",
+    ):
+        assert path in caught.value.what
+
+
+@pytest.mark.parametrize("value", [None, [], "text", 3])
+def test_outputs_are_refused_when_they_are_no_object(value: object) -> None:
+    with pytest.raises(UserError, match="not what this `mlp` expects"):
+        parse_outputs(value)

@@ -1,0 +1,88 @@
+"""`mlp verify` over services that answer from a table; each check against the real service is end to end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ml.cli.app import app
+from tests.unit.cli.platform import FakePlatform
+from tests.unit.cli.test_status import MODEL, split
+
+PREDICT = f"/v1/models/{MODEL}:predict"
+PREDICTION = (200, {"predictions": [{"score": 0.5}]})
+
+
+def verify(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["verify", *arguments])
+
+
+def outcomes(platform: FakePlatform) -> dict[tuple[str, str], dict[str, Any]]:
+    result = verify("--json")
+    assert result.exit_code == 1  # there is no database behind the table
+    return {(it["component"], it["check"]): it for it in json.loads(result.stdout)["checks"]}
+
+
+@pytest.fixture
+def serving(platform: FakePlatform) -> FakePlatform:
+    """A platform whose gateway, models and controller work."""
+    for host in ("ml.example.org", "localhost"):
+        platform.web.answers[("POST", host, PREDICT)] = PREDICTION
+    platform.web.answers[("GET", "mlflow.example.org", "/health")] = (200, "OK")
+    platform.web.answers[("GET", "minio.example.org", "/")] = (200, "OK")
+    platform.tunnel("deployment/content-quality-model-stable", 8501)
+    platform.rule("kubectl", "get", "content-quality-model-split", stdout=json.dumps(split(100, 0)))
+    platform.rule("kubectl", "exec")
+    return platform
+
+
+def test_what_works_and_what_does_not_is_told_apart_when_some_parts_fail(serving: FakePlatform) -> None:
+    found = outcomes(serving)
+    failed = {component for (component, _), it in found.items() if not it["ok"]}
+    assert failed == {"metadata-db", "object-store", "tracking-server"}
+    assert found["controller", f"keep the split of {MODEL}"]["detail"] == "stable 100 %, candidate-a 0 %"
+    for it in found.values():
+        assert it["ok"] or (it["detail"] and it["remedy"])
+
+
+def test_table_ends_with_remedies_and_exit_code_1_when_a_check_fails(serving: FakePlatform) -> None:
+    serving.web.answers[("POST", "ml.example.org", PREDICT)] = (503, {"error": "no healthy upstream"})
+    result = verify()
+    assert result.exit_code == 1
+    assert "FAILED" in result.stdout
+    assert f"{MODEL}, predict through the gateway:" in result.stdout
+    assert "no healthy upstream" in result.stdout
+    assert "remedy: see `mlp status` and `mlp logs`" in result.stdout
+    assert result.stdout.rstrip().endswith("5 of 9 checks passed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ({}, "the split has the slots [], declared are ['candidate-a', 'stable']"),
+        (None, "the split content-quality-model-split is not there"),
+    ],
+)
+def test_controller_is_blamed_when_the_split_is_incomplete(
+    serving: FakePlatform, answer: dict[str, Any] | None, says: str
+) -> None:
+    if answer is None:
+        refusal = "Error from server (NotFound): virtualservices not found\n"
+        serving.rule("kubectl", "get", "content-quality-model-split", stderr=refusal, exit_code=1)
+    else:
+        serving.rule("kubectl", "get", "content-quality-model-split", stdout=json.dumps(answer))
+    found = outcomes(serving)["controller", f"keep the split of {MODEL}"]
+    assert found["ok"] is False
+    assert says in found["detail"]
+    assert found["remedy"] == "see `mlp logs controller`"
+
+
+def test_unresolved_names_are_listed_when_dns_fails(serving: FakePlatform) -> None:
+    serving.rule("kubectl", "exec", stdout="metadata-db ([Errno -2] Name or service not known)\n")
+    found = outcomes(serving)["dns", "resolve the names of the services"]
+    assert found["ok"] is False
+    assert "metadata-db ([Errno -2] Name or service not known)" in found["detail"]
+    assert "k8s-app=kube-dns" in found["remedy"]
