@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -56,6 +57,9 @@ def down() -> None:
 def _guarded(action: Callable[[Instance, Progress], _T]) -> _T:
     """Run one command on the instance; an error becomes a message and an exit code, never a traceback."""
     progress = ConsoleProgress()
+    # Also where the shell made background jobs deaf to Ctrl-C; `kill` is as good a reason to stop cleanly.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         instance = Instance.from_environment()
         with instance_lock(instance.state_dir):

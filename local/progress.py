@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Protocol, TextIO
 
@@ -38,7 +38,7 @@ class ConsoleProgress:
 
 
 @contextmanager
-def heartbeat(progress: Progress, message: str, *, every_seconds: float = _TICK_SECONDS) -> Iterator[None]:
+def heartbeat(progress: Progress, message: str, *, every_seconds: float = _TICK_SECONDS) -> Generator[None]:
     """Show `message` at once and again every `every_seconds` while the body runs, with the time it has taken."""
     progress(message)
     started = time.monotonic()

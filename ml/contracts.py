@@ -51,6 +51,8 @@ SERVING_INPUT: Final = "input"
 USER_ID_HEADER: Final = "x-user-id"
 USER_ID_COOKIE: Final = "uid"
 SPLIT_ROUTE: Final = "split"
+SLOT_HEADER: Final = "x-served-by-slot"
+"""Response header by which a caller learns which slot answered."""
 """Name of the one HTTP route of a split VirtualService."""
 GATEWAY_SELECTOR: Final = {"istio": "ingressgateway"}
 GATEWAY_NAMESPACE: Final = "istio-system"

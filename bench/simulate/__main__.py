@@ -30,14 +30,18 @@ def main() -> int:
     options = parser.parse_args()
     unknown = set(options.parts) - set(PARTS)
     if unknown or options.runs < 100:
-        parser.error(f"unknown parts {sorted(unknown)}" if unknown else f"--runs={options.runs}: allowed is 100 or more")
+        parser.error(
+            f"unknown parts {sorted(unknown)}" if unknown else f"--runs={options.runs}: allowed is 100 or more"
+        )
     broken = 0
     for part in options.parts or PARTS:
         started = time.perf_counter()
         for line in PARTS[part](options.runs, options.seed):
             broken += not line.holds
             print(line, flush=True)
-        print(f"     {part}: {time.perf_counter() - started:.1f} s, runs {options.runs}, seed {options.seed}", flush=True)
+        print(
+            f"     {part}: {time.perf_counter() - started:.1f} s, runs {options.runs}, seed {options.seed}", flush=True
+        )
     print(f"{broken} promises broken")
     return 1 if broken else 0
 

@@ -40,7 +40,7 @@ def specification(treatments: int) -> ExperimentSpec:
 
 @dataclass(frozen=True)
 class Claims:
-    """Per run: was any treatment promoted, rolled back, the assignment called broken; and promoted without guardrails."""
+    """Per run: any promotion, any rollback, assignment called broken, and promotion by the primary alone."""
 
     promoted: BoolArray
     rolled_back: BoolArray
@@ -55,7 +55,13 @@ def simulate(spec: ExperimentSpec, correlation: float, runs: int, seed: int, eff
     n_look = spec.planned_n / LOOKS
     fractions = tuple((k + 1) / LOOKS for k in range(LOOKS))
     taken = tuple(t for t in fractions if t * spec.planned_n >= spec.minimum_n)
-    bounds = dict(zip(taken, (look.boundary for look in spending_path(spec.spending, spec.promotion_alpha, taken).looks), strict=True))
+    bounds = dict(
+        zip(
+            taken,
+            (look.boundary for look in spending_path(spec.spending, spec.promotion_alpha, taken).looks),
+            strict=True,
+        )
+    )
     alpha = spec.rollback_alpha(1.0)
     rho = best_rho(max(float(spec.minimum_n), spec.planned_n / 4.0), alpha, sides=1)
     sums = np.zeros((arms + 1, metrics, runs))

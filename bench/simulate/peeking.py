@@ -57,7 +57,9 @@ def lognormal(users: int) -> Draw:
     return draw
 
 
-def z_paths(draw: Draw, users: int, looks: int, runs: int, seed: int, *, counts: bool) -> Iterator[tuple[int, FloatArray]]:
+def z_paths(
+    draw: Draw, users: int, looks: int, runs: int, seed: int, *, counts: bool
+) -> Iterator[tuple[int, FloatArray]]:
     """Yield (n per arm, z) at each look; z is 0 while a library method would not speak yet."""
     rng = np.random.default_rng(seed)
     state = np.zeros((4, runs))

@@ -29,7 +29,7 @@ def ramp_errors(rng: np.random.Generator) -> tuple[float, float, bool]:
     """Standardised error of the stratified and of the pooled estimate, and whether the stratified sign is right."""
     shares, users, drift = random_ramp(rng)
     strata: list[Stratum] = []
-    for share, n, base in zip(shares, users, drift, strict=True):
+    for share, n, base in zip(shares.tolist(), users.tolist(), drift.tolist(), strict=True):
         treated = int(rng.binomial(int(n), share))
         untreated = int(n) - treated
         strata.append(
@@ -44,7 +44,11 @@ def ramp_errors(rng: np.random.Generator) -> tuple[float, float, bool]:
     pooled = compare_ratios(control, treatment)
     # Noise alone may flip a sign when the effect is within its error; a ramp never may.
     right = effect.difference > 0 or effect.standard_error > EFFECT / 4
-    return (effect.difference - EFFECT) / effect.standard_error, (pooled.estimate - EFFECT) / pooled.standard_error, right
+    return (
+        (effect.difference - EFFECT) / effect.standard_error,
+        (pooled.estimate - EFFECT) / pooled.standard_error,
+        right,
+    )
 
 
 def ratio_alarm(rng: np.random.Generator, leak: float, users: int, alpha: float) -> tuple[bool, bool]:

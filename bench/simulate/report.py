@@ -38,7 +38,9 @@ def at_most(promise: str, hits: int, runs: int, alpha: float, beside: str = "") 
     """A rate that may exceed alpha by two standard errors of the simulation at most."""
     rate = hits / runs
     error = math.sqrt(alpha * (1 - alpha) / runs)
-    return Line(promise, rate, error, f"<= {alpha:g} + 2 SE = {alpha + 2 * error:.4f}", rate <= alpha + 2 * error, beside)
+    return Line(
+        promise, rate, error, f"<= {alpha:g} + 2 SE = {alpha + 2 * error:.4f}", rate <= alpha + 2 * error, beside
+    )
 
 
 def at_least(promise: str, hits: int, runs: int, level: float, beside: str = "") -> Line:

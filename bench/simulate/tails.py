@@ -28,7 +28,12 @@ def by_user(slow: FloatArray) -> RatioSums:
     """Sums with the user as the unit."""
     n = slow.size
     return RatioSums(
-        n, float(slow.sum()), float(n * REQUESTS), float(slow @ slow), float(n * REQUESTS**2), float(slow.sum() * REQUESTS)
+        n,
+        float(slow.sum()),
+        float(n * REQUESTS),
+        float(slow @ slow),
+        float(n * REQUESTS**2),
+        float(slow.sum() * REQUESTS),
     )
 
 
@@ -78,7 +83,11 @@ def lines(runs: int, seed: int) -> Iterator[Line]:
         iid = sum(b for _, b in found) / runs
         hits = sum(a for a, _ in found)
         yield at_most(
-            f"P95 exceedance, equal arms, correlation {correlation}: false rollback", hits, runs, ALPHA, f"iid version {iid:.3f}"
+            f"P95 exceedance, equal arms, correlation {correlation}: false rollback",
+            hits,
+            runs,
+            ALPHA,
+            f"iid version {iid:.3f}",
         )
     power_runs = max(50, runs // 20)
     for sigma in (0.5, 1.0):

@@ -69,18 +69,19 @@ def import_missing(ctr_command: CtrCommand, references: Iterable[str], store: St
     have = present(ctr_command)
     missing = sorted(set(references) - have)
     if missing:
-        size_mb = store.size_bytes(missing) / _BYTES_PER_MB
+        known = [reference for reference in store.references() if reference in have]
+        size_mb = store.size_bytes(missing, known) / _BYTES_PER_MB
         with heartbeat(progress, f"loading {len(missing)} images ({size_mb:.0f} MB)"):
-            _import(ctr_command(["images", "import", "-"]), missing, store)
+            _import(ctr_command(["images", "import", "-"]), missing, known, store)
     return missing
 
 
-def _import(command: Sequence[str], references: Sequence[str], store: Store) -> None:
+def _import(command: Sequence[str], references: Sequence[str], known: Sequence[str], store: Store) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdin is not None  # noqa: S101  it was asked for
         assert process.stdout is not None  # noqa: S101  as above
         try:
-            store.write_archive(references, process.stdin)
+            store.write_archive(references, process.stdin, known)
             process.stdin.close()
         except BrokenPipeError:
             pass  # ctr has ended early; what it said is below

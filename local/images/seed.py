@@ -101,7 +101,7 @@ def _share_contents(root: Path, store: Store) -> None:
     """Let containerd's copies of manifests and layers be the store's files, so that they take no space twice."""
     for path in (root / "io.containerd.content.v1.content" / "blobs" / "sha256").iterdir():
         original = store.blob_path(f"sha256:{path.name}")
-        if original.exists():
+        if original.exists() and not path.samefile(original):
             link = path.with_suffix(".link")
             link.hardlink_to(original)
             link.replace(path)

@@ -62,9 +62,10 @@ class Store:
         unfinished.write_text(json.dumps({"reference": reference, "manifest": manifest}))
         unfinished.replace(self._entry(reference))
 
-    def size_bytes(self, references: Iterable[str]) -> int:
-        """Return the size of several images together, shared layers once."""
-        return sum(blob.size_bytes for blob in self._blobs(references))
+    def size_bytes(self, references: Iterable[str], known: Iterable[str] = ()) -> int:
+        """Return the size of several images together, shared layers once, without what is part of `known` images."""
+        left_out = {blob.digest for blob in self._blobs(known)}
+        return sum(blob.size_bytes for blob in self._blobs(references) if blob.digest not in left_out)
 
     def manifest(self, reference: str) -> dict[str, Any]:
         """Return an image's OCI manifest: where its configuration and its layers are."""
@@ -74,8 +75,15 @@ class Store:
         """Return the file with a given `sha256:<hex>` digest."""
         return self._blobs_folder / digest.partition(":")[2]
 
-    def write_archive(self, references: Iterable[str], stream: IO[bytes]) -> None:
-        """Write images as one OCI archive; layers that they share are in it once."""
+    def write_archive(self, references: Iterable[str], stream: IO[bytes], known: Iterable[str] = ()) -> None:
+        """Write images as one OCI archive; layers that they share are in it once.
+
+        Args:
+            references: the images.
+            stream: written to from front to back.
+            known: images that the reader has already: what is part of them is left out.
+        """
+        left_out = {blob.digest for blob in self._blobs(known)}
         wanted = list(references)
         manifests = [
             {**self._descriptor(reference), "annotations": {_NAME_ANNOTATION: reference}} for reference in wanted
@@ -84,8 +92,9 @@ class Store:
         with tarfile.open(fileobj=stream, mode="w|") as archive:
             _add_text(archive, "oci-layout", _LAYOUT_VERSION)
             for blob in self._blobs(wanted):
-                path = self.blob_path(blob.digest)
-                archive.add(path, f"blobs/sha256/{path.name}", filter=_anonymous)
+                if blob.digest not in left_out:
+                    path = self.blob_path(blob.digest)
+                    archive.add(path, f"blobs/sha256/{path.name}", filter=_anonymous)
             _add_text(archive, "index.json", json.dumps(index))
 
     def prune(self, keep: Iterable[str]) -> list[str]:

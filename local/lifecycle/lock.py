@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ class BusyError(Exception):
 
 
 @contextmanager
-def instance_lock(state_dir: Path) -> Iterator[None]:
+def instance_lock(state_dir: Path) -> Generator[None]:
     """Hold the instance's lock while the body runs.
 
     Raises:

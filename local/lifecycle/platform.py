@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from local import images, mesh, node, paths, toolchain
 from local.lifecycle import diagnosis
@@ -119,12 +118,17 @@ def diagnose(instance: Instance) -> list[str]:
     kubeconfig = Layout(instance.node_dir).host_kubeconfig
     if not kubeconfig.exists():
         return []
-    return diagnosis.report({"KUBECONFIG": str(kubeconfig), "PATH": toolchain.ensure(["kubernetes"]).path_env()})
+    return diagnosis.report(
+        {
+            "KUBECONFIG": str(kubeconfig),
+            "KUBECACHEDIR": str(instance.state_dir / "kubectl-cache"),
+            "PATH": toolchain.ensure(["kubernetes"]).path_env(),
+        }
+    )
 
 
 def _platform(instance: Instance, tools: toolchain.Toolchain, handle: node.NodeHandle) -> Platform:
-    path = os.pathsep.join([str(Path(sys.prefix) / "bin"), tools.path_env()])
-    stack = Stack(instance=instance, path=path, kubeconfig=handle.kubeconfig)
+    stack = Stack(instance=instance, tools=tools, kubeconfig=handle.kubeconfig)
     return Platform(instance=instance, tools=tools, node=handle, stack=stack)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ import yaml
 from local import paths
 from local.lifecycle.instance import STACK, Instance, write_private
 from local.provider import install as provider_install
+from local.toolchain import Toolchain
 
 _PROJECT = "mlplatform"
 _SECRET_KEY = f"{_PROJECT}:masterSecret"
@@ -38,9 +40,17 @@ class Stack:
     """The `local` stack of one instance."""
 
     instance: Instance
-    path: str
-    """PATH for the engine: the environment's Python first, then the toolchain."""
+    tools: Toolchain
     kubeconfig: Path
+
+    @property
+    def path(self) -> str:
+        """PATH for the engine: the environment's Python first, then the engine's own folder, then the toolchain."""
+        return os.pathsep.join([str(Path(sys.prefix) / "bin"), str(self._engine_dir), self.tools.path_env()])
+
+    @property
+    def _engine_dir(self) -> Path:
+        return self.instance.state_dir / "engine"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -49,6 +59,7 @@ class Stack:
         return {
             "PATH": self.path,
             "KUBECONFIG": str(self.kubeconfig),
+            "KUBECACHEDIR": str(state / "kubectl-cache"),
             "PULUMI_HOME": str(state / "pulumi-home"),
             "PULUMI_BACKEND_URL": f"file://{state / 'pulumi-state'}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.instance.passphrase_file),
@@ -65,6 +76,7 @@ class Stack:
         (self.instance.state_dir / "pulumi-state").mkdir(exist_ok=True)
         plugin_dir = self.instance.state_dir / "provider"
         provider_install(plugin_dir)
+        self._place_engine()
         repo = paths.repo_root()
         link = folder / _PROGRAM_LINK
         link.unlink(missing_ok=True)
@@ -114,6 +126,17 @@ class Stack:
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs; secrets are masked."""
         return cast("dict[str, Any]", json.loads(self._run(["stack", "output", "--json", "--stack", STACK])))
+
+    def _place_engine(self) -> None:
+        # The engine expects its language host beside itself and warns about one that lies elsewhere on PATH.
+        self._engine_dir.mkdir(exist_ok=True)
+        for name in ("pulumi", "pulumi-language-python", "pulumi-language-python-exec"):
+            source, target = self.tools.bin(name), self._engine_dir / name
+            target.unlink(missing_ok=True)
+            try:
+                target.hardlink_to(source)
+            except OSError:  # the cache lies on another file system
+                shutil.copy2(source, target)
 
     def _exists(self) -> bool:
         stacks = json.loads(self._run(["stack", "ls", "--json"]))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 
 GATEWAY_CLUSTER_IP = "10.96.0.80"
 """Address of the gateway's Service; inside the service range of every embedded node."""
 
+_PLACEHOLDER = re.compile(r"\$\{([A-Z_]+)\}")
 _FOLDER = Path(__file__).parent / "yaml"
 
 
@@ -36,10 +37,6 @@ def render(images: Mapping[str, str]) -> str:
 
 
 def _fill(file: str, **values: str) -> str:
-    # Only the braced form is ours: Kubernetes' own $(POD_IP) must stay as it is.
+    # Only ${NAME} is ours: Kubernetes' own $(POD_IP) must stay as it is.
     text = (_FOLDER / file).read_text(encoding="utf-8")
-    return _Braced(text).substitute(values)
-
-
-class _Braced(Template):
-    pattern = r"\$\{(?P<braced>[A-Z_]+)\}|(?P<escaped>(?!))|(?P<named>(?!))|(?P<invalid>(?!))"
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], text)

@@ -5,6 +5,7 @@ The instance is named by MLP_INSTANCE. The platform's own commands (`make up`, `
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,10 @@ def stop() -> None:
 @app.command()
 def destroy() -> None:
     """End the node and remove its data."""
-    node.destroy(paths.instance_name(), _state_dir(), ConsoleProgress())
+    folder = _state_dir()
+    node.destroy(paths.instance_name(), folder, ConsoleProgress())
+    with contextlib.suppress(OSError):  # the rest of a platform may be in there
+        folder.parent.rmdir()
 
 
 @app.command()

@@ -101,7 +101,10 @@ class KubeClient:
 
     def list(self, path: str, **selectors: str) -> list[Object]:
         """Return the objects of a collection, filtered by `labelSelector` and `fieldSelector`."""
-        return [as_object(item) for item in as_list(self.get(path, selectors).get("items"))]
+        answer = self.get(path, selectors)
+        # Elements of a list do not say what they are; the list does.
+        identity = {"apiVersion": answer.get("apiVersion"), "kind": str(answer.get("kind")).removesuffix("List")}
+        return [{**identity, **as_object(item)} for item in as_list(answer.get("items"))]
 
     def apply(self, path: str, obj: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         """Server-side apply `obj`: create it, or change the fields that it names."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 import grpc
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from local.provider import checking, config, objects, observing, outputs, replies
@@ -79,18 +79,18 @@ class KubernetesServicer(provider_pb2_grpc.ResourceProviderServicer):
     def CheckConfig(
         self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
     ) -> provider_pb2.CheckResponse:
-        failures = replies.check_failures(config.problems(as_object(reveal(decode(request.news)))))
+        failures = replies.check_failures(config.problems(_plain(request.news)))
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
     def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
-        old = as_object(reveal(decode(request.old_inputs)))
-        new = as_object(reveal(decode(request.news)))
+        old = _plain(request.old_inputs)
+        new = _plain(request.news)
         return replies.config_difference(config.changed_keys(old, new), config.replacing_keys(old, new))
 
     def Configure(
         self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ConfigureResponse:
-        values = as_object(reveal(decode(request.args)))
+        values = _plain(request.args)
         try:
             self._config = config.parse(values)
             self._session = connect(self._config, self._cancelled)
@@ -113,7 +113,7 @@ class KubernetesServicer(provider_pb2_grpc.ResourceProviderServicer):
             replies.abort(context, problem)
 
         def check() -> provider_pb2.CheckResponse:
-            old_inputs = as_object(reveal(decode(request.olds)))
+            old_inputs = _plain(request.olds)
             inputs = decode(request.news)
             inputs = checking.completed(inputs, old_inputs, _naming(request), self._namespace(inputs, old_inputs))
             failures = replies.check_failures(checking.problems(inputs))
@@ -124,10 +124,10 @@ class KubernetesServicer(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
 
         def diff() -> provider_pb2.DiffResponse:
-            self._memory.note_old(as_object(reveal(decode(request.olds))))
+            self._memory.note_old(_plain(request.olds))
             comparison = compare(
-                as_object(reveal(decode(request.old_inputs))),
-                as_object(reveal(decode(request.news))),
+                _plain(request.old_inputs),
+                _plain(request.news),
                 ignored=[parse_path(text) for text in request.ignoreChanges],
                 mutability=self._config.mutability,
             )
@@ -155,7 +155,7 @@ class KubernetesServicer(provider_pb2_grpc.ResourceProviderServicer):
         target = self._target(request.urn, inputs, request.timeout)
 
         def update() -> provider_pb2.UpdateResponse:
-            state = as_object(reveal(decode(request.olds)))
+            state = _plain(request.olds)
             ignored = [parse_path(text) for text in request.ignoreChanges]
             if not request.preview:
                 values = Applier(self._connected(), self._memory).update(target, state, ignored)
@@ -174,7 +174,7 @@ class KubernetesServicer(provider_pb2_grpc.ResourceProviderServicer):
         def read() -> provider_pb2.ReadResponse:
             if self._session is None and self._config.forget_unreachable:
                 return provider_pb2.ReadResponse()
-            state = as_object(reveal(decode(request.properties)))
+            state = _plain(request.properties)
             found = observing.read(self._connected(), target, _identity(request.id, request.type, state))
             if found is None:
                 return provider_pb2.ReadResponse()
@@ -190,7 +190,7 @@ class KubernetesServicer(provider_pb2_grpc.ResourceProviderServicer):
         def delete() -> empty_pb2.Empty:
             if self._session is None and self._config.forget_unreachable:
                 return empty_pb2.Empty()
-            state = as_object(reveal(decode(request.properties)))
+            state = _plain(request.properties)
             log = ResourceLog(self._log, request.urn, inputs)
             if self._memory.was_adopted(state):
                 log.warning("its replacement bears the same name and is the same object, updated in place; it stays")
@@ -224,6 +224,11 @@ class KubernetesServicer(provider_pb2_grpc.ResourceProviderServicer):
             default = self._config.namespace or ""
             return default if default == objects.namespace(old_inputs) else ""
         return self._session.default_namespace_of(as_object(reveal(inputs)))
+
+
+def _plain(struct: struct_pb2.Struct) -> Object:
+    """Return the values of a struct without secret marks."""
+    return as_object(reveal(decode(struct)))
 
 
 def _naming(request: provider_pb2.CheckRequest) -> checking.Naming:

@@ -147,6 +147,8 @@ GO_TOOLS: Final = (
         version="3.76.1",
         packages={"pulumi-language-python": "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python"},
         folder="pulumi-language-python",
+        # It comes with the engine and has no version command of its own.
+        installed=Installed(("pulumi", "version"), r"v?(\d\S*)", equal_parts=1),
         release=Release(
             _PULUMI_RELEASE,
             _PULUMI_CHECKSUMS,

@@ -9,8 +9,7 @@ from ml.cli.components import check_slot, find_model
 from ml.cli.http import Endpoint, gateway_endpoint, predict
 from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
-from ml.contracts import SERVING_REST_PORT, USER_ID_HEADER
-from ml.controller.splits import SLOT_HEADER
+from ml.contracts import SERVING_REST_PORT, SLOT_HEADER, USER_ID_HEADER
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from ml.contracts import (
     MODEL_LABEL,
     SERVING_REST_PORT,
+    SLOT_HEADER,
     SLOTS_ANNOTATION,
     SPLIT_ROUTE,
     STABLE_SLOT,
@@ -33,8 +34,6 @@ PLURAL: Final = "virtualservices"
 FIELD_MANAGER: Final = "experiment-controller"
 ALL_TRAFFIC: Final = 100
 """Sum of the weights of one split, in percent."""
-SLOT_HEADER: Final = "x-served-by-slot"
-"""Response header by which a caller learns which slot answered."""
 
 JsonObject = dict[str, Any]
 

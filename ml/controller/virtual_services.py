@@ -87,6 +87,7 @@ class ServiceAccountToken(httpx.Auth):
         self._token_file = token_file
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Put the token on a request."""
         request.headers["Authorization"] = f"Bearer {self._token_file.read_text().strip()}"
         yield request
 

@@ -17,6 +17,9 @@ from ml.experiments import validation as check
 from ml.experiments.results import Interval
 
 _SMALLEST_CONCENTRATION: Final = 1e-3
+_OUTSIDE: Final = 1e-12
+"""Rates closer than this to 0 or 1 are not told apart from them."""
+_INSIDE: Final = 1e-9
 
 
 def beta_concentration(tuned_for: float, alpha: float) -> float:
@@ -73,8 +76,8 @@ def bernoulli_confidence_sequence(
         return bernoulli_log_evidence(x, size, rate, concentration) - log_threshold
 
     middle = x / size
-    low = 0.0 if x == 0 else _edge(excess, 1e-15, middle if x < size else 1.0 - 1e-15)
-    high = 1.0 if x == size else _edge(excess, 1.0 - 1e-15, middle if x > 0 else 1e-15)
+    low = 0.0 if x == 0 else _edge(excess, _OUTSIDE, min(middle, 1.0 - _INSIDE))
+    high = 1.0 if x == size else _edge(excess, 1.0 - _OUTSIDE, max(middle, _INSIDE))
     return Interval(low, high)
 
 

@@ -42,9 +42,7 @@ class PrimaryClaims:
         return self.improvements.get(arm, -math.inf)
 
 
-def primary_claims(
-    spec: ExperimentSpec, data: Measurements, now: float, active: Sequence[str]
-) -> PrimaryClaims:
+def primary_claims(spec: ExperimentSpec, data: Measurements, now: float, active: Sequence[str]) -> PrimaryClaims:
     """Test whether a treatment improves the primary metric, and whether the experiment is over."""
     history = data.history
     effects = {arm: data.effect(spec.primary.name, spec.control, arm) for arm in active}

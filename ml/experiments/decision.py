@@ -127,9 +127,7 @@ def decide(spec: ExperimentSpec, history: History, now: float) -> Decision:
     return _weigh(spec, history, now, active, draft)
 
 
-def _weigh(
-    spec: ExperimentSpec, history: History, now: float, active: Sequence[str], draft: Decision
-) -> Decision:
+def _weigh(spec: ExperimentSpec, history: History, now: float, active: Sequence[str], draft: Decision) -> Decision:
     """Questions 2 to 6."""
     data = Measurements(history)
     harm = rollback_evidence(spec, data, active)
@@ -183,9 +181,7 @@ def _check_names(spec: ExperimentSpec, history: History) -> None:
         raise ValueError(f"history.dropped={sorted(unknown)}: allowed are {list(spec.treatments)}")
 
 
-def _sample_ratio(
-    spec: ExperimentSpec, history: History
-) -> tuple[SequentialRatioTest | None, tuple[Reason, ...]]:
+def _sample_ratio(spec: ExperimentSpec, history: History) -> tuple[SequentialRatioTest | None, tuple[Reason, ...]]:
     """Test the ratio over all epochs; units in an arm without weight are reported and left out."""
     epochs: list[Epoch] = []
     stray: list[str] = []
@@ -240,9 +236,7 @@ def _waiting(spec: ExperimentSpec, data: Measurements, now: float, active: Seque
 def _unproven(spec: ExperimentSpec, harm: Sequence[Evidence]) -> Mapping[str, str]:
     """Map each treatment whose safety still needs proof to the first guardrail that lacks it."""
     needed = {guardrail.name for guardrail in spec.guardrails if guardrail.proof}
-    lacking = [
-        item for item in harm if item.role == "guardrail" and item.metric in needed and item.verdict != "safe"
-    ]
+    lacking = [item for item in harm if item.role == "guardrail" and item.metric in needed and item.verdict != "safe"]
     return {item.arm: item.metric for item in reversed(lacking)}
 
 

@@ -62,9 +62,7 @@ def conditional_power(
     return normal_cdf((b + theta * (1.0 - t) - end) / math.sqrt(1.0 - t))
 
 
-def predictive_power(
-    z: float, fraction: float, *, alpha: float = 0.025, boundary: float | None = None
-) -> float:
+def predictive_power(z: float, fraction: float, *, alpha: float = 0.025, boundary: float | None = None) -> float:
     """Return the chance of a significant end, averaged over the effects that the data allow (flat prior).
 
     Raises:
@@ -122,9 +120,7 @@ def futility_boundaries(
     fixed = normal_quantile(power) - normal_quantile(alpha)
     drift = float(optimize.brentq(builder.missed, 0.5 * fixed, 2.0 * fixed + 1.0, xtol=1e-9))
     lower, upper, _ = builder.build(drift)
-    return FutilityDesign(
-        builder.fractions, upper, (*lower, upper[-1]), drift, (drift / fixed) ** 2, binding
-    )
+    return FutilityDesign(builder.fractions, upper, (*lower, upper[-1]), drift, (drift / fixed) ** 2, binding)
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,7 @@ def rollback_evidence(spec: ExperimentSpec, data: Measurements, active: Sequence
     return found
 
 
-def _guardrail(
-    spec: ExperimentSpec, data: Measurements, guardrail: Guardrail, arm: str, tuned_for: float
-) -> Evidence:
+def _guardrail(spec: ExperimentSpec, data: Measurements, guardrail: Guardrail, arm: str, tuned_for: float) -> Evidence:
     alpha = spec.rollback_alpha(guardrail.weight)
     increase = guardrail.harmful == "increase"
     if guardrail.test == "rate":

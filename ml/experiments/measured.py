@@ -13,9 +13,7 @@ from ml.experiments.evidence import NOTHING, Contrast, contrast, single
 from ml.experiments.history import History
 from ml.experiments.validation import BoolArray, FloatArray
 
-_COLUMNS: Final = attrgetter(
-    "n", "numerator", "denominator", "numerator_squares", "denominator_squares", "products"
-)
+_COLUMNS: Final = attrgetter("n", "numerator", "denominator", "numerator_squares", "denominator_squares", "products")
 _WIDTH: Final = 6
 
 

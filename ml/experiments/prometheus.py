@@ -43,9 +43,7 @@ def histogram_quantile(upper_bounds: check.Numbers, cumulative: check.Numbers, q
     return start + (float(bounds[bucket]) - start) * (rank - before) / inside
 
 
-def bucket_exceedances(
-    upper_bounds: check.Numbers, cumulative: check.Numbers, threshold: float
-) -> tuple[int, int]:
+def bucket_exceedances(upper_bounds: check.Numbers, cumulative: check.Numbers, threshold: float) -> tuple[int, int]:
     """Return (observations above the threshold, all observations), exactly.
 
     Raises:

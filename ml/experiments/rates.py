@@ -15,13 +15,17 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import special
+from scipy import optimize
 
 from ml.experiments import validation as check
 from ml.experiments.tilts import log_tilt_ratio
 
 RATE_TILTS: Final = tuple(0.05 * 2.0 ** (k / 2.0) for k in range(14))
 """Log rate ratios above the margin that the test looks out for: from +5 % to a factor of about 90."""
+
+_TILTS: Final[check.FloatArray] = np.array(RATE_TILTS)
+_WIDEST: Final = 20.0
+"""Log rate ratios beyond this are as good as infinite."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,7 @@ class RateTest:
     lower_bound: float
 
 
-def sequential_rate_test(
-    epochs: Sequence[EventCounts], *, margin_ratio: float = 1.0, alpha: float = 0.05
-) -> RateTest:
+def sequential_rate_test(epochs: Sequence[EventCounts], *, margin_ratio: float = 1.0, alpha: float = 0.05) -> RateTest:
     """Test at every look whether treatment's event rate exceeds margin_ratio times control's.
 
     Args:
@@ -80,25 +82,33 @@ def sequential_rate_test(
             used.append(EventCounts(w, c, t))
     if not used:
         return RateTest(1.0, 1.0, 0.0, 0.0)
-    evidence = _log_evidence(used, math.log(margin))
+    counts = _Counts(
+        treatment=np.array([e.treatment_events for e in used], dtype=np.float64),
+        both=np.array([e.treatment_events + e.control_events for e in used], dtype=np.float64),
+        weight=np.array([e.treatment_weight for e in used]),
+    )
+    evidence = counts.log_evidence(math.log(margin))
     return RateTest(
         rate_ratio=_mantel_haenszel_ratio(used),
         p_value=min(1.0, math.exp(-max(0.0, evidence))),
         log_evidence=evidence,
-        lower_bound=_lower_bound(used, -math.log(level)),
+        lower_bound=_lower_bound(counts, -math.log(level)),
     )
 
 
-def _log_evidence(epochs: Sequence[EventCounts], null_tilt: float) -> float:
-    tilts = null_tilt + np.array(RATE_TILTS)
-    ratio = log_tilt_ratio(
-        [e.treatment_events for e in epochs],
-        [e.treatment_events + e.control_events for e in epochs],
-        [e.treatment_weight for e in epochs],
-        tilts,
-        null_tilt,
-    )
-    return float(special.logsumexp(ratio) - math.log(ratio.size))
+@dataclass(frozen=True)
+class _Counts:
+    """Events per epoch as arrays."""
+
+    treatment: check.FloatArray
+    both: check.FloatArray
+    weight: check.FloatArray
+
+    def log_evidence(self, null_tilt: float) -> float:
+        """Log of the average likelihood ratio over tilts above the null tilt."""
+        ratio = log_tilt_ratio(self.treatment, self.both, self.weight, null_tilt + _TILTS, null_tilt)
+        largest = float(ratio.max())
+        return largest + math.log(float(np.exp(ratio - largest).mean()))
 
 
 def _mantel_haenszel_ratio(epochs: Sequence[EventCounts]) -> float:
@@ -107,15 +117,11 @@ def _mantel_haenszel_ratio(epochs: Sequence[EventCounts]) -> float:
     return above / below if below > 0.0 else math.inf
 
 
-def _lower_bound(epochs: Sequence[EventCounts], log_threshold: float) -> float:
-    """The smallest log ratio that the evidence does not refute, by halving; evidence falls with the null ratio."""
-    low, high = -20.0, 20.0
-    if _log_evidence(epochs, low) < log_threshold:
+def _lower_bound(counts: _Counts, log_threshold: float) -> float:
+    """The smallest ratio that the evidence does not refute; evidence falls as the null ratio grows."""
+    low, high = -_WIDEST, _WIDEST
+    if counts.log_evidence(low) < log_threshold:
         return 0.0
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if _log_evidence(epochs, middle) >= log_threshold:
-            low = middle
-        else:
-            high = middle
-    return math.exp(low)
+    return math.exp(
+        float(optimize.brentq(lambda tilt: counts.log_evidence(tilt) - log_threshold, low, high, xtol=1e-9))
+    )

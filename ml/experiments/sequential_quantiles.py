@@ -113,7 +113,9 @@ def quantile_confidence_sequence(
     # a share of exactly 0 or 1 below is not refuted.
     ends = _log_evidence(np.array([0.0, 1.0]), int(data.size), p, concentration)
     low = -math.inf if first == 0 and ends[0] < -math.log(level) else float(points[max(0, first - 1)])
-    high = math.inf if last == points.size - 1 and ends[1] < -math.log(level) else float(
-        points[min(points.size - 1, last + 1)]
+    high = (
+        math.inf
+        if last == points.size - 1 and ends[1] < -math.log(level)
+        else float(points[min(points.size - 1, last + 1)])
     )
     return Interval(low, high)

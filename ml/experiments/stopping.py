@@ -82,13 +82,9 @@ def estimate_after_stopping(
     return StoppedEstimate(
         naive_estimate=z / root,
         median_unbiased=_solve(exceeds, 0.5, reach) / root,
-        interval=Interval(
-            _solve(exceeds, alpha / 2, reach) / root, _solve(exceeds, 1 - alpha / 2, reach) / root
-        ),
+        interval=Interval(_solve(exceeds, alpha / 2, reach) / root, _solve(exceeds, 1 - alpha / 2, reach) / root),
         p_value=min(1.0, 2.0 * min(null, 1.0 - null)),
-        repeated_interval=Interval(
-            (z - float(bounds[-1])) / root, (z + float(bounds[-1])) / root
-        ),
+        repeated_interval=Interval((z - float(bounds[-1])) / root, (z + float(bounds[-1])) / root),
     )
 
 

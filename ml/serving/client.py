@@ -6,14 +6,14 @@ import dataclasses
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 import httpx
 
 from ml.contracts import SERVING_INPUT
 
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
-"""Too busy or not there: the same request may succeed a moment later. Predictions change nothing, so repeating is safe."""
+"""Too busy or not there: the same request may succeed a moment later. Asking changes nothing, so repeating is safe."""
 _OK: Final = 200
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 
@@ -79,7 +79,7 @@ class PredictionClient:
             transport=transport,
         )
 
-    def __enter__(self) -> PredictionClient:
+    def __enter__(self) -> Self:
         """Return the client itself."""
         return self
 

@@ -57,6 +57,7 @@ class Registry:
     """Reads a tracking server."""
 
     def __init__(self, address: str, transport: httpx.BaseTransport | None = None) -> None:
+        self._address = address.rstrip("/")
         self._client = httpx.Client(base_url=address, timeout=_TIMEOUT, transport=transport)
 
     def close(self) -> None:
@@ -139,7 +140,7 @@ class Registry:
         try:
             return self._client.get(path, params=query)
         except httpx.HTTPError as error:
-            raise RegistryError(f"{self._client.base_url}{path.lstrip('/')}: {_reason(error)}") from error
+            raise RegistryError(f"{self._address}{path}: {_reason(error)}") from error
 
 
 def directory_digest(directory: Path) -> str:

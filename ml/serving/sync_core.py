@@ -14,6 +14,8 @@ from typing import Final, Literal
 
 SERVER_LOADED: Final = "AVAILABLE"
 SERVER_ENDED: Final = "END"
+WARM_UP_ATTEMPTS: Final = 3
+"""Predictions that may fail before a version that has loaded counts as failed."""
 
 Phase = Literal["starting", "empty", "fetching", "loading", "serving", "failed"]
 """What the slot is doing: see `Verdict.phase`."""
@@ -70,6 +72,7 @@ class Memory:
         warm: the version that answered a prediction since it was loaded.
         failed: why the wanted version cannot be served, None unless it has failed.
         loading_since: when the wanted version was first seen in the server's folder, None if it is not loading.
+        warm_up_failures: failed warm-up predictions in a row.
         fetch_failures: failed downloads in a row.
         fetch_error: what the last of them said.
         next_fetch: not to be tried before this time.
@@ -81,6 +84,7 @@ class Memory:
     warm: int | None = None
     failed: str | None = None
     loading_since: float | None = None
+    warm_up_failures: int = 0
     fetch_failures: int = 0
     fetch_error: str = ""
     next_fetch: float = 0.0
@@ -169,11 +173,20 @@ def after_fetch_failure(memory: Memory, error: str, now: float, *, first_pause: 
 
 
 def after_warm_up(memory: Memory, version: int, error: str | None) -> Memory:
-    """Return the memory after a warm-up prediction: the version is good, or the wanted one has failed."""
+    """Return the memory after a warm-up prediction: the version is good, or the wanted one failed once too often."""
+    is_wanted = memory.wanted is not None and memory.wanted.version == version
     if error is None:
         previous = memory.good if memory.good != version else memory.previous
-        return dataclasses.replace(memory, warm=version, good=version, previous=previous)
-    return dataclasses.replace(memory, failed=f"warm-up prediction: {error}", loading_since=None)
+        failed = None if is_wanted else memory.failed
+        return dataclasses.replace(
+            memory, warm=version, good=version, previous=previous, failed=failed, warm_up_failures=0
+        )
+    failures = memory.warm_up_failures + 1
+    if not is_wanted or failures < WARM_UP_ATTEMPTS:
+        return dataclasses.replace(memory, warm_up_failures=failures)
+    return dataclasses.replace(
+        memory, failed=f"warm-up prediction: {error}", loading_since=None, warm_up_failures=failures
+    )
 
 
 def _remember_wanted(memory: Memory, observed: Observed) -> Memory:
@@ -248,19 +261,20 @@ def _load_error(
 
 def _fall_back(memory: Memory, wanted: Wanted, observed: Observed) -> Verdict:
     """Take the failed version out, and make sure that the one before it is where the server finds it."""
+    on_disk = {*observed.placed, *observed.parked}
+    available = _available(observed)
+    serving = _serving(memory, observed)
+    candidates = [version for version in (memory.good, memory.previous) if version in on_disk - {wanted.version}]
+    fallback = candidates[0] if candidates else None
+    if fallback is None and wanted.version in available:
+        return Verdict((WarmUp(wanted.version),), memory, "failed", serving)  # it may yet answer, and nothing else can
     actions: list[Action] = []
-    previous = memory.good if memory.good != wanted.version else None
-    if previous in observed.parked and previous not in observed.placed and previous is not None:
-        actions.append(Place(previous))
-    actions.extend(
-        Remove(version)
-        for version in sorted({*observed.placed, *observed.parked})
-        if version == wanted.version or (previous is not None and version != previous)
-    )
-    served = previous is not None and previous in _available(observed) and memory.warm != previous
-    if previous is not None and served and previous in observed.placed:
-        actions.append(WarmUp(previous))
-    return Verdict(tuple(actions), memory, "failed", _serving(memory, observed))
+    if fallback is not None and fallback not in observed.placed:
+        actions.append(Place(fallback))
+    actions.extend(Remove(version) for version in sorted(on_disk) if version != fallback)
+    if fallback is not None and fallback in available and memory.warm != fallback:
+        actions.append(WarmUp(fallback))
+    return Verdict(tuple(actions), memory, "failed", serving)
 
 
 def _tidy(memory: Memory, current: int, observed: Observed) -> tuple[Action, ...]:

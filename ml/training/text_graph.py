@@ -23,7 +23,7 @@ _HASH_RANGE: Final = 1 << 31
 def words_of(texts: Any) -> Any:
     """Return the lower-case words of each text as a ragged tensor of at most `MAXIMUM_WORDS` per row.
 
-    Bytes that are no ASCII letters separate words, whatever the encoding, so invalid UTF-8 is no error.
+    Characters other than ASCII letters, digits, `+` and `#` separate words; bytes that are no UTF-8 count as a word.
     """
     spaced = tf.strings.regex_replace(tf.strings.lower(texts), _NOT_A_WORD, " ")
     return tf.strings.split(spaced)[:, :MAXIMUM_WORDS]

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,7 +21,6 @@ from local.lifecycle.platform import Platform
 from ml import contracts
 
 _PREDICT_BODY = json.dumps({"instances": [{"input": "test data"}]})
-SLOT_HEADER = "x-served-by-slot"
 
 
 @dataclass
@@ -161,6 +161,19 @@ class Cluster:
         """Remove an alias of a registered model."""
         self.mlflow("DELETE", "registered-models/alias", {"name": model, "alias": alias})
 
+    def register_broken_version(self, model: str) -> str:
+        """Register a version whose SavedModel is not one; return its number."""
+        root = f"broken/{uuid.uuid4().hex}"
+        file = f"{root}/{contracts.SAVED_MODEL_ARTIFACT}/saved_model.pb"
+        upload = [
+            "curl", "--silent", "--show-error", "--fail", "--max-time", "20", "--request", "PUT",
+            "--header", f"Host: {self.outputs['hosts']['mlflow']}", "--data-binary", "this is no SavedModel",
+            f"http://{self.instance.gateway_address}/api/2.0/mlflow-artifacts/artifacts/{file}",
+        ]  # fmt: skip
+        subprocess.run(upload, check=True, capture_output=True)
+        created = self.mlflow("POST", "model-versions/create", {"name": model, "source": f"mlflow-artifacts:/{root}"})
+        return str(created["model_version"]["version"])
+
     def send(self, model: str, users: Iterable[str | None], *, concurrency: int = 20) -> Answers:
         """Send one request per user (None = without an id) through the gateway; bounded by the iterable."""
         return asyncio.run(self._send(model, list(users), concurrency))
@@ -179,7 +192,7 @@ class Cluster:
                     try:
                         async with session.post(url, data=_PREDICT_BODY, headers=headers) as response:
                             await response.read()
-                            slot = response.headers.get(SLOT_HEADER, "")
+                            slot = response.headers.get(contracts.SLOT_HEADER, "")
                             answers.statuses[response.status] += 1
                             answers.slots[slot] += 1
                             if user is not None:

@@ -83,6 +83,8 @@ def training_job(outputs: StackOutputs, name: str, *, force: bool) -> dict[str, 
             {"name": "MLFLOW_TRACKING_URI", "value": outputs.tracking_server.url},
             {"name": "HOME", "value": "/tmp"},  # noqa: S108
             {"name": "PYTHONUNBUFFERED", "value": "1"},
+            # The image has no git, and MLflow would say so at length.
+            {"name": "GIT_PYTHON_REFRESH", "value": "quiet"},
         ],
         "resources": {
             "requests": {"cpu": "500m", "memory": "1Gi"},

@@ -18,7 +18,7 @@ from local.images import ensure, plant
 from local.images.binaries import Tools
 from local.images.build import describe
 from local.images.folders import Folders
-from local.images.load import import_missing, present
+from local.images.load import CtrCommand, import_missing, present
 from local.images.seed import private_containerd
 from local.images.store import Store
 from local.paths import repo_root
@@ -149,6 +149,12 @@ def test_images_stay_within_their_budget_when_built(store: Store, references: di
     assert {name: size for name, size in sizes_mb.items() if size > budgets_mb[name]} == {}
 
 
+def _incomplete(ctr: CtrCommand) -> list[str]:
+    """Return what containerd says about images that lack content or are not unpacked."""
+    lines = subprocess.run(ctr(["images", "check"]), check=True, capture_output=True, text=True).stdout.splitlines()
+    return [line for line in lines[1:] if " complete (" not in line or not line.rstrip().endswith("true")]
+
+
 @pytest.fixture
 def state(tools: Tools) -> Generator[Path]:
     """A folder on the cache's file system, as a node's state usually is."""
@@ -162,10 +168,9 @@ def test_a_new_node_has_every_image_when_planted(tools: Tools, references: dict[
     assert plant(state, references, tools, ConsoleProgress())
     with private_containerd(state, tools) as ctr:
         have = present(ctr)
-        checked = subprocess.run(ctr(["images", "check"]), check=True, capture_output=True, text=True).stdout
+        incomplete = _incomplete(ctr)
 
     assert have == set(references.values())
-    incomplete = [line for line in checked.splitlines()[1:] if "complete" not in line or not line.endswith("true")]
     assert incomplete == []
 
 
@@ -177,13 +182,15 @@ def test_a_used_root_is_left_alone_when_planting(tools: Tools, references: dict[
     assert not plant(state, few, tools, ConsoleProgress())
 
 
-def test_only_missing_images_are_loaded_when_some_are_there(
+def test_only_what_is_missing_is_loaded_when_some_images_are_there(
     tools: Tools, references: dict[str, str], store: Store, state: Path
 ) -> None:
-    first = [references["pause"]]
-    both = [references["pause"], references["coredns"]]
+    """The two share their base: the second comes without it and is complete all the same."""
+    first = [references["minio"]]
+    both = [references["minio"], references["minio-client"]]
     with private_containerd(state, tools) as ctr:
         assert import_missing(ctr, first, store, ConsoleProgress()) == first
-        assert import_missing(ctr, both, store, ConsoleProgress()) == [references["coredns"]]
+        assert import_missing(ctr, both, store, ConsoleProgress()) == [references["minio-client"]]
         assert import_missing(ctr, both, store, ConsoleProgress()) == []
+        assert _incomplete(ctr) == []
         assert present(ctr) == set(both)

@@ -32,7 +32,12 @@ def _write(store: Store, *layers: bytes, user: str = "1000:1000") -> None:
         path = store.blob_path(_digest(content))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    descriptor: dict[str, object] = {"mediaType": "manifest", "digest": _digest(manifest), "size": len(manifest), "annotations": {}}
+    descriptor: dict[str, object] = {
+        "mediaType": "manifest",
+        "digest": _digest(manifest),
+        "size": len(manifest),
+        "annotations": {},
+    }
     (store.layout / "index.json").write_text(json.dumps({"manifests": [descriptor]}))
 
 
@@ -84,6 +89,19 @@ def test_the_archive_holds_each_layer_once_and_names_each_image_when_written(sto
     assert len(names) == len(set(names))
     assert names.count("blobs/sha256/" + _digest(_SHARED).removeprefix("sha256:")) == 1
     assert [item["annotations"]["io.containerd.image.name"] for item in index["manifests"]] == store.references()
+
+
+def test_the_archive_leaves_out_what_the_reader_has_when_told(store: Store) -> None:
+    stream = io.BytesIO()
+    wanted, known = ["localhost/mlplatform/b:1"], ["localhost/mlplatform/a:1"]
+    store.write_archive(wanted, stream, known)
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as archive:
+        names = archive.getnames()
+
+    assert "blobs/sha256/" + _digest(b"bb").removeprefix("sha256:") in names
+    assert "blobs/sha256/" + _digest(_SHARED).removeprefix("sha256:") not in names
+    assert store.size_bytes(wanted, known) == store.size_bytes(wanted) - len(_SHARED)
 
 
 def test_only_unused_layers_go_when_an_image_is_pruned(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Making objects. Through the protocol against a real API server; the engine is test_engine_*'s part."""
+"""Making objects, over the protocol and against a real API server; the engine comes in with test_engine_*."""
 
 from __future__ import annotations
 

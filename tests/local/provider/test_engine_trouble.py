@@ -1,4 +1,4 @@
-"""The real Pulumi engine, the stand-in as its plugin, and a real API server: what a person who runs `pulumi` sees when something goes wrong.
+"""What a person who runs `pulumi` sees when something goes wrong: real engine, real API server, stand-in as plugin.
 
 There is no kubelet; where pods matter, the tests write their status as a kubelet would.
 """

@@ -1,4 +1,4 @@
-"""The engine's structs and our values. Proves translation only; what the engine really sends is the engine tests' part."""
+"""The engine's structs and our values. What the engine really sends is the part of test_engine_*."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading objects back. Through the protocol against a real API server; the engine is test_engine_*'s part."""
+"""Reading objects back, over the protocol and against a real API server; the engine comes in with test_engine_*."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When objects count as ready. Statuses are written by hand; that controllers write them so is the engine tests' part."""
+"""When objects count as ready. Statuses are written by hand; test_engine_trouble has those of real controllers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the provider starts and is configured. Through the protocol against a real API server; the engine is test_engine_*'s part."""
+"""Starting and configuring the provider, over the protocol and against a real API server; the engine comes in with test_engine_*."""
 
 from __future__ import annotations
 

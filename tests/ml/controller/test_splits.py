@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.contracts import MODEL_LABEL, SLOTS_ANNOTATION, TRAFFIC_ROLE_LABEL
+from ml.contracts import MODEL_LABEL, SLOT_HEADER, SLOTS_ANNOTATION, TRAFFIC_ROLE_LABEL
 from ml.controller.splits import (
-    SLOT_HEADER,
     InvalidRootError,
     JsonObject,
     SplitPlan,

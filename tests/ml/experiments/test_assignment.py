@@ -32,7 +32,13 @@ def test_choice_equals_envoys_when_hashing_recorded_users(split: dict[str, Any])
 
 def test_hash_equals_published_vectors_when_given_envoys_test_strings() -> None:
     keys = [b"foo", b"bar", b"foo\nbar", b"lyft", b""]
-    expected = [3728699739546630719, 5234164152756840025, 8917841378505826757, 4400747396090729504, 17241709254077376921]
+    expected = [
+        3728699739546630719,
+        5234164152756840025,
+        8917841378505826757,
+        4400747396090729504,
+        17241709254077376921,
+    ]
     assert xxhash64(keys).tolist() == expected
 
 
@@ -80,7 +86,10 @@ def test_weights_are_refused_when_envoy_would(weights: list[int]) -> None:
         place(xxhash64([b"a"]), weights)
 
 
-@pytest.mark.parametrize(("users", "salt", "name"), [(["a", ""], "s", "user_ids"), (["a\n"], "s", "user_ids"), (["a"], "", "salt"), (["a"], "\\1", "salt")])
+@pytest.mark.parametrize(
+    ("users", "salt", "name"),
+    [(["a", ""], "s", "user_ids"), (["a\n"], "s", "user_ids"), (["a"], "", "salt"), (["a"], "\\1", "salt")],
+)
 def test_ids_and_salts_are_refused_when_no_header_could_hold_them(users: list[str], salt: str, name: str) -> None:
     with pytest.raises(ValueError, match=name):
         assign(users, [1, 1], salt)

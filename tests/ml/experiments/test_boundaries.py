@@ -118,7 +118,13 @@ def test_spending_grows_to_alpha_when_information_grows(spending: Spending, a: f
 
 @pytest.mark.parametrize(
     ("information", "name"),
-    [([1.0, 1.0], "information"), ([2.0, 1.0], "information"), ([0.0, 1.0], "information"), ([], "information"), ([math.nan], "information")],
+    [
+        ([1.0, 1.0], "information"),
+        ([2.0, 1.0], "information"),
+        ([0.0, 1.0], "information"),
+        ([], "information"),
+        ([math.nan], "information"),
+    ],
 )
 def test_information_is_refused_when_it_does_not_grow(information: list[float], name: str) -> None:
     with pytest.raises(ValueError, match=name):

@@ -52,7 +52,10 @@ def test_efficiency_of_a_single_look_is_one_when_compared_with_itself() -> None:
 def test_expected_size_at_the_planned_effect_equals_efficiency_when_asked_both_ways() -> None:
     bounds = [look.boundary for look in spending_boundaries(np.arange(1, 31))]
     assert expected_sample_size(np.arange(1, 31), bounds, [0.0, 1.0]) == pytest.approx(
-        (efficiency(np.arange(1, 31), bounds).expected_under_null, efficiency(np.arange(1, 31), bounds).expected_under_alternative)
+        (
+            efficiency(np.arange(1, 31), bounds).expected_under_null,
+            efficiency(np.arange(1, 31), bounds).expected_under_alternative,
+        )
     )
 
 

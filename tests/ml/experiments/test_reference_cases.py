@@ -143,11 +143,7 @@ def sample_size_proportions(i: Inputs) -> Answer:
         )
         return {"n_per_arm": size, "n_per_arm_rounded": round(size)}
     if "n_per_arm" in i:
-        return {
-            "power": design.proportion_power(
-                i["p1"], i["p2"], i["n_per_arm"], alpha=i["alpha"], alternative=side
-            )
-        }
+        return {"power": design.proportion_power(i["p1"], i["p2"], i["n_per_arm"], alpha=i["alpha"], alternative=side)}
     return {
         "n_per_arm": design.proportion_sample_size(
             i["p1"], i["p2"], alpha=i["alpha"], power=i["power"], alternative=side
@@ -159,21 +155,20 @@ def sample_size_means(i: Inputs) -> Answer:
     side = "two-sided" if i["two_sided"] else "greater"
     effect, sd = i.get("cohen_d", i.get("effect")), i.get("sd", 1.0)
     t = design.mean_sample_size(effect, sd, alpha=i["alpha"], power=i["power"], alternative=side)
-    normal = design.mean_sample_size(
-        effect, sd, alpha=i["alpha"], power=i["power"], alternative=side, method="normal"
-    )
+    normal = design.mean_sample_size(effect, sd, alpha=i["alpha"], power=i["power"], alternative=side, method="normal")
     # rpact, the source of the totals, leaves the wrong tail out of the power; R's pwr counts it.
-    one_tail = design.mean_sample_size(
-        effect, sd, alpha=i["alpha"], power=i["power"], alternative=side, tails="effect"
-    )
+    one_tail = design.mean_sample_size(effect, sd, alpha=i["alpha"], power=i["power"], alternative=side, tails="effect")
     return {"n_per_arm": t, "n_total_t": 2 * one_tail, "n_total_normal": 2 * normal}
 
 
 def power_means(i: Inputs) -> Answer:
     power = design.mean_power(
-        i["cohen_d"], 1.0, i["n1"], i["n2"], alpha=i["alpha"], alternative={"larger": "greater"}.get(
-            i["alternative"], i["alternative"]
-        )
+        i["cohen_d"],
+        1.0,
+        i["n1"],
+        i["n2"],
+        alpha=i["alpha"],
+        alternative={"larger": "greater"}.get(i["alternative"], i["alternative"]),
     )
     return {"power": power}
 
@@ -252,27 +247,19 @@ def alpha_spending(i: Inputs) -> Answer:
 
 def group_sequential_asn(i: Inputs) -> Answer:
     looks, alpha = np.arange(1, i["K"] + 1), i["alpha_two_sided"]
-    bounds = boundaries.wang_tsiatis_boundaries(
-        looks, delta=0.5 if i["type"] == "Pocock" else 0.0, alpha=alpha
-    )
-    sizes = characteristics.expected_sample_size(
-        looks, bounds, i["theta_multiples"], alpha=alpha, power=i["power"]
-    )
+    bounds = boundaries.wang_tsiatis_boundaries(looks, delta=0.5 if i["type"] == "Pocock" else 0.0, alpha=alpha)
+    sizes = characteristics.expected_sample_size(looks, bounds, i["theta_multiples"], alpha=alpha, power=i["power"])
     inflation = characteristics.efficiency(looks, bounds, alpha=alpha, power=i["power"]).inflation
     return {"max_n_pct_of_fixed": 100 * inflation, "expected_n_pct_of_fixed": [100 * n for n in sizes]}
 
 
 def naive_peeking_type1(i: Inputs) -> Answer:
-    return {
-        "type1": [boundaries.naive_peeking_error(k, alpha=i["nominal_alpha_two_sided"]) for k in i["K"]]
-    }
+    return {"type1": [boundaries.naive_peeking_error(k, alpha=i["nominal_alpha_two_sided"]) for k in i["K"]]}
 
 
 def conditional_power(i: Inputs) -> Answer:
     return {
-        "conditional_power": futility.conditional_power(
-            i["z_interim"], i["information"], alpha=i["alpha_one_sided"]
-        )
+        "conditional_power": futility.conditional_power(i["z_interim"], i["information"], alpha=i["alpha_one_sided"])
     }
 
 
@@ -308,9 +295,7 @@ def anytime_valid_boundary(i: Inputs, case: Mapping[str, Any]) -> Answer:
 
 def anytime_valid_ci_proportion(i: Inputs) -> Answer:
     return {
-        "ci": bernoulli_sequences.bernoulli_confidence_sequence(
-            i["x"], i["n"], tuned_for=i["t_opt"], alpha=i["alpha"]
-        )
+        "ci": bernoulli_sequences.bernoulli_confidence_sequence(i["x"], i["n"], tuned_for=i["t_opt"], alpha=i["alpha"])
     }
 
 
@@ -510,9 +495,7 @@ def cluster_robust_se(i: Inputs) -> Answer:
 
 def sequential_efficiency(i: Inputs) -> Answer:
     times = np.arange(1, i["K"] + 1) / i["K"]
-    bounds = [
-        mixtures.mixture_z_boundary(t, rho=i["rho_over_horizon"], alpha=i["alpha"]) for t in times.tolist()
-    ]
+    bounds = [mixtures.mixture_z_boundary(t, rho=i["rho_over_horizon"], alpha=i["alpha"]) for t in times.tolist()]
     result = characteristics.efficiency(times, bounds, alpha=i["alpha"], power=i["fixed_power"])
     return {
         "type1_within_horizon": result.type_one_error,

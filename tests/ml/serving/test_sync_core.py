@@ -127,9 +127,33 @@ def test_version_has_failed_when_it_loads_but_does_not_answer() -> None:
     world = serving(4)
     world.mute.add(5)
     world.set_alias(5)
-    settled(world)
+    settled(world, 12)
     assert state(world) == ("failed", True, 4)
     assert world.memory.failed == "warm-up prediction: answered 500"
+    assert world.available() == {4}
+
+
+def test_version_is_served_when_it_answers_at_the_second_attempt() -> None:
+    world = serving(4)
+    world.mute.add(5)
+    world.set_alias(5)
+    while world.memory.warm_up_failures < 1:
+        world.tick()
+    world.mute.clear()
+    settled(world)
+    assert state(world) == ("serving", True, 5)
+
+
+def test_only_version_is_kept_and_asked_again_when_it_does_not_answer() -> None:
+    world = World(mute={1})
+    world.set_alias(1)
+    settled(world, 12)
+    assert state(world) == ("failed", False, None)
+    assert world.available() == {1}
+    world.mute.clear()
+    settled(world)
+    assert state(world) == ("serving", True, 1)
+    assert world.fetches == [1]
 
 
 def test_version_has_failed_when_it_takes_too_long() -> None:

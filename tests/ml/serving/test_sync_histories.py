@@ -1,4 +1,4 @@
-"""Version sync through thousands of random histories: it always ends right, and never leaves clients without an answer."""
+"""Version sync through random histories: it always ends right, and never leaves clients without an answer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def happen(world: World, event: str, value: int) -> None:
                 world.tick()
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(events=st.lists(EVENTS, max_size=25), restart=st.booleans())
 def test_slot_ends_right_when_anything_happened_before(events: list[tuple[str, int]], restart: bool) -> None:
     world = World()
@@ -68,7 +68,7 @@ def test_slot_ends_right_when_anything_happened_before(events: list[tuple[str, i
     assert world.available() == {9}
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(events=st.lists(EVENTS, max_size=25))
 def test_some_version_answers_at_all_times_when_one_has_answered_before(events: list[tuple[str, int]]) -> None:
     world = World()
@@ -86,7 +86,7 @@ def test_some_version_answers_at_all_times_when_one_has_answered_before(events: 
         assert world.verdict.ready
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ticks=st.integers(1, 200), broken=VERSIONS, restarts=st.lists(st.integers(0, 150), max_size=5))
 def test_broken_version_is_fetched_once_when_sync_restarts(ticks: int, broken: int, restarts: list[int]) -> None:
     world = World()

@@ -1,0 +1,1 @@
+"""`mlp plan` and `mlp analyze`: experiments for people, without a cluster."""
