@@ -57,6 +57,8 @@ def stateful_set(
         spec=k8s.apps.v1.StatefulSetSpecArgs(
             replicas=1,
             service_name=service,
+            # In order, a pod that hangs on a bad image is not replaced after the repair.
+            pod_management_policy="Parallel",
             selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(selector)),
             template=template,
             volume_claim_templates=list(claims),

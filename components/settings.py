@@ -142,6 +142,8 @@ class Settings:
     """Names the cluster: as long as it stays, a changed kubeconfig replaces nothing."""
     namespace: str = setting(_dns_label, default="free-deep-research")
     domain: str = setting(_dns_name, default="freedeepresearch.org")
+    ready_timeout_seconds: int = setting(integer(10, 3_600, "seconds"), default=600)
+    """How long an update waits for one object to become ready before it reports what is wrong and ends."""
     protect_data: bool = setting(flag(), default=True)
     """Whether data outlives the stack, and Pulumi refuses to delete what holds it."""
     storage_class: str | None = setting(_dns_label, default=None)

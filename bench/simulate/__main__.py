@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from bench.simulate import family, peeking, ramps, sizes, tails
+from bench.simulate import family, peeking, ramps, sizes, tails, whole
 from bench.simulate.report import Line
 
 PARTS: dict[str, Callable[[int, int], Iterable[Line]]] = {
@@ -15,6 +15,7 @@ PARTS: dict[str, Callable[[int, int], Iterable[Line]]] = {
     "ramps": lambda runs, seed: ramps.lines(max(200, runs // 5), seed),
     "tails": lambda runs, seed: tails.lines(max(200, runs // 10), seed),
     "family": lambda runs, seed: family.lines(runs, seed),
+    "whole": lambda runs, seed: whole.lines(max(100, runs // 20), seed),
     "peeking-1h": lambda runs, seed: peeking.lines(runs, seed, ("1 h",)),
     "peeking-24h": lambda runs, seed: peeking.lines(runs, seed, ("24 h",)),
     "peeking-7d": lambda runs, seed: peeking.lines(runs, seed, ("7 d",)),

@@ -16,6 +16,11 @@ ALPHA = 0.05
 EFFECT = 0.02
 
 
+def binomial(rng: np.random.Generator, n: int, share: float) -> int:
+    """Draw one binomial count."""
+    return int(np.asarray(rng.binomial(n, share)))
+
+
 def random_ramp(rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Shares of treatment that grow, users per epoch, and a baseline that drifts."""
     epochs = int(rng.integers(2, 40))
@@ -30,12 +35,12 @@ def ramp_errors(rng: np.random.Generator) -> tuple[float, float, bool]:
     shares, users, drift = random_ramp(rng)
     strata: list[Stratum] = []
     for share, n, base in zip(shares.tolist(), users.tolist(), drift.tolist(), strict=True):
-        treated = int(rng.binomial(int(n), share))
+        treated = binomial(rng, int(n), share)
         untreated = int(n) - treated
         strata.append(
             Stratum(
-                control=proportion_sums(int(rng.binomial(untreated, base)), untreated),
-                treatment=proportion_sums(int(rng.binomial(treated, base + EFFECT)), treated),
+                control=proportion_sums(binomial(rng, untreated, base), untreated),
+                treatment=proportion_sums(binomial(rng, treated, base + EFFECT), treated),
             )
         )
     effect = mantel_haenszel(strata)
@@ -60,7 +65,7 @@ def ratio_alarm(rng: np.random.Generator, leak: float, users: int, alpha: float)
     alarmed = pooled = False
     for share in shares.tolist():
         odds = share / (1.0 - share) * np.exp(leak)
-        treated = int(rng.binomial(per_epoch, odds / (1.0 + odds)))
+        treated = binomial(rng, per_epoch, odds / (1.0 + odds))
         epochs.append(Epoch([1.0 - share, share], [per_epoch - treated, treated]))
         alarmed |= sequential_epoch_sample_ratio_test(epochs).p_value <= alpha
         seen += [per_epoch - treated, treated]

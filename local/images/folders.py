@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import paths
+from local import locking, paths
 from local.progress import Progress
 
 
@@ -61,12 +60,6 @@ class Folders:
 
 @contextmanager
 def locked(folders: Folders, progress: Progress) -> Generator[None]:
-    """Hold the images' lock; says so if another process has it. The kernel frees it when the holder ends."""
-    folders.root.mkdir(parents=True, exist_ok=True)
-    with (folders.root / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another process that builds images")
-            fcntl.flock(file, fcntl.LOCK_EX)
+    """Hold the images' lock; says so if another process has it."""
+    with locking.locked(folders.root / "lock", lambda: progress("waiting for another process that builds images")):
         yield

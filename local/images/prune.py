@@ -28,6 +28,8 @@ def prune(images: Mapping[str, Image], progress: Progress) -> list[str]:
         removed = Store(folders.store).prune(image.reference for image in images.values())
         current = debian.image_reference().rpartition(":")[2]
         outdated = [path for path in _children(folders.debian) if path.stem != current]
+        programs = {file.origin for image in images.values() for file in image.files}
+        outdated += [path for path in _children(folders.programs) if path not in programs]
         for path in (folders.buildah, folders.packages, folders.work, folders.seeds, *outdated):
             if path.exists():
                 progress(f"removing {path}")

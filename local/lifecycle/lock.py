@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+from local.locking import locked
 
 
 class BusyError(Exception):
@@ -19,14 +20,13 @@ def instance_lock(state_dir: Path) -> Generator[None]:
     Raises:
         BusyError: another process holds it.
     """
-    state_dir.parent.mkdir(parents=True, exist_ok=True)
     # Beside the folder, not in it: `down` removes the folder while the lock is held.
     path = state_dir.parent / f".{state_dir.name}.lock"
-    with path.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(f"another command works on the platform `{state_dir.name}`; wait for it to end") from None
+
+    def refuse() -> None:
+        raise BusyError(f"another command works on the platform `{state_dir.name}`; wait for it to end")
+
+    with locked(path, refuse):
         try:
             yield
         finally:

@@ -165,6 +165,8 @@ class Stack:
         locks = self.instance.state_dir / "pulumi-state" / ".pulumi" / "locks"
         if any(locks.rglob("*.json")):
             self._run(["cancel", "--yes", "--stack", STACK])
+            # What the dead engine was creating: the next update finds it in the cluster and goes on with it.
+            self._run(["refresh", "--yes", "--skip-preview", "--clear-pending-creates", "--stack", STACK])
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return ["pulumi", "--non-interactive", "--cwd", str(self.instance.project_dir), *arguments]

@@ -37,17 +37,17 @@ class PredictionService(_prediction.PredictionServiceServicer):
 
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 the protocol's name
         """Answer a prediction."""
-        return _answer(context, lambda: self._counted(request, context))
+        return _answer(context, lambda: self._counted(request))
 
     def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802 the protocol's name
         """Answer what signatures a version has."""
         return _answer(context, lambda: self._service.metadata(_spec_of(request), tuple(request.metadata_field)))
 
-    def _counted(self, request: Any, context: Any) -> Any:
+    def _counted(self, request: Any) -> Any:
         started = time.monotonic()
         name = request.model_spec.name
         try:
-            response = self._predict(request, context)
+            response = self._predict(request)
         except StatusError as error:
             self._metrics.requests.add(name, error.code.name)
             raise
@@ -55,7 +55,7 @@ class PredictionService(_prediction.PredictionServiceServicer):
         self._metrics.request_latency.observe((time.monotonic() - started) * _MICROSECONDS, name, "Predict", "GRPC")
         return response
 
-    def _predict(self, request: Any, context: Any) -> Any:
+    def _predict(self, request: Any) -> Any:
         signature = request.model_spec.signature_name
         response = predict_messages.PredictResponse()
         with self._service.hold(_spec_of(request)) as (number, servable):
@@ -65,7 +65,6 @@ class PredictionService(_prediction.PredictionServiceServicer):
                 signature,
                 {name: _array(name, tensor) for name, tensor in request.inputs.items()},
                 output_filter=tuple(request.output_filter),
-                timeout_ms=_timeout_ms(context),
             )
         response.model_spec.name = request.model_spec.name
         response.model_spec.signature_name = signature_or_default(signature)
@@ -129,8 +128,3 @@ def _array(name: str, tensor: Any) -> Any:
         return make_ndarray(tensor)
     except (ValueError, TypeError, KeyError) as error:
         raise invalid_argument(f"tensor parsing error: {name}: {error}") from error
-
-
-def _timeout_ms(context: Any) -> int:
-    remaining_seconds = context.time_remaining()
-    return 0 if remaining_seconds is None else max(1, min(int(remaining_seconds * 1_000), 2**31 - 1))

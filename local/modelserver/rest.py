@@ -37,10 +37,9 @@ class Response:
 class RestApi:
     """Answers REST requests; every one is counted, and timed if it succeeds."""
 
-    def __init__(self, service: Service, metrics: Metrics, *, timeout_ms: int) -> None:
+    def __init__(self, service: Service, metrics: Metrics) -> None:
         self._service = service
         self._metrics = metrics
-        self._timeout_ms = timeout_ms
 
     def answer(self, method: str, path: str, body: bytes) -> Response:
         """Return the answer to one request; errors are answers too."""
@@ -79,7 +78,7 @@ class RestApi:
         with self._service.hold(spec) as (_, servable):
             types = servable.input_types(signature)
             inputs, form = tensors_from_request(document, types)
-            outputs = self._service.run(spec.name, servable, signature, inputs, timeout_ms=self._timeout_ms)
+            outputs = self._service.run(spec.name, servable, signature, inputs)
         return response_body(outputs, form)
 
     def _classify_or_regress(self, spec: ModelSpec, action: str, body: bytes) -> bytes:

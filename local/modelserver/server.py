@@ -89,7 +89,7 @@ class Server:
         if not flags.rest_api_port:
             return None
         application = http_server.HttpApplication(
-            RestApi(self._service, self._metrics, timeout_ms=flags.rest_api_timeout_in_ms),
+            RestApi(self._service, self._metrics),
             self._metrics,
             threads=flags.rest_api_num_threads,
             timeout_ms=flags.rest_api_timeout_in_ms,
@@ -146,6 +146,7 @@ def _load_settings(flags: Flags) -> LoadSettings:
         session=SessionSettings(
             intra_op_threads=intra_op_threads,
             inter_op_threads=inter_op_threads,
+            run_timeout_ms=flags.rest_api_timeout_in_ms,
             tags=tuple(flags.saved_model_tags.split(",")),
         ),
         maximum_retries=flags.max_num_load_retries,

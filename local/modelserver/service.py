@@ -56,11 +56,10 @@ class Service:
         inputs: Mapping[str, Any],
         *,
         output_filter: tuple[str, ...] = (),
-        timeout_ms: int = 0,
     ) -> dict[str, Any]:
         """Run a signature and measure it; arguments and errors are those of `Servable.predict`."""
         started = time.monotonic()
-        outputs = servable.predict(signature_name, inputs, output_filter=output_filter, timeout_ms=timeout_ms)
+        outputs = servable.predict(signature_name, inputs, output_filter=output_filter)
         self._metrics.runtime_latency.observe((time.monotonic() - started) * _MICROSECONDS, name, "Predict", "TF1")
         return outputs
 

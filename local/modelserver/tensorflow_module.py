@@ -9,7 +9,8 @@ from typing import Any
 
 from local.modelserver.status import Code, StatusError
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+# Its warnings repeat what a client with a bad request is told anyway.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def _module(name: str) -> Any:
@@ -19,6 +20,7 @@ def _module(name: str) -> Any:
 Session: Any = _module("tensorflow.python.client.session").Session
 Graph: Any = _module("tensorflow.python.framework.ops").Graph
 ConfigProto: Any = _module("tensorflow.core.protobuf.config_pb2").ConfigProto
+CallableOptions: Any = _module("tensorflow.core.protobuf.config_pb2").CallableOptions
 RunOptions: Any = _module("tensorflow.core.protobuf.config_pb2").RunOptions
 load_saved_model: Any = _module("tensorflow.python.saved_model.loader_impl").load
 OpError: Any = _module("tensorflow.python.framework.errors").OpError

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
+from local.locking import locked
 from local.node import cgroups, isolation, pki, processes, settings
 from local.node.config import HOST_ADDRESS, NodeConfig, cgroup_of
 from local.node.errors import NodeError
@@ -22,7 +23,6 @@ from local.node.readiness import is_ready, wait_until_ready
 from local.node.services import NEEDED_BINARIES
 from local.paths import repo_root
 from local.progress import Progress, heartbeat
-from local.toolchain.locking import locked
 
 KUBERNETES_VERSION: Final = "v1.35.0"
 CNI_PLUGINS: Final = ("ptp", "host-local", "loopback")

@@ -18,7 +18,13 @@ A plugin that lies on PATH works as well, with a warning from the engine.
 What it handles: plain Kubernetes objects and custom resources, by server-side apply. What it leaves out: charts, YAML
 files, kustomizations, `*Patch` and `*List` resources, functions, rendering to files. It says so where they are asked
 for. Replacement, naming, waiting and deletion follow the official plugin; where that offers a choice by annotation
-or configuration, `checking` and `config` list what is known here.
+or configuration, `checking` and `config` list what is known here. Three things go further:
+
+- Every object is annotated with the URN of its resource. An object without it is never taken over or deleted, and one
+  that carries it is continued with when a killed run made it and could not record that.
+- Waiting ends early for an image that cannot be pulled and for a container that keeps crashing, and the error shows
+  warnings and the last log lines.
+- When an object is replaced by one of the same name, the new one is never deleted for the old one.
 """
 
 from __future__ import annotations

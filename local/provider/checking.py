@@ -6,10 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from local.provider import objects
+from local.provider import objects, steering
 from local.provider.naming import generate_name
-from local.provider.observing import propagation
-from local.provider.operations import annotated_timeout
 from local.provider.outputs import with_secrets
 from local.provider.values import Object, Unknown, as_object, pluck, reveal
 
@@ -88,7 +86,7 @@ def problems(inputs: Object) -> list[tuple[str, str]]:
         found.append(("metadata.generateName", "not possible with server-side apply; leave the name out instead"))
     for key, value in as_object(pluck(plain, "metadata", "annotations")).items():
         found += _annotation_problems(key, value)
-    for check in (annotated_timeout, propagation):
+    for check in (steering.timeout_seconds, steering.propagation):
         found += _problem_of(check, plain)
     return found
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from local.provider import objects
 from local.provider.equality import is_empty, same
 from local.provider.managed_fields import Fields, counterpart
 from local.provider.paths import Path
 from local.provider.values import Object, as_list, as_object
+
+_TOOL_ANNOTATIONS: Final = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration")
+"""Written by controllers and tools for themselves."""
 
 
 def inputs_from_live(live: Object, inputs: Object) -> Object:
@@ -31,6 +34,9 @@ def inputs_from_live(live: Object, inputs: Object) -> Object:
 def imported_inputs(live: Object) -> Object:
     """Return the inputs of an object that no program has made: all of it but what the server alone writes."""
     metadata = {k: v for k, v in as_object(live.get("metadata")).items() if k not in objects.SERVER_METADATA}
+    if "annotations" in metadata:
+        annotations = as_object(metadata["annotations"])
+        metadata["annotations"] = {k: v for k, v in annotations.items() if k not in _TOOL_ANNOTATIONS}
     return {**{key: value for key, value in live.items() if key != "status"}, "metadata": metadata}
 
 

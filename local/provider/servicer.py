@@ -14,7 +14,8 @@ import grpc
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from local.provider import checking, config, objects, observing, outputs, replies
+from local.provider import checking, config, deleting, objects, outputs, reading, replies
+from local.provider.applying import Applier
 from local.provider.config import ProviderConfig
 from local.provider.diffing import compare
 from local.provider.discovery import UnknownKindError
@@ -23,9 +24,9 @@ from local.provider.errors import NotReadyError, OperationError, redact
 from local.provider.kubeclient import ApiError, ClusterUnreachableError
 from local.provider.marshal import decode, encode
 from local.provider.memory import RunMemory
-from local.provider.operations import Applier, Target
 from local.provider.paths import parse_path
 from local.provider.session import ForeignClusterError, Session, connect
+from local.provider.target import Target
 from local.provider.values import Object, as_object, reveal
 
 _Answer = TypeVar("_Answer")
@@ -175,7 +176,7 @@ class KubernetesServicer(provider_pb2_grpc.ResourceProviderServicer):
             if self._session is None and self._config.forget_unreachable:
                 return provider_pb2.ReadResponse()
             state = _plain(request.properties)
-            found = observing.read(self._connected(), target, _identity(request.id, request.type, state))
+            found = reading.read(self._connected(), target, _identity(request.id, request.type, state))
             if found is None:
                 return provider_pb2.ReadResponse()
             resource_id, values, live_inputs = found
@@ -196,7 +197,7 @@ class KubernetesServicer(provider_pb2_grpc.ResourceProviderServicer):
                 log.warning("its replacement bears the same name and is the same object, updated in place; it stays")
                 return empty_pb2.Empty()
             identity = _identity(request.id, request.type, state)
-            observing.delete(self._connected(), target, identity, state, log.warning)
+            deleting.delete(self._connected(), target, identity, state, log.warning)
             return empty_pb2.Empty()
 
         return _guarded(context, inputs, delete)

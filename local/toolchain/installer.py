@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from local.locking import locked
 from local.paths import cache_dir
 from local.progress import Progress
 from local.toolchain import debian, gobuild, installed
 from local.toolchain.cache import Cache
 from local.toolchain.catalog import TOOLS, DebianTool, GoTool, Tool
 from local.toolchain.errors import ToolchainError
-from local.toolchain.locking import locked
 from local.toolchain.releases import Makers
 from local.toolchain.toolchain import Toolchain
 

@@ -106,6 +106,36 @@ def mantel_haenszel_proportions(
 
     Source: Mantel and Haenszel 1959; Crook, Frasca, Kohavi and Longbotham 2009.
     """
+    parts = _proportions(control_successes, control_n, treatment_successes, treatment_n)
+    return _combine(parts, parts.weights, alpha)
+
+
+def inverse_variance_proportions(
+    control_successes: check.Numbers,
+    control_n: check.Numbers,
+    treatment_successes: check.Numbers,
+    treatment_n: check.Numbers,
+    *,
+    alpha: float = 0.05,
+) -> StratifiedEffect:
+    """Combine the differences of proportions of epochs by 1 / variance, one count per epoch and arm.
+
+    Raises:
+        ValueError: as `mantel_haenszel_proportions`, or an epoch has zero variance.
+
+    Source: Cochran 1954.
+    """
+    parts = _proportions(control_successes, control_n, treatment_successes, treatment_n)
+    return _combine(parts, _inverse(parts), alpha)
+
+
+def _proportions(
+    control_successes: check.Numbers,
+    control_n: check.Numbers,
+    treatment_successes: check.Numbers,
+    treatment_n: check.Numbers,
+) -> StratumSummary:
+    """Check the counts and return what each epoch with units in both arms says."""
     arms: list[tuple[check.FloatArray, check.FloatArray]] = []
     for arm, successes, trials in (
         ("control", control_successes, control_n),
@@ -121,12 +151,17 @@ def mantel_haenszel_proportions(
     check.same_size("control_n", n_c, "treatment_n", n_t)
     live = (n_c > 0) & (n_t > 0)
     p_c, p_t = x_c[live] / n_c[live], x_t[live] / n_t[live]
-    parts = StratumSummary(
+    return StratumSummary(
         differences=p_t - p_c,
         variances=p_t * (1 - p_t) / n_t[live] + p_c * (1 - p_c) / n_c[live],
         weights=n_t[live] * n_c[live] / (n_t[live] + n_c[live]),
     )
-    return _combine(parts, parts.weights, alpha)
+
+
+def _inverse(parts: StratumSummary) -> check.FloatArray:
+    if bool(np.any(parts.variances <= 0)):
+        raise ValueError("strata: an epoch has zero variance; allowed are epochs with some variance")
+    return 1.0 / parts.variances
 
 
 def inverse_variance(strata: Sequence[Stratum], *, alpha: float = 0.05) -> StratifiedEffect:
@@ -138,9 +173,7 @@ def inverse_variance(strata: Sequence[Stratum], *, alpha: float = 0.05) -> Strat
     Source: Cochran 1954.
     """
     parts = summarise(strata)
-    if bool(np.any(parts.variances <= 0)):
-        raise ValueError("strata: an epoch has zero variance; allowed are epochs with some variance")
-    return _combine(parts, 1.0 / parts.variances, alpha)
+    return _combine(parts, _inverse(parts), alpha)
 
 
 def clustered_stratified_difference(

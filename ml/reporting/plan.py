@@ -82,27 +82,29 @@ def make_plan(
     """
     size = required_n(primary, treatments=treatments, alpha=alpha, power=power, open_ended=open_ended)
     share = 1.0 / (treatments + 1) if treatment_share is None else treatment_share
-    duration = None
-    if units_per_day is not None:
-        weights = [1.0 - share * treatments, *[share] * treatments]
-        duration = expected_duration(size.required_n, units_per_day / 86_400.0, weights, ramp_seconds=ramp_seconds)
     spec = ExperimentSpec(
         control="control",
         treatments=tuple(f"treatment-{k + 1}" for k in range(treatments)),
-        shares=(min(share, 0.99 / treatments),) * treatments,
+        shares=(share,) * treatments,
         primary=primary,
         planned_n=size.required_n,
         alpha=alpha,
         mode="open-ended" if open_ended else "planned",
         budget=ErrorBudget(),
     )
+    duration = None
+    if units_per_day is not None:
+        weights = [1.0 - share * treatments, *[share] * treatments]
+        duration = expected_duration(size.required_n, units_per_day / 86_400.0, weights, ramp_seconds=ramp_seconds)
     outcomes = outcome_chances(spec, size, power)
     return Plan(primary, treatments, alpha, power, open_ended, size, duration, outcomes)
 
 
 def outcome_chances(spec: ExperimentSpec, size: SamplePlan, power: float) -> tuple[OutcomeChance, ...]:
     """Return the chance of each outcome for several true effects, from the exact distribution of the looks."""
-    times = np.arange(1, _LOOKS + 1) / _LOOKS
+    every = np.arange(1, _LOOKS + 1) / _LOOKS
+    # No claim is made, and no error spent, before the minimum size; the last look is always taken.
+    times = every[(every * size.required_n >= spec.minimum_n) | (every == 1.0)]
     alpha, harm_alpha = spec.promotion_alpha, spec.rollback_alpha(1.0)
     if spec.mode == "planned":
         upper = [look.boundary for look in spending_boundaries(times, spending=spec.spending, alpha=alpha, sides=1)]
@@ -110,12 +112,8 @@ def outcome_chances(spec: ExperimentSpec, size: SamplePlan, power: float) -> tup
         rho = best_rho(1.0, alpha, sides=1)
         upper = [mixture_z_boundary(t, rho=rho, alpha=alpha, sides=1) for t in times.tolist()]
     harm_rho = best_rho(0.25, harm_alpha, sides=1)
-    early = [t * size.required_n < spec.minimum_n for t in times.tolist()]
-    lower = [
-        -37.0 if skip else -mixture_z_boundary(t, rho=harm_rho, alpha=harm_alpha, sides=1)
-        for t, skip in zip(times.tolist(), early, strict=True)
-    ]
-    run = DesignPass(times, lower, [37.0 if skip else bound for bound, skip in zip(upper, early, strict=True)])
+    lower = [-mixture_z_boundary(t, rho=harm_rho, alpha=harm_alpha, sides=1) for t in times.tolist()]
+    run = DesignPass(times, lower, upper)
     # Expected z at the end under the minimum effect: the size was chosen for this power.
     fixed_drift = normal_quantile(power) - normal_quantile(alpha)
     drift = fixed_drift * math.sqrt(size.required_n / size.fixed_n)

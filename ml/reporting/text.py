@@ -19,7 +19,7 @@ def plan_text(plan: Plan) -> str:
     lines = [
         "# Plan",
         "",
-        f"Find a change of {plan.primary.minimum_effect:g} ({plan.primary.better}) from {plan.primary.baseline:g}{unit}",
+        f"Find {plan.primary.better} of {plan.primary.minimum_effect:g} from {plan.primary.baseline:g}{unit}",
         f"with power {plan.power:g} at alpha {plan.alpha:g}, {plan.treatments + 1} arms, {mode}.",
         "",
         f"- required: **{size.required_n:,} users per arm** ({size.inflation:.3f} x the {size.fixed_n:,} of one look)",

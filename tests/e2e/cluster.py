@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -163,7 +162,8 @@ class Cluster:
 
     def register_broken_version(self, model: str) -> str:
         """Register a version whose SavedModel is not one; return its number."""
-        root = f"broken/{uuid.uuid4().hex}"
+        run = self.mlflow("POST", "runs/create", {"experiment_id": "0"})["run"]["info"]
+        root = str(run["artifact_uri"]).removeprefix("mlflow-artifacts:/")
         file = f"{root}/{contracts.SAVED_MODEL_ARTIFACT}/saved_model.pb"
         upload = [
             "curl", "--silent", "--show-error", "--fail", "--max-time", "20", "--request", "PUT",
@@ -171,8 +171,8 @@ class Cluster:
             f"http://{self.instance.gateway_address}/api/2.0/mlflow-artifacts/artifacts/{file}",
         ]  # fmt: skip
         subprocess.run(upload, check=True, capture_output=True)
-        created = self.mlflow("POST", "model-versions/create", {"name": model, "source": f"mlflow-artifacts:/{root}"})
-        return str(created["model_version"]["version"])
+        version = {"name": model, "source": run["artifact_uri"], "run_id": run["run_id"]}
+        return str(self.mlflow("POST", "model-versions/create", version)["model_version"]["version"])
 
     def send(self, model: str, users: Iterable[str | None], *, concurrency: int = 20) -> Answers:
         """Send one request per user (None = without an id) through the gateway; bounded by the iterable."""

@@ -57,7 +57,7 @@ def instance(state_base: Path, machine_before: dict[str, set[str]]) -> Iterator[
     try:
         yield Instance.from_environment()
     finally:
-        platform.down(Instance.from_environment(), ConsoleProgress())
+        subprocess.run([sys.executable, "-m", "local", "down"], cwd=paths.repo_root(), check=True)
 
 
 @pytest.fixture(scope="session")

@@ -43,8 +43,8 @@ def test_only_the_setting_s_objects_change_when_one_setting_changes(cluster: Clu
     after = cluster.inventory()
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     assert {key for key in changed if not key.startswith("ReplicaSet/")} == {"Deployment/tracking-server"}
-    environment = cluster.get("deployment", "tracking-server")["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert {"name": "MLFLOW_WORKERS", "value": "1"} in environment
+    container = cluster.get("deployment", "tracking-server")["spec"]["template"]["spec"]["containers"][0]
+    assert "--workers=1" in container["args"]
 
 
 def test_weights_survive_when_the_stack_is_updated_and_refreshed(cluster: Cluster) -> None:

@@ -20,7 +20,7 @@ def test_up_names_the_component_and_continues_when_an_image_is_bad(cluster: Clus
     stack = cluster.platform.stack
     good = stack.outputs()["images"]["ml"]
     stack.set_config("images.ml", "localhost/mlplatform/ml:no-such-image")
-    stack.set_config("timeoutSeconds", "20")
+    stack.set_config("readyTimeoutSeconds", "20")
     try:
         with pytest.raises(StackError):
             stack.up()
@@ -29,6 +29,7 @@ def test_up_names_the_component_and_continues_when_an_image_is_bad(cluster: Clus
         assert "no-such-image" in report
     finally:
         stack.set_config("images.ml", good)
+        stack.set_config("readyTimeoutSeconds", "300")
         stack.up()
     assert cluster.mlp("verify").returncode == 0
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from local.lifecycle import platform
-from local.progress import ConsoleProgress
+from local import paths
 from tests.e2e import host
 from tests.e2e.cluster import Cluster
 
@@ -25,8 +26,7 @@ def test_namespace_is_gone_when_the_stack_is_destroyed(cluster: Cluster) -> None
     assert "Bound" not in volumes.split()
 
 
-def test_machine_is_as_before_when_the_platform_is_down(
-    cluster: Cluster, state_base: Path, machine_before: dict[str, set[str]]
-) -> None:
-    platform.down(cluster.instance, ConsoleProgress())
+@pytest.mark.usefixtures("cluster")
+def test_machine_is_as_before_when_the_platform_is_down(state_base: Path, machine_before: dict[str, set[str]]) -> None:
+    subprocess.run([sys.executable, "-m", "local", "down"], cwd=paths.repo_root(), check=True)
     assert host.inventory(state_base) == machine_before

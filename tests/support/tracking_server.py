@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -13,6 +17,17 @@ from typing import Final
 import httpx
 
 _START_SECONDS: Final = 180.0
+
+
+@functools.cache
+def shared_tracking_server() -> TrackingServer:
+    """Return the one server of this test run, started on first use and removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="tracking-server-"))
+    server = TrackingServer(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(server.stop)  # runs before the folder is removed
+    server.start()
+    return server
 
 
 class TrackingServer:

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 _FORBIDDEN = re.compile(
     r"^(usr/(local/)?s?bin/(gcc|cc|ld|make|curl|wget|sudo|pip3?|uv)"
     r"|opt/venv/bin/(pip3?|uv)|opt/uv/.*|.*/site-packages/pip/.*"
-    r"|root/.+|home/.+|tmp/.+|mnt/.+|var/cache/apt/.*\.(bin|deb)|var/lib/apt/lists/.+_.*"
+    r"|root/(?!\.bashrc$|\.profile$).+|home/.+|tmp/.+|mnt/.+|var/cache/apt/.*\.(bin|deb)|var/lib/apt/lists/.+_.*"
     r"|etc/pip\.conf|etc/uv/.*|.*/certificates\.crt)$"
 )
 _BUDGET = re.compile(r"^\| `([a-z-]+)` \| *([0-9]+) *\| *([0-9]+) *\|", re.MULTILINE)

@@ -55,7 +55,7 @@ def api(text_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator
     models.start()
     models.wait_until_available(lambda: False)
     assert models.get("numeric").states()[1].state is State.AVAILABLE
-    yield RestApi(Service(models, metrics), metrics, timeout_ms=30_000)
+    yield RestApi(Service(models, metrics), metrics)
     models.stop()
 
 

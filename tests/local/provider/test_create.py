@@ -1,4 +1,4 @@
-"""Making objects, over the protocol and against a real API server; the engine comes in with test_engine_*."""
+"""Making objects, over the protocol and against a real API server; without the engine."""
 
 from __future__ import annotations
 

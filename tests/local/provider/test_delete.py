@@ -1,4 +1,4 @@
-"""Deleting objects and what they own, over the protocol and against a real API server; the engine comes in with test_engine_*."""
+"""Deleting objects and what they own, over the protocol and against a real API server; without the engine."""
 
 from __future__ import annotations
 

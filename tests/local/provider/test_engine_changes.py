@@ -28,10 +28,8 @@ def test_objects_come_and_go_with_the_stack_when_all_is_well(
     assert "pulumi-resource-kubernetes" not in created, "the engine warns of plugins that it finds by chance"
     assert names(api_server, namespace) == {project.outputs()["settings"]}
 
-    project.run("preview", "--expect-no-changes")
     project.up("--expect-no-changes")
     project.run("refresh", "--yes", "--skip-preview", "--expect-no-changes")
-    project.up("--refresh", "--expect-no-changes")
 
     project.run("destroy", "--yes", "--skip-preview")
     assert names(api_server, namespace) == set()
@@ -201,7 +199,7 @@ def test_a_preview_works_when_no_cluster_answers(project: Project, namespace: st
     assert "the cluster does not answer: kubeconfig /nowhere/config" in preview
 
 
-def test_a_new_namespace_and_its_content_can_be_previewed_and_made_at_once(
+def test_content_is_previewed_and_made_when_its_namespace_is_new_too(
     project: Project, api_server: ControlPlane, namespace: str
 ) -> None:
     project.program(f"""

@@ -31,7 +31,6 @@ def test_the_preview_fails_with_the_field_when_a_custom_resource_is_misspelt(pro
     """)
 
     assert "httpp" in project.fail("preview")
-    assert "httpp" in project.fail("up", "--yes", "--skip-preview")
 
 
 def test_the_reason_is_shown_and_up_continues_when_a_pod_cannot_start(
@@ -152,7 +151,6 @@ def test_a_foreign_object_survives_when_the_stack_wants_its_name(
     k8s.core.v1.ConfigMap("mine", metadata=metadata, data={{"a": "ours"}}, opts=opts())
     """)
 
-    assert "exists already" in project.fail("preview")
     assert "exists already" in project.fail("up", "--yes", "--skip-preview")
     project.run("destroy", "--yes", "--skip-preview")
 

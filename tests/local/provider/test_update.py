@@ -1,4 +1,4 @@
-"""Comparing and changing objects, over the protocol and against a real API server; the engine comes in with test_engine_*."""
+"""Comparing and changing objects, over the protocol and against a real API server; without the engine."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from local import paths
+from local.locking import locked
 from local.toolchain import ToolchainError, ensure, installer
 from local.toolchain.catalog import TOOLS, GoTool
-from local.toolchain.locking import locked
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_tools_come_first_when_their_path_is_used(cache_folder: Path, monkeypatc
 
 def test_second_process_waits_when_a_first_one_installs(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from local.toolchain.locking import locked\n"
+        "import sys; from pathlib import Path; from local.locking import locked\n"
         "with locked(Path(sys.argv[1]), lambda: print('waiting', flush=True)): print('locked', flush=True)"
     )
     lock = tmp_path / "folder" / "lock"

@@ -50,6 +50,11 @@ GOOD = means.Moments(10, 1.0, 1.0)
 SUMS = ratio.RatioSums(200, 20.0, 400.0, 30.0, 900.0, 45.0)
 FLAT = ratio.RatioSums(200, 0.0, 400.0, 0.0, 900.0, 0.0)
 
+
+def _nan(values: object) -> float:
+    return NAN if values is not None else 0.0
+
+
 BAD: list[tuple[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = [
     ("control_successes", proportions.two_proportion_z_test, (-1, 10, 1, 10), {}),
     ("control_successes", proportions.two_proportion_z_test, (11, 10, 1, 10), {}),
@@ -98,7 +103,7 @@ BAD: list[tuple[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = [
     ("standard errors", quantiles.compare_quantiles, (quantiles.QuantileEstimate(1, Interval(1, 1), 0.0, 5),) * 2, {}),
     ("resamples", bootstrap.bootstrap, ([1.0, 2.0], np.mean), {"resamples": 10}),
     ("cluster", bootstrap.bootstrap, ([1.0, 2.0], np.mean), {"cluster": [1.0]}),
-    ("statistic", bootstrap.bootstrap, ([1.0, 2.0], lambda _: NAN), {}),
+    ("statistic", bootstrap.bootstrap, ([1.0, 2.0], _nan), {}),
     ("margin", noninferiority.noninferior_proportion, (1, 10, 1, 10), {"margin": 0.0, "better": "lower"}),
     ("better", noninferiority.noninferior_proportion, (1, 10, 1, 10), {"margin": 0.1, "better": "less"}),
     ("margin", noninferiority.noninferior_mean, (GOOD, GOOD), {"margin": -1.0, "better": "lower"}),

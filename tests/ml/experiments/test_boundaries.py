@@ -96,6 +96,7 @@ def test_overrunning_look_spends_nothing_more_when_alpha_is_gone() -> None:
 
 def test_remembered_path_equals_forgotten_one_when_rebuilt() -> None:
     fractions = tuple(np.linspace(0.1, 1.0, 25).tolist())
+    grown = SpendingPath(OBRIEN_FLEMING, 0.0125, 1)
     for count in range(1, len(fractions) + 1):
         grown = spending_path(OBRIEN_FLEMING, 0.0125, fractions[:count])
     forget_paths()

@@ -472,6 +472,7 @@ def test_false_promotions_stay_within_alpha_when_decide_itself_is_run_on_equal_a
     for _ in range(150):
         looks: list[LookRecord] = []
         hits = np.zeros(2)
+        action = "continue"
         for k in range(1, 21):
             hits += rng.binomial(200, 0.05, 2)
             n = 200 * k
@@ -482,9 +483,10 @@ def test_false_promotions_stay_within_alpha_when_decide_itself_is_run_on_equal_a
             decision = decide(spec, history(record, looks=tuple(looks)), 610.0)
             if decision.look is not None:
                 looks.append(decision.look)
-            if decision.action != "continue":
+            action = decision.action
+            if action != "continue":
                 break
-        ends.append(decision.action)
+        ends.append(action)
     assert ends.count("promote") / 150 <= 0.1 + 2 * (0.1 * 0.9 / 150) ** 0.5
     assert ends.count("roll back") / 150 <= 0.08 + 2 * (0.08 * 0.92 / 150) ** 0.5
     assert set(ends) <= {"promote", "roll back", "inconclusive"}

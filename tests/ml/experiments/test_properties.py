@@ -256,16 +256,16 @@ def test_gate_stays_shut_when_the_primary_fails() -> None:
     st.sampled_from(["pooled", "baseline", "unpooled"]),
 )
 def test_sample_size_and_power_undo_each_other_when_rates_are_any(
-    p: float, effect: float, power: float, null: str
+    p: float, effect: float, power: float, null: design.NullVariance
 ) -> None:
-    n = design.proportion_sample_size(p, p + effect, power=power, null_variance=null)  # pyright: ignore[reportArgumentType] drawn from the allowed values
-    assert design.proportion_power(p, p + effect, n, null_variance=null) == pytest.approx(power, abs=1e-9)  # pyright: ignore[reportArgumentType] as above
+    n = design.proportion_sample_size(p, p + effect, power=power, null_variance=null)
+    assert design.proportion_power(p, p + effect, n, null_variance=null) == pytest.approx(power, abs=1e-9)
     assert design.proportion_sample_size(p, p + 1.2 * effect, power=power) < design.proportion_sample_size(
         p, p + effect, power=power
     )
     assert design.proportion_minimum_detectable_effect(p, n, power=power, null_variance=null) == pytest.approx(
         effect, rel=1e-6
-    )  # pyright: ignore[reportArgumentType] as above
+    )
 
 
 @FAST
@@ -403,24 +403,24 @@ def test_p_values_are_uniform_when_the_null_is_true(name: str) -> None:
         if name == "z":
             p.append(
                 proportions.two_proportion_z_test(
-                    *(v for x in rng.binomial(2_000, 0.3, 2) for v in (int(x), 2_000))
+                    *(v for x in rng.binomial(2_000, 0.3, 2).tolist() for v in (x, 2_000))
                 ).p_value
             )
         elif name == "welch":
             p.append(means.welch_t_test(*(means.moments_from_data(rng.normal(size=30)) for _ in range(2))).p_value)
         elif name == "ratio":
             m = rng.poisson(5, (2, 400)) + 1.0
-            p.append(ratio.compare_ratios(*(ratio.ratio_sums(rng.binomial(k.astype(int), 0.3), k) for k in m)).p_value)
+            p.append(
+                ratio.compare_ratios(*(ratio.ratio_sums(rng.binomial(k.astype(np.int64), 0.3), k) for k in m)).p_value
+            )
         elif name == "srm":
             p.append(srm.sample_ratio_test(rng.multinomial(5_000, [0.5, 0.3, 0.2]), [5, 3, 2]).p_value)
         elif name == "ks":
             p.append(drift.kolmogorov_smirnov_test(rng.normal(size=200), rng.normal(size=231)).p_value)
         else:
             a, b = rng.multinomial(4_000, [0.2] * 5), rng.multinomial(3_000, [0.2] * 5)
-            test = {
-                "psi": drift.psi_test,
-                "hellinger": drift.hellinger_test,
-                "chi-square": lambda x, y: drift.chi_square_drift_test(x, y, reference_is_exact=False),
-            }[name]
-            p.append(test(a, b).p_value)
+            if name == "chi-square":
+                p.append(drift.chi_square_drift_test(a, b, reference_is_exact=False).p_value)
+            else:
+                p.append({"psi": drift.psi_test, "hellinger": drift.hellinger_test}[name](a, b).p_value)
     assert stats.kstest(p, "uniform").pvalue > 1e-3

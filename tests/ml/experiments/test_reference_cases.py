@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -45,6 +45,7 @@ from ml.experiments import (
 )
 from ml.experiments.results import Interval
 from ml.experiments.spending import Spending
+from ml.experiments.validation import FloatArray
 
 Answer = Mapping[str, Any]
 Inputs = Mapping[str, Any]
@@ -168,7 +169,7 @@ def power_means(i: Inputs) -> Answer:
         i["n1"],
         i["n2"],
         alpha=i["alpha"],
-        alternative={"larger": "greater"}.get(i["alternative"], i["alternative"]),
+        alternative="greater" if i["alternative"] == "larger" else i["alternative"],
     )
     return {"power": power}
 
@@ -177,7 +178,12 @@ def noninferiority_sample_size(i: Inputs) -> Answer:
     rates = (i["p_control"], i["p_treatment"])
     # An error rate near 0 is better low, an accuracy near 1 better high; a case names the margin only.
     better = "lower" if i["p_control"] < 0.5 else "higher"
-    options = {"margin": i["margin"], "better": better, "alpha": i["alpha_one_sided"], "power": i["power"]}
+    options: dict[str, Any] = {
+        "margin": i["margin"],
+        "better": better,
+        "alpha": i["alpha_one_sided"],
+        "power": i["power"],
+    }
     return {
         "n_per_arm_unpooled": noninferiority_design.noninferiority_sample_size(*rates, **options),
         "n_total_farrington_manning": 2
@@ -212,7 +218,8 @@ def mde(i: Inputs) -> Answer:
 
 
 def group_sequential_bounds(i: Inputs) -> Answer:
-    looks, alpha = np.arange(1, i["K"] + 1), i["alpha_two_sided"]
+    looks: FloatArray = np.arange(1.0, i["K"] + 1.0)
+    alpha = float(i["alpha_two_sided"])
     if "delta" in i:
         bounds = boundaries.wang_tsiatis_boundaries(looks, delta=i["delta"], alpha=alpha)
         inflation = characteristics.efficiency(looks, bounds, alpha=alpha, power=i["power"]).inflation
@@ -246,7 +253,8 @@ def alpha_spending(i: Inputs) -> Answer:
 
 
 def group_sequential_asn(i: Inputs) -> Answer:
-    looks, alpha = np.arange(1, i["K"] + 1), i["alpha_two_sided"]
+    looks: FloatArray = np.arange(1.0, i["K"] + 1.0)
+    alpha = float(i["alpha_two_sided"])
     bounds = boundaries.wang_tsiatis_boundaries(looks, delta=0.5 if i["type"] == "Pocock" else 0.0, alpha=alpha)
     sizes = characteristics.expected_sample_size(looks, bounds, i["theta_multiples"], alpha=alpha, power=i["power"])
     inflation = characteristics.efficiency(looks, bounds, alpha=alpha, power=i["power"]).inflation
@@ -494,7 +502,7 @@ def cluster_robust_se(i: Inputs) -> Answer:
 
 
 def sequential_efficiency(i: Inputs) -> Answer:
-    times = np.arange(1, i["K"] + 1) / i["K"]
+    times: FloatArray = np.arange(1.0, i["K"] + 1.0) / float(i["K"])
     bounds = [mixtures.mixture_z_boundary(t, rho=i["rho_over_horizon"], alpha=i["alpha"]) for t in times.tolist()]
     result = characteristics.efficiency(times, bounds, alpha=i["alpha"], power=i["fixed_power"])
     return {
@@ -589,14 +597,15 @@ def answer(case: Mapping[str, Any]) -> Answer:
 
 def assert_close(path: str, expected: Any, got: Any, tolerance: Mapping[str, float]) -> None:
     if isinstance(expected, Mapping):
-        for key, value in expected.items():
+        for key, value in cast("Mapping[str, Any]", expected).items():
             assert key in got, f"{path}: no answer for {key}"
             assert_close(f"{path}.{key}", value, got[key], tolerance)
     elif isinstance(expected, str | bool):
         assert got == expected, f"{path}: {got} is not {expected}"
     elif isinstance(expected, Sequence):
-        assert len(got) == len(expected), f"{path}: {got} is not {expected}"
-        for position, (value, mine) in enumerate(zip(expected, got, strict=True)):
+        wanted = cast("Sequence[Any]", expected)
+        assert len(got) == len(wanted), f"{path}: {got} is not {wanted}"
+        for position, (value, mine) in enumerate(zip(wanted, got, strict=True)):
             assert_close(f"{path}[{position}]", value, mine, tolerance)
     else:
         gap = abs(float(got) - float(expected))

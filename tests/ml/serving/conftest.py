@@ -1,18 +1,13 @@
-"""A real tracking server for all tests of this folder."""
+"""A real tracking server for the tests of this folder."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import pytest
 
-from tests.support.tracking_server import TrackingServer
+from tests.support.tracking_server import TrackingServer, shared_tracking_server
 
 
 @pytest.fixture(scope="session")
-def tracking_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[TrackingServer]:
+def tracking_server() -> TrackingServer:
     """Return a running server."""
-    server = TrackingServer(tmp_path_factory.mktemp("mlflow"))
-    server.start()
-    yield server
-    server.stop()
+    return shared_tracking_server()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import os
@@ -44,7 +45,7 @@ def write(path: Path, *records: object, level: int = 9) -> Path:
 
 
 def package(name: str, source: str = "") -> Package:
-    return Package(**{**RECORD, "package": name, "source": source or name})
+    return dataclasses.replace(Package(**RECORD), package=name, source=source or name)
 
 
 def test_packages_are_read_in_order_when_the_file_is_right(tmp_path: Path) -> None:

@@ -1,66 +1,22 @@
-"""Makes, changes, reads and deletes one object: the verbs of the provider without the engine's protocol."""
+"""Makes and changes objects by server-side apply, for real or as a forecast."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
 
 from local.provider import errors, objects, outputs
 from local.provider.discovery import Mapping, UnknownKindError
-from local.provider.errors import NotReadyError, OperationError
+from local.provider.errors import OperationError
 from local.provider.ignoring import without_ignored_changes
 from local.provider.kubeclient import ApiError
 from local.provider.memory import RunMemory
 from local.provider.paths import Path
 from local.provider.readiness import DEFAULT_TIMEOUT_SECONDS
 from local.provider.session import Session
-from local.provider.values import Object, as_object, contains_unknown, reveal
-from local.provider.waiting import Outcome, VanishedError, Waiter
-
-Report = Callable[[str], None]
-"""Takes one line about what an operation waits for."""
-
-DELETE_TIMEOUT_SECONDS: Final = 300.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """The resource that an operation is about."""
-
-    urn: str
-    inputs: Object
-    """As the engine sent them: with secrets marked, in previews with unknowns."""
-    timeout_seconds: float
-    """From the resource's options; 0 where none is set."""
-    report: Report
-
-    def timeout(self, default_seconds: float) -> float:
-        """Return the longest wait: the option, else the annotation, else the default."""
-        if self.timeout_seconds > 0:
-            return self.timeout_seconds
-        return annotated_timeout(reveal(self.inputs)) or default_seconds
-
-    @property
-    def skips_waiting(self) -> bool:
-        """The program does not want to wait until the object is ready."""
-        return objects.is_annotated_true(reveal(self.inputs), objects.SKIP_AWAIT_ANNOTATION)
-
-
-def annotated_timeout(inputs: Object) -> float | None:
-    """Return the seconds that the time-out annotation gives, or None.
-
-    Raises:
-        ValueError: the annotation is not a positive number.
-    """
-    text = objects.annotation(inputs, objects.TIMEOUT_ANNOTATION)
-    if text is None:
-        return None
-    seconds = float(text) if text.replace(".", "", 1).isdigit() else 0.0
-    if seconds <= 0:
-        raise ValueError(f"annotation {objects.TIMEOUT_ANNOTATION}={text!r}: allowed is a number of seconds above 0")
-    return seconds
+from local.provider.target import DELETE_TIMEOUT_SECONDS, Target, not_ready
+from local.provider.values import Object, as_object, contains_unknown, pluck, reveal
+from local.provider.waiting import VanishedError, Waiter
 
 
 class Applier:
@@ -111,16 +67,15 @@ class Applier:
         Raises:
             OperationError: the object could not be made.
         """
-        try:
-            if contains_unknown(target.inputs):
-                return outputs.echo(target.inputs)
-            desired, mapping = self._desired(target)
-        except UnknownKindError:
-            return outputs.echo(target.inputs)  # its definition may be part of the same program
+        known = self._known(target)
+        if known is None:
+            return outputs.echo(target.inputs)
+        desired, mapping = known
         live = self._session.client.find(mapping.path(desired))
-        owner = objects.annotation(live, objects.OWNER_ANNOTATION) if live is not None else None
-        if live is not None and owner != target.urn and not self._memory.is_old(live):
-            raise errors.foreign_object(live, owner)
+        if live is not None and not (_is_going(live) or self._memory.is_old(live)):
+            owner = objects.annotation(live, objects.OWNER_ANNOTATION)
+            if owner != target.urn:
+                raise errors.foreign_object(live, owner)
         dry_run = self._dry_run(desired, mapping, target, under_other_name=live is not None)
         return outputs.forecast(dry_run, target.inputs)
 
@@ -130,18 +85,25 @@ class Applier:
         Raises:
             OperationError: the change would be refused.
         """
-        try:
-            if contains_unknown(target.inputs):
-                return outputs.echo(target.inputs)
-            desired, mapping = self._desired(target)
-        except UnknownKindError:
+        known = self._known(target)
+        if known is None:
             return outputs.echo(target.inputs)
+        desired, mapping = known
         live = self._session.client.find(mapping.path(desired))
         if live is None:
             return outputs.echo(target.inputs)
         _require_own(live, target.urn, state)
         desired = without_ignored_changes(desired, live, _as_applied(ignored))
         return outputs.of_live(self._dry_run(desired, mapping, target, under_other_name=False), target.inputs)
+
+    def _known(self, target: Target) -> tuple[Object, Mapping] | None:
+        """Return what the API server can be asked about, or None if that is not known before the program has run."""
+        if contains_unknown(target.inputs):
+            return None
+        try:
+            return self._desired(target)
+        except UnknownKindError:
+            return None  # its definition may be part of the same program
 
     def _desired(self, target: Target) -> tuple[Object, Mapping]:
         desired = objects.to_apply(reveal(target.inputs))
@@ -156,7 +118,7 @@ class Applier:
     def _settled(self, desired: Object, mapping: Mapping, target: Target) -> Object | None:
         """Return the live object of this name, after one that is being deleted has gone."""
         live = self._session.client.find(mapping.path(desired))
-        if live is None or as_object(live["metadata"]).get("deletionTimestamp") is None:
+        if live is None or not _is_going(live):
             return live
         try:
             self._waiter.until_gone(live, mapping, target.timeout(DELETE_TIMEOUT_SECONDS), target.report)
@@ -203,12 +165,8 @@ class Applier:
         return self._session.config.force or objects.is_annotated_true(reveal(target.inputs), objects.FORCE_ANNOTATION)
 
 
-def not_ready(outcome: Outcome, inputs: Object) -> NotReadyError:
-    """Return the error that puts an object into the state together with what is wrong with it."""
-    live = outcome.live
-    reason = f"{objects.display_name(live)}: {outcome.readiness.message}"
-    resource_id = objects.resource_id(live)
-    return NotReadyError(resource_id, outputs.of_live(live, inputs), inputs, [reason, *outcome.findings])
+def _is_going(live: Object) -> bool:
+    return pluck(live, "metadata", "deletionTimestamp") is not None
 
 
 def _require_own(live: Object, urn: str, state: Object) -> None:
