@@ -53,7 +53,7 @@ format: $(VENV)/dev.stamp ## Format and fix what can be fixed
 .PHONY: lock
 lock: $(VENV)/uv.stamp ## Resolve the pinned requirements anew
 	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --no-header --all-extras -o requirements/dev.lock
-	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --no-header --extra build -c requirements/dev.lock -o requirements/platform.lock
+	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --no-header --extra build --extra report -c requirements/dev.lock -o requirements/platform.lock
 
 .PHONY: clean
 clean: ## Remove the Python environment and tool caches of this folder
@@ -70,11 +70,11 @@ $(VENV)/uv.stamp: Makefile
 
 $(VENV)/platform.stamp: $(VENV)/uv.stamp requirements/platform.lock pyproject.toml
 	@echo "installing the platform's Python packages"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/platform.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/platform.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/platform.stamp requirements/dev.lock
 	@echo "installing the development packages (TensorFlow among them)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	@touch $@

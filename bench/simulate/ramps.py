@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bench.simulate.draws import binomial
 from bench.simulate.report import Line, at_least, at_most
 from ml.experiments.ratio import compare_ratios, proportion_sums
 from ml.experiments.srm import Epoch, sequential_epoch_sample_ratio_test
@@ -14,11 +15,6 @@ from ml.experiments.validation import FloatArray
 
 ALPHA = 0.05
 EFFECT = 0.02
-
-
-def binomial(rng: np.random.Generator, n: int, share: float) -> int:
-    """Draw one binomial count."""
-    return int(np.asarray(rng.binomial(n, share)))
 
 
 def random_ramp(rng: np.random.Generator) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bench.simulate.draws import binomial
 from bench.simulate.report import Line, at_least, at_most
 from ml.experiments.decision import Action, decide
 from ml.experiments.history import EpochRecord, History
@@ -61,7 +63,7 @@ def follow(
             weights = decision.weights
             open_epoch = _Counts(dict.fromkeys(spec.arms, 0), {m: dict.fromkeys(spec.arms, 0) for m in rates})
             history = replace(history, epochs=(*history.epochs, _record(open_epoch, weights, now)))
-        _fill(open_epoch, spec, weights, rates, rng, drift=0.02 * np.sin(look / 8.0))
+        _fill(open_epoch, spec, weights, rates, rng, drift=0.02 * math.sin(look / 8.0))
         started = history.epochs[-1].started_at
         history = replace(
             history,
@@ -83,7 +85,7 @@ def _fill(
     for arm, users in zip(spec.arms, rng.multinomial(USERS_PER_LOOK, shares).tolist(), strict=True):
         counts.users[arm] += users
         for metric, by_arm in rates.items():
-            counts.hits[metric][arm] += int(np.asarray(rng.binomial(users, min(1.0, by_arm[arm] + drift))))
+            counts.hits[metric][arm] += binomial(rng, users, min(1.0, by_arm[arm] + drift))
 
 
 def _record(counts: _Counts, weights: Mapping[str, int], started_at: float) -> EpochRecord:

@@ -39,6 +39,7 @@ class Flags:
     saved_model_tags: str = "serve"
     monitoring_config_file: str = ""
     enable_grpc_healthcheck_service: bool = False
+    allow_version_labels_for_unavailable_models: bool = False
     version: bool = False
 
     @property
@@ -49,7 +50,6 @@ class Flags:
 
 
 _WITHOUT_EFFECT: Final[dict[str, type]] = {
-    "allow_version_labels_for_unavailable_models": bool,
     "batching_parameters_file": str,
     "enable_batching": bool,
     "enable_per_model_batching_parameters": bool,
@@ -57,10 +57,23 @@ _WITHOUT_EFFECT: Final[dict[str, type]] = {
     "grpc_channel_arguments": str,
     "per_process_gpu_memory_fraction": float,
     "remove_unused_fields_from_bundle_metagraph": bool,
-    "model_config_file_poll_wait_seconds": int,
     "xla_cpu_compilation_enabled": bool,
 }
 """Flags of the real server that change its speed or its cost but not its answers; accepted, and named in the log."""
+
+_UNSUPPORTED: Final = frozenset(
+    {
+        "grpc_socket_path",
+        "model_config_file_poll_wait_seconds",
+        "platform_config_file",
+        "prefer_tflite_model",
+        "ssl_config_file",
+        "tensorflow_session_config_file",
+        "thread_pool_factory_config_file",
+        "use_alts_credentials",
+    }
+)
+"""Flags of the real server whose effect the stand-in lacks; starting without it would be a lie."""
 
 _LEAST: Final = {
     "rest_api_num_threads": 1,
@@ -85,6 +98,8 @@ def parse(arguments: Sequence[str]) -> tuple[Flags, tuple[str, ...]]:
     without_effect: list[str] = []
     for argument in arguments:
         name, separator, text = argument.removeprefix("--").partition("=")
+        if argument.startswith("--") and name in _UNSUPPORTED:
+            raise FlagError(f"not supported by the stand-in: {argument}")
         if not argument.startswith("--") or name not in _FIELDS | _WITHOUT_EFFECT:
             raise FlagError(f"unknown argument: {argument}")
         type_ = (_FIELDS | _WITHOUT_EFFECT)[name]

@@ -16,6 +16,7 @@ from local.modelserver.monitoring import Metrics
 from local.modelserver.rest import RestApi
 from local.modelserver.servable import SessionSettings
 from local.modelserver.service import Service
+from local.modelserver.status import Code, StatusError
 from local.modelserver.text_proto import ModelConfig, VersionPolicy, read_metrics_path, read_model_configs
 
 _LOG = logging.getLogger(__name__)
@@ -136,8 +137,22 @@ def _metrics_path(flags: Flags) -> str | None:
 
 def _model_configs(flags: Flags) -> tuple[ModelConfig, ...]:
     if flags.model_config_file:
-        return read_model_configs(Path(flags.model_config_file))
+        configs = read_model_configs(Path(flags.model_config_file))
+        if not flags.allow_version_labels_for_unavailable_models:
+            _refuse_labels(configs)
+        return configs
     return (ModelConfig(flags.model_name, Path(flags.model_base_path), VersionPolicy(), {}),)
+
+
+def _refuse_labels(configs: tuple[ModelConfig, ...]) -> None:
+    """Refuse labels as the real server does: when the file is read at the start, no version is available yet."""
+    for config in configs:
+        for version in config.labels.values():
+            raise StatusError(
+                Code.FAILED_PRECONDITION,
+                f"Request to assign label to version {version} of model {config.name}, which is not currently "
+                "available for inference",
+            )
 
 
 def _load_settings(flags: Flags) -> LoadSettings:

@@ -7,7 +7,8 @@ from typing import Final, NoReturn
 
 import grpc
 from google.protobuf import any_pb2
-from pulumi.runtime.proto import provider_pb2, status_pb2
+from google.rpc import status_pb2  # pyright: ignore[reportMissingTypeStubs] the package ships none
+from pulumi.runtime.proto import provider_pb2
 
 from local.provider.diffing import ChangeKind, Comparison
 from local.provider.errors import NotReadyError, redact

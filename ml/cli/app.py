@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ml.cli.errors import UserError
+from ml.reporting.app import register as register_reports
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,6 +55,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Look at and use a running ML platform. Addresses and names come from the outputs of its stack.",
 )
+
+register_reports(app)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print data instead of tables.")]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -16,6 +17,12 @@ from scipy import special
 from ml.experiments import validation as check
 from ml.experiments.distributions import normal_cdf, normal_density, symmetric_interval
 from ml.experiments.results import Interval
+
+_TAIL: Final = 30.0
+"""Exponents of the logit's tail beyond which the rest, exp(-30), is left out."""
+_legendre = legendre.leggauss(64)
+_NODES: Final[check.FloatArray] = np.asarray(_legendre[0], dtype=np.float64)
+_WEIGHTS: Final[check.FloatArray] = np.asarray(_legendre[1], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -138,8 +145,8 @@ def probability_best(posteriors: list[tuple[float, float]]) -> tuple[float, ...]
         for i, (a, b) in enumerate(posteriors)
     ]
     best: list[float] = []
-    for i, (a, b) in enumerate(arms):
-        nodes, weights = _beta_nodes(a, b)
+    for i, arm in enumerate(arms):
+        nodes, weights = _beta_nodes(arm, [other for j, other in enumerate(arms) if j != i])
         others = np.ones_like(nodes)
         for j, (a_j, b_j) in enumerate(arms):
             if j != i:
@@ -151,21 +158,38 @@ def probability_best(posteriors: list[tuple[float, float]]) -> tuple[float, ...]
 
 def _beta_larger(a: float, b: float, a_other: float, b_other: float) -> float:
     """P(Beta(a, b) > Beta(a_other, b_other))."""
-    nodes, weights = _beta_nodes(a, b)
+    nodes, weights = _beta_nodes((a, b), [(a_other, b_other)])
     return min(1.0, max(0.0, float(weights @ special.betainc(a_other, b_other, nodes))))
 
 
-def _beta_nodes(a: float, b: float) -> tuple[check.FloatArray, check.FloatArray]:
-    """Nodes and weights that integrate against a beta density, over the logit so that ends do not matter."""
-    centre = special.digamma(a) - special.digamma(b)
-    deviation = math.sqrt(float(special.polygamma(1, a) + special.polygamma(1, b)))
-    reach = 9.0 * deviation + 4.0 / min(a, b, 1.0)
-    x, w = legendre.leggauss(400)
-    logits = float(centre) + reach * x
+def _beta_nodes(
+    arm: tuple[float, float], others: list[tuple[float, float]]
+) -> tuple[check.FloatArray, check.FloatArray]:
+    """Nodes and weights that integrate a function of rates against a beta density.
+
+    The integral runs over the logit, where beta densities have exponential tails, in panels that end where
+    the distributions of this and the other arms begin and end, so that a narrow one beside a wide one is seen.
+    """
+    a, b = arm
+    centre, deviation = _logit_moments(a, b)
+    reach = 9.0 * deviation + _TAIL / min(a, b)
+    edges = [centre - reach, centre - 9.0 * deviation, centre, centre + 9.0 * deviation, centre + reach]
+    for other in others:
+        middle, width = _logit_moments(*other)
+        edges += [middle - 9.0 * width, middle, middle + 9.0 * width]
+    cuts = np.unique(np.clip(edges, centre - reach, centre + reach))
+    half = 0.5 * np.diff(cuts)[:, None]
+    logits = (cuts[:-1, None] + half * (1.0 + _NODES[None, :])).ravel()
     log_p, log_q = -np.logaddexp(0.0, -logits), -np.logaddexp(0.0, logits)
-    density = np.exp(a * log_p + b * log_q - float(special.betaln(a, b)))
-    weights = reach * w * density
+    log_density = a * log_p + b * log_q
+    weights = (half * _WEIGHTS[None, :]).ravel() * np.exp(log_density - log_density.max())
     return np.exp(log_p), weights / weights.sum()
+
+
+def _logit_moments(a: float, b: float) -> tuple[float, float]:
+    """Mean and standard deviation of the logit of a beta variable."""
+    mean = float(special.digamma(a) - special.digamma(b))
+    return mean, math.sqrt(float(special.polygamma(1, a) + special.polygamma(1, b)))
 
 
 def _counts(arm: str, successes: float, n: float) -> tuple[int, int]:

@@ -56,9 +56,10 @@ def primary_claims(spec: ExperimentSpec, data: Measurements, now: float, active:
         return PrimaryClaims(tuple(found), crossed, None, end, improvements)
     found = list[Evidence]()
     looked = dict[str, float]()
+    closed = any(look.final for look in history.looks)
     for arm, measured in effects.items():
         past = tuple(look.fractions[arm] for look in history.looks if arm in look.fractions)
-        item, fraction = _planned(spec, arm, measured, sign, past, final=time_up)
+        item, fraction = _planned(spec, arm, measured, sign, past, final=time_up, closed=closed)
         found.append(item)
         if fraction is not None:
             looked[arm] = fraction
@@ -72,14 +73,21 @@ def primary_claims(spec: ExperimentSpec, data: Measurements, now: float, active:
 
 
 def _planned(
-    spec: ExperimentSpec, arm: str, measured: Contrast, sign: float, past: tuple[float, ...], *, final: bool
+    spec: ExperimentSpec,
+    arm: str,
+    measured: Contrast,
+    sign: float,
+    past: tuple[float, ...],
+    *,
+    final: bool,
+    closed: bool,
 ) -> tuple[Evidence, float | None]:
     """Take one look at the planned test; returns the information fraction if alpha was spent."""
     fraction = measured.units_per_arm / spec.planned_n
     last = past[-1] if past else 0.0
     early = too_little(measured, spec.minimum_n)
-    if early is None and last >= 1.0:
-        early = "open"
+    if early is None and (closed or last >= 1.0):
+        early = "open"  # all alpha is spent
     if early is not None:
         return _silent(spec, arm, measured, early, fraction), None
     path = spending_path(spec.spending, spec.promotion_alpha, past)
@@ -98,23 +106,14 @@ def _planned(
 def _record(
     spec: ExperimentSpec, arm: str, measured: Contrast, verdict: Verdict, z: float, look: Look, fraction: float
 ) -> Evidence:
+    """The primary's evidence at a look that spent alpha."""
     reach = look.boundary * measured.standard_error
-    return Evidence(
-        metric=spec.primary.name,
-        arm=arm,
-        role="primary",
-        verdict=verdict,
-        method=f"group sequential, {spec.spending.family} spending",
-        n_control=measured.n_control,
-        n_treatment=measured.n_treatment,
-        estimate=measured.estimate,
-        standard_error=measured.standard_error,
+    return replace(
+        _silent(spec, arm, measured, verdict, fraction),
         statistic=z,
         boundary=look.boundary,
         interval=Interval(measured.estimate - reach, measured.estimate + reach),
         p_value=tail_p_value(z, "greater"),
-        information_fraction=fraction,
-        alpha=spec.promotion_alpha,
     )
 
 
@@ -126,7 +125,7 @@ def _silent(
     fraction: float,
     path: SpendingPath | None = None,
 ) -> Evidence:
-    """The primary's evidence when no look is taken now."""
+    """The primary's evidence when no look is taken now; nothing may be claimed between looks."""
     known = measured.standard_error > 0.0
     return Evidence(
         metric=spec.primary.name,

@@ -32,9 +32,10 @@ class Evidence:
         verdict: "better", "worse", "higher" and "lower" are claims; "safe" is non-inferiority shown; the rest
             say why there is none.
         method: name of the test.
-        n_control: units of control in the epochs used.
+        n_control: units of control in the epochs used; 0 against a fixed limit.
         n_treatment: units of the treatment in the epochs used.
-        estimate: treatment minus control (stratified), or the treatment's value against a limit.
+        estimate: treatment minus control over epochs; minus control times (1 +- relative margin) for a guardrail
+            with one; the treatment's own value against a limit; the ratio of rates for the exact rate test.
         standard_error: of the estimate.
         statistic: z, larger is stronger evidence for the claim in question.
         boundary: z that the statistic has to reach at this look.
@@ -69,7 +70,7 @@ class Contrast:
         estimate: weighted mean over epochs.
         standard_error: clustered by unit; 0 when nothing varied.
         information_weight: sum of n_t n_c / (n_t + n_c) over the epochs used.
-        n_control: units in the epochs used.
+        n_control: units in the epochs used; 0 when there is no comparison with control.
         n_treatment: units in the epochs used.
         rarer_count: for a yes-no metric the count of the rarer outcome in both arms, else infinite.
     """
@@ -80,6 +81,11 @@ class Contrast:
     n_control: int
     n_treatment: int
     rarer_count: float
+
+    @property
+    def smallest_n(self) -> int:
+        """Units of the smaller arm of the comparison."""
+        return min(self.n_control or self.n_treatment, self.n_treatment)
 
     @property
     def units_per_arm(self) -> float:
@@ -130,7 +136,7 @@ def single(treatment: check.FloatArray, *, variance_inflation: float = 1.0) -> C
     ratio, variance = _ratios(total.reshape(1, 6))
     n = int(total[0])
     error = math.sqrt(variance_inflation * float(variance[0]))
-    return Contrast(float(ratio[0]), error, n / 2.0, n, n, _rarer(total))
+    return Contrast(float(ratio[0]), error, n / 2.0, 0, n, _rarer(total))
 
 
 def _ratios(sums: check.FloatArray) -> tuple[check.FloatArray, check.FloatArray]:
@@ -150,7 +156,7 @@ def too_little(effect: Contrast, minimum_n: int) -> Verdict | None:
     """Say why an asymptotic method must not speak yet; None when it may."""
     if effect.information_weight == 0.0:
         return "no data"
-    if min(effect.n_control, effect.n_treatment) < minimum_n or effect.rarer_count < SMALLEST_EVENT_COUNT:
+    if effect.smallest_n < minimum_n or effect.rarer_count < SMALLEST_EVENT_COUNT:
         return "too early"
     return "no variance" if effect.standard_error == 0.0 else None
 

@@ -59,8 +59,7 @@ def two_proportion_z_test(
 
     Source: Agresti, Categorical Data Analysis, section 3.2.
     """
-    x_c, n_c = check.successes("control_successes", control_successes, "control_n", control_n)
-    x_t, n_t = check.successes("treatment_successes", treatment_successes, "treatment_n", treatment_n)
+    x_c, n_c, x_t, n_t = _counts(control_successes, control_n, treatment_successes, treatment_n)
     check.choice("alternative", alternative, ALTERNATIVES)
     check.probability("alpha", alpha)
     p_c, p_t, p = x_c / n_c, x_t / n_t, (x_c + x_t) / (n_c + n_t)
@@ -106,8 +105,7 @@ def fisher_exact(
 
     Source: Fisher 1935; R fisher.test.
     """
-    x_c, n_c = check.successes("control_successes", control_successes, "control_n", control_n)
-    x_t, n_t = check.successes("treatment_successes", treatment_successes, "treatment_n", treatment_n)
+    x_c, n_c, x_t, n_t = _counts(control_successes, control_n, treatment_successes, treatment_n)
     check.choice("alternative", alternative, ALTERNATIVES)
     table = np.array([[x_t, n_t - x_t], [x_c, n_c - x_c]])
     return float(stats.fisher_exact(table, alternative=alternative).pvalue)
@@ -130,8 +128,7 @@ def compare_proportions(
     Raises:
         ValueError: an argument is out of range.
     """
-    x_c, n_c = check.successes("control_successes", control_successes, "control_n", control_n)
-    x_t, n_t = check.successes("treatment_successes", treatment_successes, "treatment_n", treatment_n)
+    x_c, n_c, x_t, n_t = _counts(control_successes, control_n, treatment_successes, treatment_n)
     interval = newcombe_interval(x_c, n_c, x_t, n_t, alpha=alpha)
     note = _small_count_note(x_c, n_c, x_t, n_t)
     if not note:
@@ -223,8 +220,7 @@ def wald_interval(
 
     Source: Newcombe 1998, Statistics in Medicine 17:873, method 1.
     """
-    x_c, n_c = check.successes("control_successes", control_successes, "control_n", control_n)
-    x_t, n_t = check.successes("treatment_successes", treatment_successes, "treatment_n", treatment_n)
+    x_c, n_c, x_t, n_t = _counts(control_successes, control_n, treatment_successes, treatment_n)
     check.probability("alpha", alpha)
     p_c, p_t = x_c / n_c, x_t / n_t
     error = math.sqrt(p_c * (1 - p_c) / n_c + p_t * (1 - p_t) / n_t)
@@ -241,8 +237,7 @@ def newcombe_interval(
 
     Source: Newcombe 1998, Statistics in Medicine 17:873, method 10.
     """
-    x_c, n_c = check.successes("control_successes", control_successes, "control_n", control_n)
-    x_t, n_t = check.successes("treatment_successes", treatment_successes, "treatment_n", treatment_n)
+    x_c, n_c, x_t, n_t = _counts(control_successes, control_n, treatment_successes, treatment_n)
     p_c, p_t = x_c / n_c, x_t / n_t
     control = wilson_interval(x_c, n_c, alpha=alpha)
     treatment = wilson_interval(x_t, n_t, alpha=alpha)
@@ -261,11 +256,18 @@ def agresti_caffo_interval(
 
     Source: Agresti and Caffo 2000.
     """
-    x_c, n_c = check.successes("control_successes", control_successes, "control_n", control_n)
-    x_t, n_t = check.successes("treatment_successes", treatment_successes, "treatment_n", treatment_n)
+    x_c, n_c, x_t, n_t = _counts(control_successes, control_n, treatment_successes, treatment_n)
     check.probability("alpha", alpha)
     centre, error = _agresti_caffo_parts(x_c, n_c, x_t, n_t)
     return _clip(symmetric_interval(centre, error, alpha))
+
+
+def _counts(
+    control_successes: float, control_n: float, treatment_successes: float, treatment_n: float
+) -> tuple[int, int, int, int]:
+    x_c, n_c = check.successes("control_successes", control_successes, "control_n", control_n)
+    x_t, n_t = check.successes("treatment_successes", treatment_successes, "treatment_n", treatment_n)
+    return x_c, n_c, x_t, n_t
 
 
 def _agresti_caffo_parts(x_c: int, n_c: int, x_t: int, n_t: int) -> tuple[float, float]:

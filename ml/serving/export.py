@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ml.contracts import SERVING_INPUT
-from ml.training.tensorflow_module import tf
+from ml.serving.tensorflow_module import tf
 
 SERVING_SIGNATURE: Final = "serving_default"
 EXTRA_ASSETS: Final = "assets.extra"

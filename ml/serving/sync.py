@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -46,6 +47,7 @@ from ml.serving.sync_status import SlotStatus, StatusBoard, serve_status
 from ml.serving.version_store import VersionStore
 
 _LOG = logging.getLogger("sync")
+_MODEL_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 _BUSY_INTERVAL_SECONDS: Final = 0.5
 _FIRST_PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 300.0
@@ -78,6 +80,8 @@ class Settings:
         problems: list[str] = []
         texts = {name: environment.get(name, "") for name in ("MODEL_NAME", "MODEL_ALIAS", "MLFLOW_TRACKING_URI")}
         problems += [f"{name} is not set" for name, text in texts.items() if not text]
+        if texts["MODEL_NAME"] and not _MODEL_NAME.fullmatch(texts["MODEL_NAME"]):
+            problems.append(f"MODEL_NAME={texts['MODEL_NAME']!r}: allowed are letters, digits, hyphens and underscores")
         numbers = {
             name: _number(environment.get(name, default), name, least, most, problems)
             for name, default, least, most in (
@@ -158,18 +162,19 @@ class Sync:
         match action:
             case Fetch(wanted):
                 self._fetch(wanted, now)
-            case Place(version):
-                self._store.place(version)
-            case Park(version):
-                self._store.park(version)
-            case Remove(version):
-                self._store.remove(version)
             case WarmUp(version):
                 error = self._server.warm_up(version)
                 self._memory = after_warm_up(self._memory, version, error)
                 _LOG.info("event=warm_up version=%d error=%r", version, error or "")
-                return
-        _LOG.info("event=%s detail=%s", type(action).__name__.lower(), action)
+            case Place(version):
+                self._store.place(version)
+                _LOG.info("event=placed version=%d", version)
+            case Park(version):
+                self._store.park(version)
+                _LOG.info("event=parked version=%d", version)
+            case Remove(version):
+                self._store.remove(version)
+                _LOG.info("event=removed version=%d", version)
 
     def _fetch(self, wanted: Wanted, now: float) -> None:
         version = self._versions.get(wanted)

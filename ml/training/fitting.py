@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.serving.tensorflow_module import tf
 from ml.training.examples import Example, targets_of, texts_of
-from ml.training.tensorflow_module import tf
 
 Progress = Callable[[str], None]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ml.contracts import SERVING_INPUT
+from ml.serving.tensorflow_module import tf
 from ml.training import text_graph
-from ml.training.tensorflow_module import tf
 from ml.training.topics import TOPICS
 
 _TABLE_ROWS: Final = 1 << 16

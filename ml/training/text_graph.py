@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ml.training.tensorflow_module import tf
+from ml.serving.tensorflow_module import tf
 
 MAXIMUM_WORDS: Final = 256
 """Words after this one are not read: a bound on the work that one text can cause."""

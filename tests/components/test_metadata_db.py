@@ -74,7 +74,7 @@ def test_fields_that_force_a_replacement_are_these_when_declared(graph: Graph) -
     assert spec["selector"] == {
         "matchLabels": {"app.kubernetes.io/name": "metadata-db", "app.kubernetes.io/instance": "db"}
     }
-    assert "podManagementPolicy" not in spec
+    assert spec["podManagementPolicy"] == "Parallel"
     assert "revisionHistoryLimit" not in spec
 
 

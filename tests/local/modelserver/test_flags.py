@@ -58,7 +58,7 @@ def test_flags_for_speed_are_named_when_they_have_no_effect() -> None:
         ([NEEDED, "--max_num_load_retries=-1"], "--max_num_load_retries=-1: allowed is 0 or more"),
         ([NEEDED, "--monitoring_config_file=/no/such/file"], "--monitoring_config_file=/no/such/file: no such file"),
         ([], "model_base_path and server_options.model_config_file are empty"),
-        ([NEEDED, "--ssl_config_file=/x"], "unknown argument: --ssl_config_file=/x"),
+        ([NEEDED, "--ssl_config_file=/x"], "not supported by the stand-in: --ssl_config_file=/x"),
     ],
 )
 def test_command_line_is_refused_when_it_is_wrong(arguments: list[str], message: str) -> None:

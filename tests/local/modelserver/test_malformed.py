@@ -18,7 +18,7 @@ from local.modelserver.monitoring import Metrics
 from local.modelserver.rest import RestApi
 from local.modelserver.service import Service
 from local.modelserver.text_proto import ModelConfig, VersionPolicy
-from tests.local.modelserver.saved_models import write_numeric_model
+from tests.local.modelserver.saved_models import write_failing_model, write_numeric_model
 from tests.local.modelserver.test_model import SETTINGS
 
 CLIENT_ERRORS = {400, 404}
@@ -49,8 +49,10 @@ requests = st.dictionaries(
 def api(text_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[RestApi]:
     numeric = tmp_path_factory.mktemp("models") / "numeric"
     write_numeric_model(numeric, 1)
+    picky = tmp_path_factory.mktemp("models") / "picky"
+    write_failing_model(picky, 1)
     metrics = Metrics()
-    configs = [ModelConfig(path.name, path, VersionPolicy(), {}) for path in (text_model, numeric)]
+    configs = [ModelConfig(path.name, path, VersionPolicy(), {}) for path in (text_model, numeric, picky)]
     models = Models([Model(config, SETTINGS, metrics) for config in configs], poll_interval_seconds=0, load_threads=1)
     models.start()
     models.wait_until_available(lambda: False)
@@ -116,10 +118,11 @@ def test_several_inputs_of_several_types_are_answered_when_they_fit(api: RestApi
     assert json.loads(response.body) == {"predictions": [{"half": [0.5, 1.0], "next": 5, "not": False}]}
 
 
-def test_graph_error_is_the_clients_when_the_shape_does_not_fit(api: RestApi) -> None:
-    response = api.answer("POST", PATH.format("numeric"), b'{"instances": [{"x": [1], "count": 4, "flag": true}]}')
+def test_graph_error_is_the_clients_when_the_graph_refuses_a_value(api: RestApi) -> None:
+    assert api.answer("POST", PATH.format("picky"), b'{"instances": ["long enough"]}').status == 200
+    response = api.answer("POST", PATH.format("picky"), b'{"instances": ["long enough", "x"]}')
     assert response.status == 400
-    assert "shape" in json.loads(response.body)["error"]
+    assert "text is too short" in json.loads(response.body)["error"]
 
 
 def test_model_name_is_decoded_when_the_path_is_escaped(api: RestApi) -> None:

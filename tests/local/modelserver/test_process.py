@@ -129,7 +129,11 @@ def test_several_models_are_served_when_a_model_config_file_is_given(tmp_path: P
           config {{ name: "b" base_path: "{tmp_path}/b" model_platform: "tensorflow" }}
         }}"""
     )
-    with ServerProcess(tmp_path, "a", tmp_path / "unused", f"--model_config_file={config}") as server:
+    flags = [f"--model_config_file={config}", "--allow_version_labels_for_unavailable_models"]
+    with ServerProcess(tmp_path, "a", tmp_path / "unused", flags[0]) as server:
+        assert server.wait() == 1
+        assert "Request to assign label to version 1 of model a, which is not currently available" in server.log
+    with ServerProcess(tmp_path, "a", tmp_path / "unused", *flags) as server:
         server.wait_until_open()
         server.wait_for(lambda: server.states() == {2: "AVAILABLE", 1: "AVAILABLE"})
         old = server.target.predict({"instances": ["x"]}, "/labels/old").json()

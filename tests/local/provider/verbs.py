@@ -10,7 +10,8 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
+from google.rpc import status_pb2  # pyright: ignore[reportMissingTypeStubs] the package ships none
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from local.provider.engine_log import EngineLog
 from local.provider.marshal import decode, encode

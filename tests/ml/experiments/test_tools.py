@@ -82,6 +82,13 @@ def test_best_arm_chances_sum_to_one_when_posteriors_are_narrow_or_wide(scale: f
     assert all(0.0 <= chance <= 1.0 for chance in chances)
 
 
+def test_narrow_posterior_is_seen_when_it_stands_beside_a_wide_one() -> None:
+    # A uniform rate exceeds a rate that is known to be 1/4 with chance 3/4.
+    assert bayesian.probability_best([(1.0, 1.0), (1e6, 3e6)]) == pytest.approx((0.75, 0.25), abs=1e-6)
+    assert bayesian.beta_comparison(250_000, 1_000_000, 0, 0).chance_to_win == pytest.approx(0.75, abs=1e-5)
+    assert bayesian.beta_comparison(0, 0, 250_000, 1_000_000).chance_to_win == pytest.approx(0.25, abs=1e-5)
+
+
 def test_psi_threshold_is_exceeded_at_its_rate_when_nothing_drifts() -> None:
     rng = np.random.default_rng(1)
     threshold = drift.psi_threshold(2_000, 1_000, 10, alpha=0.1)

@@ -79,7 +79,7 @@ def test_every_problem_is_named_when_the_environment_is_wrong() -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.from_environment(
             {
-                "MODEL_NAME": "m",
+                "MODEL_NAME": "../m",
                 "MLFLOW_TRACKING_URI": "tracking-server:5000",
                 "SYNC_INTERVAL_SECONDS": "soon",
                 "SYNC_PORT": "99999",
@@ -87,6 +87,7 @@ def test_every_problem_is_named_when_the_environment_is_wrong() -> None:
         )
     for part in (
         "MODEL_ALIAS is not set",
+        "MODEL_NAME='../m': allowed are letters, digits, hyphens and underscores",
         "SYNC_INTERVAL_SECONDS='soon': allowed is a number from 0.05 to 3600",
         "SYNC_PORT='99999': allowed is a number from 0 to 65535",
         "MLFLOW_TRACKING_URI='tracking-server:5000': allowed is an http:// or https:// address",

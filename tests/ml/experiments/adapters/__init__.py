@@ -1,0 +1,1 @@
+"""From the inputs of a reference case to calls of public functions; no numbers of their own."""
