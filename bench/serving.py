@@ -1,11 +1,12 @@
 """Predictions through the gateway and straight to the slot, side by side, on a running platform.
 
-The load runs inside the node's network namespace (wrk, ten connections), so that the relay from the host is not
+The load runs inside the node's network namespace (wrk, one connection and ten), so that the relay from the host is not
 measured. Gateway and direct rounds alternate: whatever else the machine does, it does to both.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import statistics
@@ -18,9 +19,9 @@ from local.lifecycle.platform import Platform
 from local.mesh import GATEWAY_CLUSTER_IP
 from ml import contracts
 
-_CONNECTIONS = 10
+_CONNECTIONS = (1, 10)
 _ROUNDS = 5
-_ROUND_SECONDS = 6
+_ROUND_SECONDS = 4
 _SCRIPT = Path(__file__).with_name("predict.lua")
 
 
@@ -45,8 +46,8 @@ def run(running: Platform) -> list[str]:
     if shutil.which("wrk") is None:
         raise FileNotFoundError("wrk: install it with `apt-get install wrk`")
     outputs = running.stack.outputs()
-    lines = ["| model | way | P50 ms | P95 ms | P99 ms | requests/s | failed |", "|---|---|---|---|---|---|---|"]
-    for model in contracts.DEFAULT_MODELS:
+    lines = ["| model | connections | way | P50 ms | P95 ms | P99 ms | requests/s | failed |", "|---" * 8 + "|"]
+    for model, connections in itertools.product(contracts.DEFAULT_MODELS, _CONNECTIONS):
         path = f"/v1/models/{model}:predict"
         ways = {
             "gateway": (f"http://{GATEWAY_CLUSTER_IP}{path}", outputs["hosts"]["ml"]),
@@ -55,10 +56,10 @@ def run(running: Platform) -> list[str]:
         rounds: dict[str, list[Load]] = {way: [] for way in ways}
         for _ in range(_ROUNDS):
             for way, (url, host) in ways.items():
-                rounds[way].append(_load(running, url, host))
-        lines += [_row(model, way, loads) for way, loads in rounds.items()]
+                rounds[way].append(_load(running, url, host, connections))
+        lines += [_row(f"{model} | {connections}", way, loads) for way, loads in rounds.items()]
         added = _median(rounds["gateway"], "p50_ms") - _median(rounds["direct"], "p50_ms")
-        lines.append(f"| {model} | gateway adds | {added:+.2f} | | | | |")
+        lines.append(f"| {model} | {connections} | gateway adds | {added:+.2f} | | | | |")
     return lines
 
 
@@ -73,11 +74,11 @@ def _slot_address(running: Platform, namespace: str, model: str) -> str:
     return f"{pod.stdout.strip()}:{contracts.SERVING_REST_PORT}"
 
 
-def _load(running: Platform, url: str, host: str) -> Load:
+def _load(running: Platform, url: str, host: str, connections: int) -> Load:
     done = platform.run_in_node(
         running,
         [
-            "wrk", "--threads=1", f"--connections={_CONNECTIONS}", f"--duration={_ROUND_SECONDS}s",
+            "wrk", "--threads=1", f"--connections={connections}", f"--duration={_ROUND_SECONDS}s",
             "--timeout=10s", f"--script={_SCRIPT}", f"--header=Host: {host}", url,
         ],
     )  # fmt: skip
@@ -85,11 +86,11 @@ def _load(running: Platform, url: str, host: str) -> Load:
     return Load(**json.loads(result))
 
 
-def _row(model: str, way: str, loads: list[Load]) -> str:
+def _row(what: str, way: str, loads: list[Load]) -> str:
     rate = statistics.median(load.requests / load.seconds for load in loads)
     failed = sum(load.failed for load in loads)
     figures = " | ".join(f"{_median(loads, name):.2f}" for name in ("p50_ms", "p95_ms", "p99_ms"))
-    return f"| {model} | {way} | {figures} | {rate:.0f} | {failed} |"
+    return f"| {what} | {way} | {figures} | {rate:.0f} | {failed} |"
 
 
 def _median(loads: list[Load], name: str) -> float:

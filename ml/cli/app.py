@@ -6,6 +6,7 @@ Those are imported when a command runs: `mlp --help` and completion must not wai
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
@@ -198,6 +199,8 @@ def train(
 
 def main() -> None:
     """Run the command line; the entry point `mlp`."""
+    # Also where a shell made its background jobs deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     app()
 
 

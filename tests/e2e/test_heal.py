@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 
 import pytest
 
+from local import paths
 from ml import contracts
 from tests.e2e.cluster import Cluster, eventually
 
@@ -52,3 +55,15 @@ def test_predictions_go_on_when_the_control_plane_is_away(cluster: Cluster) -> N
     finally:
         cluster.kubectl("scale", "deployment/istiod", "--replicas=1", namespace="istio-system")
         cluster.kubectl("rollout", "status", "deployment/istiod", "--timeout=60s", namespace="istio-system")
+
+
+def test_platform_continues_with_its_data_when_it_was_stopped_and_started(cluster: Cluster) -> None:
+    model = contracts.RESEARCH_PATTERN_PREDICTOR
+    version = cluster.alias_version(model, contracts.CHAMPION_ALIAS)
+    for command in ("stop", "up"):
+        done = subprocess.run(
+            [sys.executable, "-m", "local", command], cwd=paths.repo_root(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert cluster.alias_version(model, contracts.CHAMPION_ALIAS) == version
+    assert cluster.mlp("verify").returncode == 0
