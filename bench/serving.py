@@ -16,7 +16,7 @@ from pathlib import Path
 
 from local.lifecycle import platform
 from local.lifecycle.platform import Platform
-from local.mesh import GATEWAY_CLUSTER_IP
+from local.node import GATEWAY_SERVICE_ADDRESS
 from ml import contracts
 
 _CONNECTIONS = (1, 10)
@@ -50,7 +50,7 @@ def run(running: Platform) -> list[str]:
     for model, connections in itertools.product(contracts.DEFAULT_MODELS, _CONNECTIONS):
         path = f"/v1/models/{model}:predict"
         ways = {
-            "gateway": (f"http://{GATEWAY_CLUSTER_IP}{path}", outputs["hosts"]["ml"]),
+            "gateway": (f"http://{GATEWAY_SERVICE_ADDRESS}{path}", outputs["hosts"]["ml"]),
             "direct": (f"http://{_slot_address(running, outputs['namespace'], model)}{path}", "direct"),
         }
         rounds: dict[str, list[Load]] = {way: [] for way in ways}

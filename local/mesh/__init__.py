@@ -4,6 +4,6 @@ In `dev` and up Istio's own charts install both; the stack only ever writes Gate
 and EnvoyFilter objects, which mean the same here and there.
 """
 
-from local.mesh.manifests import GATEWAY_CLUSTER_IP, render
+from local.mesh.manifests import render
 
-__all__ = ["GATEWAY_CLUSTER_IP", "render"]
+__all__ = ["render"]

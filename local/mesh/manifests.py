@@ -8,8 +8,7 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-GATEWAY_CLUSTER_IP = "10.96.0.80"
-"""Address of the gateway's Service; inside the service range of every embedded node."""
+from local.node.config import GATEWAY_SERVICE_ADDRESS
 
 _PLACEHOLDER = re.compile(r"\$\{([A-Z_]+)\}")
 _FOLDER = Path(__file__).parent / "yaml"
@@ -31,7 +30,7 @@ def render(images: Mapping[str, str]) -> str:
         ENVOY_IMAGE=images["envoy"],
         ENVOY_BOOTSTRAP=textwrap.indent(bootstrap, "    ").strip(),
         ENVOY_BOOTSTRAP_HASH=hashlib.sha256(bootstrap.encode()).hexdigest()[:12],
-        GATEWAY_CLUSTER_IP=GATEWAY_CLUSTER_IP,
+        GATEWAY_CLUSTER_IP=GATEWAY_SERVICE_ADDRESS,
     )
     return f"{istiod}\n---\n{gateway}"
 

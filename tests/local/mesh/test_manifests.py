@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from local.mesh import GATEWAY_CLUSTER_IP, render
+from local.mesh import render
+from local.node import GATEWAY_SERVICE_ADDRESS
 
 IMAGES = {"istiod": "localhost/istiod:1", "envoy": "localhost/envoy:1"}
 
@@ -30,7 +31,7 @@ def test_images_are_filled_in_when_rendered(objects: dict[tuple[str, str], dict[
 def test_gateway_has_the_address_that_the_node_relays_to(
     objects: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    assert objects["Service", "istio-ingressgateway"]["spec"]["clusterIP"] == GATEWAY_CLUSTER_IP
+    assert objects["Service", "istio-ingressgateway"]["spec"]["clusterIP"] == GATEWAY_SERVICE_ADDRESS
 
 
 def test_bootstrap_has_a_latency_edge_at_the_objective(
