@@ -65,7 +65,9 @@ $(VENV)/uv.stamp: Makefile
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 (apt-get install python3.11)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3.11-venv; }
 	@test -x $(BIN)/python || { echo "creating the Python environment"; $(PYTHON) -m venv $(VENV); }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { \
+	  echo "error: the registry of Python packages does not answer, or lacks uv $(UV_VERSION)"; \
+	  echo "remedy: check the network and pip's index ($(BIN)/python -m pip config list, PIP_INDEX_URL)"; exit 1; }
 	@touch $@
 
 $(VENV)/platform.stamp: $(VENV)/uv.stamp requirements/platform.lock pyproject.toml

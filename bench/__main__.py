@@ -18,7 +18,7 @@ from local.lifecycle.instance import Instance
 from local.lifecycle.platform import Platform
 from local.progress import ConsoleProgress
 
-_OFFLINE = {"program": "bench.program", "experiments": "bench.experiments"}
+_OFFLINE = {"program": "bench.program", "experiments": "bench.experiments", "events": "bench.events"}
 _LIVE = {"engine": "bench.engine", "serving": "bench.serving", "splitting": "bench.splitting"}
 
 

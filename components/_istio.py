@@ -40,13 +40,13 @@ def service_route(
     gateway: pulumi.Input[str],
     service: pulumi.Input[str],
     port: int,
+    prefix: str | None = None,
 ) -> pulumi.Output[str]:
-    """Declare that all requests for a host go to one service."""
-    spec = {
-        "hosts": [host],
-        "gateways": [gateway],
-        "http": [{"name": "all", "route": [{"destination": {"host": service, "port": {"number": port}}}]}],
-    }
+    """Declare that all requests for a host, or those below a path, go to one service."""
+    http: dict[str, Any] = {"name": "all", "route": [{"destination": {"host": service, "port": {"number": port}}}]}
+    if prefix is not None:
+        http["match"] = [{"uri": {"prefix": prefix}}]
+    spec = {"hosts": [host], "gateways": [gateway], "http": [http]}
     return _custom(component, name, _NETWORKING, "VirtualService", metadata, spec)
 
 
@@ -88,26 +88,28 @@ def subsets(
     return _custom(component, name, _NETWORKING, "DestinationRule", metadata, spec)
 
 
-def route_patch(
+def route_patches(
     component: PlatformComponent,
     name: str,
     metadata: k8s.meta.v1.ObjectMetaArgs,
     *,
     selector: Mapping[str, str],
     virtual_host: str,
-    route: str,
-    value: Mapping[str, Any],
+    values_by_route: Mapping[str, Mapping[str, Any]],
 ) -> pulumi.Output[str]:
-    """Declare what is merged into one route of the selected gateway pods, in Envoy's own terms."""
-    patch = {
-        "applyTo": "HTTP_ROUTE",
-        "match": {
-            "context": "GATEWAY",
-            "routeConfiguration": {"vhost": {"name": virtual_host, "route": {"name": route, "action": "ROUTE"}}},
-        },
-        "patch": {"operation": "MERGE", "value": dict(value)},
-    }
-    spec = {"workloadSelector": {"labels": dict(selector)}, "configPatches": [patch]}
+    """Declare what is merged into routes of the selected gateway pods, in Envoy's own terms."""
+    patches = [
+        {
+            "applyTo": "HTTP_ROUTE",
+            "match": {
+                "context": "GATEWAY",
+                "routeConfiguration": {"vhost": {"name": virtual_host, "route": {"name": route, "action": "ROUTE"}}},
+            },
+            "patch": {"operation": "MERGE", "value": dict(value)},
+        }
+        for route, value in values_by_route.items()
+    ]
+    spec = {"workloadSelector": {"labels": dict(selector)}, "configPatches": patches}
     return _custom(component, name, _ENVOY_FILTERS, "EnvoyFilter", metadata, spec)
 
 

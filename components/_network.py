@@ -96,6 +96,39 @@ def allow_kubernetes_api(selector: Mapping[str, str]) -> k8s.networking.v1.Netwo
     )
 
 
+def allow_https(selector: Mapping[str, str]) -> k8s.networking.v1.NetworkPolicySpecArgs:
+    """Return a policy under which the selected pods may call HTTPS servers anywhere."""
+    return k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_select(selector),
+        policy_types=["Egress"],
+        egress=[k8s.networking.v1.NetworkPolicyEgressRuleArgs(ports=_tcp([443]))],
+    )
+
+
+def allow_to_pods(
+    selector: Mapping[str, str], pods: Mapping[str, str], ports: Sequence[int], *, namespace: str | None = None
+) -> k8s.networking.v1.NetworkPolicySpecArgs:
+    """Return a policy under which the selected pods may call others, in their own or another namespace."""
+    return k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_select(selector),
+        policy_types=["Egress"],
+        egress=[
+            k8s.networking.v1.NetworkPolicyEgressRuleArgs(to=[_pods(pods, namespace=namespace)], ports=_tcp(ports))
+        ],
+    )
+
+
+def allow_from_pods(
+    selector: Mapping[str, str], pods: Mapping[str, str], ports: Sequence[int]
+) -> k8s.networking.v1.NetworkPolicySpecArgs:
+    """Return a policy under which the selected pods may be called by others of their namespace."""
+    return k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_select(selector),
+        policy_types=["Ingress"],
+        ingress=[k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=[_pods(pods)], ports=_tcp(ports))],
+    )
+
+
 def _select(labels: Mapping[str, str]) -> k8s.meta.v1.LabelSelectorArgs:
     return k8s.meta.v1.LabelSelectorArgs(match_labels=dict(labels) or None)
 

@@ -41,6 +41,7 @@ MODEL_SERVER: Final = "model-server"
 MODEL_SERVER_GPU: Final = "model-server-gpu"
 ML: Final = "ml"
 TRAINING: Final = "training"
+PROMETHEUS: Final = "prometheus"
 
 _PLATFORM_VERSION: Final = "0.1.0"
 
@@ -53,6 +54,8 @@ IMAGES: Final[Mapping[str, Image]] = {
     MODEL_SERVER: Image(repository="docker.io/tensorflow/serving", tag="2.20.0"),
     MODEL_SERVER_GPU: Image(repository="docker.io/tensorflow/serving", tag="2.20.0-gpu"),
     ML: Image(repository="mlplatform/ml", tag=_PLATFORM_VERSION, own=True),
+    # Any since 2.40 will do: rules and configuration use nothing newer.
+    PROMETHEUS: Image(repository="docker.io/prom/prometheus", tag="v3.14.0"),
     TRAINING: Image(repository="mlplatform/training", tag=_PLATFORM_VERSION, own=True),
 }
 """By logical name, which is also the key under which a stack may set another reference."""

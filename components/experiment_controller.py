@@ -1,4 +1,7 @@
-"""Runs the experiment controller, the only writer of the weights between the slots of a model."""
+"""Runs the experiment controller, the only writer of the weights between the slots of a model.
+
+Of several replicas one leads, by a lease; the others wait and take over within seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components._accounts import Right, grant, service_account
 from components._base import PlatformComponent
+from components._database import DatabaseAccess, database_env
+from components._disruption import disruption_budget
 from components._labels import object_labels, selector_labels
-from components._network import allow_kubernetes_api
+from components._network import GatewayPeer, allow_from_pods, allow_kubernetes_api, allow_to_pods
 from components._workload import (
+    CONFIG_ANNOTATION,
     TMP_DIR,
     Resources,
     container,
@@ -20,11 +27,19 @@ from components._workload import (
     pod_template,
     scratch_volume,
 )
+from ml.contracts import (
+    CONTROLLER_METRICS_PORT,
+    EXPERIMENT_CONTROLLER,
+    GATEWAY_ADMIN_PORT,
+    LABEL_DOMAIN,
+    SYNC_PORT,
+    access_label,
+)
 
-_NAME = "experiment-controller"
+_NAME = EXPERIMENT_CONTROLLER
 _HEALTH_PORT = 8080
-_ISTIO_GROUP = "networking.istio.io"
-_VERBS = ("get", "list", "watch", "create", "patch")
+_GRACE_SECONDS = 15
+_MODEL_SERVERS = {"app.kubernetes.io/name": "model-server"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +48,20 @@ class ExperimentControllerArgs:
 
     namespace: pulumi.Input[str]
     image: str
+    replicas: int
+    database: DatabaseAccess
+    """The event store's."""
+    test_kind: pulumi.Input[str]
+    """Name of the definition of experiments; taken so that the controller starts after it."""
+    registry_url: str
+    registry_label: str
+    """Name of the registry's service, whose access label the pods carry."""
+    metrics_url: str
+    metrics_label: str
+    """Name of the Prometheus service, whose access label the pods carry."""
+    gateway: GatewayPeer
+    reads_gateway: bool
+    """Whether the gateway's pods show what they have; otherwise what was written counts after a while."""
     split_timeout_seconds: int
     """Longest time that the gateway waits for a model's answer."""
     resources: Resources
@@ -48,46 +77,47 @@ class ExperimentController(PlatformComponent):
         self._name, self._args = name, args
         self._labels = object_labels(_NAME, name, args.image)
         self._selector = selector_labels(_NAME, name)
-        account = self._create_account()
-        self.deployment = self._create_deployment(account)
-        k8s.networking.v1.NetworkPolicy(
-            f"{name}-api-access",
-            metadata=self._metadata(),
-            spec=allow_kubernetes_api(self._selector),
-            opts=self.child(),
-        )
+        self.deployment = self._create_deployment(self._create_account())
+        if args.replicas > 1:
+            disruption_budget(self, name, args.namespace, self._labels, self._selector)
+        self._create_policies()
         self.finish(deployment=self.deployment)
 
     def _create_account(self) -> pulumi.Output[str]:
-        """A service account that may read and write routes of this namespace, but neither delete nor see anything."""
-        account = k8s.core.v1.ServiceAccount(
+        """An account that may write routes and an experiment's status, but delete nothing and read no Secret."""
+        namespace = self._args.namespace
+        account = service_account(self, self._name, namespace, self._labels)
+        grant(
+            self,
             self._name,
-            metadata=self._metadata(self._name),
-            automount_service_account_token=False,
-            opts=self.child(),
-        )
-        role = k8s.rbac.v1.Role(
-            f"{self._name}-role",
-            metadata=self._metadata(),
-            rules=[
-                k8s.rbac.v1.PolicyRuleArgs(api_groups=[_ISTIO_GROUP], resources=["virtualservices"], verbs=list(_VERBS))
+            account=account,
+            account_namespace=namespace,
+            namespace=namespace,
+            labels=self._labels,
+            rights=[
+                Right(
+                    group="networking.istio.io",
+                    resource="virtualservices",
+                    verbs=("get", "list", "watch", "create", "patch"),
+                ),
+                Right(group=LABEL_DOMAIN, resource="abtests", verbs=("get", "list", "watch")),
+                Right(group=LABEL_DOMAIN, resource="abtests/status", verbs=("patch",)),
+                # A right to create cannot be limited to a name.
+                Right(group="coordination.k8s.io", resource="leases", verbs=("create",)),
+                Right(group="coordination.k8s.io", resource="leases", verbs=("get", "update"), names=(_NAME,)),
+                Right(group="", resource="pods", verbs=("get", "list")),
             ],
-            opts=self.child(),
         )
-        k8s.rbac.v1.RoleBinding(
-            f"{self._name}-binding",
-            metadata=self._metadata(),
-            role_ref=k8s.rbac.v1.RoleRefArgs(
-                api_group="rbac.authorization.k8s.io", kind="Role", name=role.metadata.name
-            ),
-            subjects=[
-                k8s.rbac.v1.SubjectArgs(
-                    kind="ServiceAccount", name=account.metadata.name, namespace=self._args.namespace
-                )
-            ],
-            opts=self.child(),
+        grant(
+            self,
+            f"{self._name}-gateway",
+            account=account,
+            account_namespace=namespace,
+            namespace=self._args.gateway.namespace,
+            labels=self._labels,
+            rights=[Right(group="", resource="pods", verbs=("get", "list"))],
         )
-        return account.metadata.name
+        return account
 
     def _create_deployment(self, account: pulumi.Output[str]) -> pulumi.Output[str]:
         args = self._args
@@ -96,13 +126,8 @@ class ExperimentController(PlatformComponent):
             args.image,
             args.resources,
             command=["python3", "-m", "ml.controller"],
-            env=[
-                env_from_field("NAMESPACE", "metadata.namespace"),
-                env("SPLIT_TIMEOUT_SECONDS", str(args.split_timeout_seconds)),
-                env("HEALTH_PORT", str(_HEALTH_PORT)),
-                env("HOME", TMP_DIR),
-            ],
-            ports={"http-health": _HEALTH_PORT},
+            env=self._environment(),
+            ports={"http-health": _HEALTH_PORT, "http-metrics": CONTROLLER_METRICS_PORT},
             mounts={TMP_DIR: "tmp"},
             startup=http_probe("/healthz", "http-health", period_seconds=2, failures=60),
             readiness=http_probe("/healthz", "http-health", period_seconds=5),
@@ -110,17 +135,25 @@ class ExperimentController(PlatformComponent):
         )
         template = pod_template(
             [controller],
-            labels=self._labels,
+            labels={
+                **self._labels,
+                **access_label(args.database.label),
+                **access_label(args.registry_label),
+                **access_label(args.metrics_label),
+            },
+            annotations={CONFIG_ANNOTATION: args.database.fingerprint},
             service_account=account,
             volumes=[scratch_volume("tmp", 64)],
+            grace_seconds=_GRACE_SECONDS,
+            spread=self._selector if args.replicas > 1 else None,
         )
+        metadata = self._metadata(self._name)
+        metadata.annotations = {f"{LABEL_DOMAIN}/test-kind": args.test_kind}
         deployment = k8s.apps.v1.Deployment(
             self._name,
-            metadata=self._metadata(self._name),
+            metadata=metadata,
             spec=k8s.apps.v1.DeploymentSpecArgs(
-                replicas=1,
-                # Two controllers at once would be two writers of one field.
-                strategy=k8s.apps.v1.DeploymentStrategyArgs(type="Recreate"),
+                replicas=args.replicas,
                 selector=k8s.meta.v1.LabelSelectorArgs(match_labels=self._selector),
                 template=template,
             ),
@@ -128,5 +161,40 @@ class ExperimentController(PlatformComponent):
         )
         return deployment.metadata.name
 
+    def _environment(self) -> list[k8s.core.v1.EnvVarArgs]:
+        args = self._args
+        plain = {
+            "SPLIT_TIMEOUT_SECONDS": str(args.split_timeout_seconds),
+            "HEALTH_PORT": str(_HEALTH_PORT),
+            "METRICS_PORT": str(CONTROLLER_METRICS_PORT),
+            "REGISTRY_URL": args.registry_url,
+            "PROMETHEUS_URL": args.metrics_url,
+            "GATEWAY_NAMESPACE": args.gateway.namespace,
+            "GATEWAY_SELECTOR": ",".join(f"{key}={value}" for key, value in args.gateway.selector.items()),
+            "GATEWAY_READ_BACK": "config-dump" if args.reads_gateway else "written",
+            "HOME": TMP_DIR,
+        }
+        return [
+            env_from_field("NAMESPACE", "metadata.namespace"),
+            env_from_field("POD_NAME", "metadata.name"),
+            *database_env(args.database),
+            *(env(key, value) for key, value in plain.items()),
+        ]
+
+    def _create_policies(self) -> None:
+        gateway = self._args.gateway
+        policies = {
+            "api-access": allow_kubernetes_api(self._selector),
+            "slot-access": allow_to_pods(self._selector, _MODEL_SERVERS, [SYNC_PORT]),
+            "slot-offer": allow_from_pods(_MODEL_SERVERS, self._selector, [SYNC_PORT]),
+            "gateway-access": allow_to_pods(
+                self._selector, gateway.selector, [GATEWAY_ADMIN_PORT], namespace=gateway.namespace
+            ),
+        }
+        for role, spec in policies.items():
+            k8s.networking.v1.NetworkPolicy(
+                f"{self._name}-{role}", metadata=self._metadata(), spec=spec, opts=self.child()
+            )
+
     def _metadata(self, name: str | None = None) -> k8s.meta.v1.ObjectMetaArgs:
-        return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=self._labels)
+        return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=dict(self._labels))

@@ -1,6 +1,6 @@
 """The way in: the hosts that the ingress gateway answers to, and the routes of those that are one service each.
 
-The gateway's own pods belong to the mesh. Models are routed by TrafficSplit; the host of the API is reserved here.
+The gateway's own pods belong to the mesh. Models are routed by TrafficSplit.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ _NAME = "gateway"
 
 @dataclass(frozen=True, kw_only=True)
 class HostRoute:
-    """A host whose requests all go to one service."""
+    """A host whose requests all go to one service, or those below a path."""
 
     role: str
     """Word that tells this route from the others."""
     host: str
     service: pulumi.Input[str]
     port: int
+    prefix: str | None = None
+    """Start of the paths that are public; None makes all of them so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,5 +69,6 @@ class Gateway(PlatformComponent):
                 gateway=self.gateway,
                 service=route.service,
                 port=route.port,
+                prefix=route.prefix,
             )
         self.finish(gateway=self.gateway)

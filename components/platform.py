@@ -4,31 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 
 from components import _versions
 from components._base import PlatformComponent
+from components._database import DatabaseAccess
 from components._network import GatewayPeer
+from components._scraping import GatewayProxy
 from components._secrets import SecretSource
+from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
+from components.api import Api, ApiArgs, OidcIssuer, RequestRates
+from components.event_store import EventStore, EventStoreArgs
 from components.experiment_controller import ExperimentController, ExperimentControllerArgs
 from components.gateway import Gateway, GatewayArgs, HostRoute
 from components.metadata_db import MetadataDb, MetadataDbArgs
 from components.model_server import ModelServer, ModelServerArgs
+from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.settings import ModelSettings, Settings
-from components.tracking_server import BucketAccess, DatabaseAccess, TrackingServer, TrackingServerArgs
+from components.tracking_server import BucketAccess, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.training import Training, TrainingArgs
 from ml.contracts import (
+    API_PORT,
+    API_SERVICE,
     EXPERIMENT_CONTROLLER,
     GATEWAY_NAME,
     METADATA_DB_SERVICE,
     MLFLOW_PORT,
     OBJECT_STORE_SERVICE,
     POSTGRES_PORT,
+    PROMETHEUS_PORT,
+    PROMETHEUS_SERVICE,
     S3_CONSOLE_PORT,
     S3_PORT,
     TRACKING_SERVER_SERVICE,
@@ -38,6 +48,9 @@ from ml.contracts import (
 
 _MLFLOW = "mlflow"
 _MLFLOW_BUCKET = "mlflow-artifacts"
+_EVENTS = "events"
+_API_PATHS = "/ml/"
+"""What of the API is public: neither its metrics nor its probes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +81,12 @@ class MlPlatform(PlatformComponent):
         self.metadata_db = self._create_metadata_db()
         self.object_store = self._create_object_store()
         self.tracking_server = self._create_tracking_server()
+        self.event_store = self._create_event_store()
+        self.test_definition = AbTestDefinition(
+            "ab-tests", AbTestDefinitionArgs(protect=args.settings.protect_data), self.child()
+        )
+        self.monitoring = self._create_monitoring()
+        self.api = self._create_api()
         self.gateway = self._create_gateway()
         self.models = {model.name: self._create_model(model) for model in args.settings.models}
         self.controller = self._create_controller()
@@ -83,7 +102,7 @@ class MlPlatform(PlatformComponent):
                 namespace=self.namespace.namespace,
                 image=settings.image(_versions.POSTGRES),
                 secrets=self._secrets,
-                consumers=(_MLFLOW,),
+                consumers=(_MLFLOW, _EVENTS),
                 storage_gib=settings.metadata_db.storage_gib,
                 storage_class=settings.storage_class,
                 max_connections=settings.metadata_db.max_connections,
@@ -121,11 +140,7 @@ class MlPlatform(PlatformComponent):
                 namespace_name=settings.namespace,
                 image=settings.image(_versions.MLFLOW),
                 secrets=self._secrets,
-                database=DatabaseAccess(
-                    secret=self.metadata_db.consumer_secrets[_MLFLOW],
-                    fingerprint=self.metadata_db.consumer_fingerprint(_MLFLOW),
-                    label=METADATA_DB_SERVICE,
-                ),
+                database=self._database_of(_MLFLOW),
                 artifacts=BucketAccess(
                     secret=self.object_store.consumer_secrets[_MLFLOW],
                     bucket=_MLFLOW_BUCKET,
@@ -143,6 +158,74 @@ class MlPlatform(PlatformComponent):
             ),
             # The gate: its database, its bucket and the users of both exist before MLflow first asks for them.
             self.child(depends_on=[self.metadata_db, self.object_store]),
+        )
+
+    def _database_of(self, consumer: str) -> DatabaseAccess:
+        return DatabaseAccess(
+            secret=self.metadata_db.consumer_secrets[consumer],
+            fingerprint=self.metadata_db.consumer_fingerprint(consumer),
+            label=METADATA_DB_SERVICE,
+        )
+
+    def _create_event_store(self) -> EventStore:
+        return EventStore(
+            "event-store",
+            EventStoreArgs(
+                namespace=self.namespace.namespace,
+                image=self._settings.image(_versions.ML),
+                database=self._database_of(_EVENTS),
+            ),
+            # The gate: its database and user exist before the schema is made.
+            self.child(depends_on=[self.metadata_db]),
+        )
+
+    def _create_monitoring(self) -> Monitoring:
+        settings = self._settings
+        monitoring = settings.monitoring
+        return Monitoring(
+            PROMETHEUS_SERVICE,
+            MonitoringArgs(
+                namespace=self.namespace.namespace,
+                namespace_name=settings.namespace,
+                image=settings.image(_versions.PROMETHEUS),
+                gateway=self._peer,
+                proxy=cast("GatewayProxy", settings.gateway.proxy),
+                scrape_interval_seconds=monitoring.scrape_interval_seconds,
+                retention_days=monitoring.retention_days,
+                storage_gib=monitoring.storage_gib,
+                storage_class=settings.storage_class,
+                resources=monitoring.resources,
+                protect=settings.protect_data,
+            ),
+            self.child(),
+        )
+
+    def _create_api(self) -> Api:
+        settings = self._settings.api
+        oidc = settings.oidc
+        return Api(
+            API_SERVICE,
+            ApiArgs(
+                namespace=self.namespace.namespace,
+                image=self._settings.image(_versions.ML),
+                secrets=self._secrets,
+                database=self.event_store.access,
+                test_kind=self.test_definition.kind,
+                public_host=self._hosts["api"],
+                gateway=self._peer,
+                replicas=settings.replicas,
+                rates=RequestRates(
+                    reads=settings.reads_per_second,
+                    writes=settings.writes_per_second,
+                    outcomes=settings.outcomes_per_second,
+                ),
+                oidc=oidc
+                and OidcIssuer(
+                    issuer=oidc.issuer, audience=oidc.audience, keys_url=oidc.keys_url, scope_claim=oidc.scope_claim
+                ),
+                resources=settings.resources,
+            ),
+            self.child(),
         )
 
     def _create_gateway(self) -> Gateway:
@@ -164,6 +247,13 @@ class MlPlatform(PlatformComponent):
                         host=self._hosts["minio"],
                         service=self.object_store.service,
                         port=S3_CONSOLE_PORT,
+                    ),
+                    HostRoute(
+                        role="api",
+                        host=self._hosts["api"],
+                        service=self.api.service,
+                        port=API_PORT,
+                        prefix=_API_PATHS,
                     ),
                 ),
             ),
@@ -213,6 +303,15 @@ class MlPlatform(PlatformComponent):
             ExperimentControllerArgs(
                 namespace=self.namespace.namespace,
                 image=settings.image(_versions.ML),
+                replicas=settings.controller.replicas,
+                database=self.event_store.access,
+                test_kind=self.test_definition.kind,
+                registry_url=self.tracking_server.url,
+                registry_label=TRACKING_SERVER_SERVICE,
+                metrics_url=self.monitoring.url,
+                metrics_label=PROMETHEUS_SERVICE,
+                gateway=self._peer,
+                reads_gateway=settings.gateway.proxy == "envoy",
                 split_timeout_seconds=settings.controller.split_timeout_seconds,
                 resources=settings.controller.resources,
             ),
@@ -253,6 +352,17 @@ class MlPlatform(PlatformComponent):
                 "url": self.tracking_server.url,
             },
             "controller": {"deployment": self.controller.deployment},
+            "api": {
+                "service": self.api.service,
+                "port": API_PORT,
+                "deployment": self.api.deployment,
+                "tokenSecret": self.api.token_secret,
+            },
+            "prometheus": {
+                "service": self.monitoring.service,
+                "port": PROMETHEUS_PORT,
+                "url": self.monitoring.url,
+            },
             "images": self._image_outputs(),
             "training": {
                 "image": settings.image(_versions.TRAINING),

@@ -40,6 +40,8 @@ _slot_name = text(
 )
 _host_pattern = text(r"[A-Za-z0-9.*:\[\]-]+", "a host name, address or pattern with `*`")
 _address = text(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a host name or address, with a port if it is not 80")
+_https_address = text(r"https://[^\s]+", "an address that starts with https://", max_length=2048)
+_gateway_proxy = text(r"istio|envoy", "`istio` (Istio's own proxy) or `envoy` (as its makers build it)")
 _registry = text(r"[a-z0-9][a-z0-9._:/-]*[a-z0-9]", "a registry and path")
 _path = text(r"[^\s{]+", "the path of a kubeconfig file", max_length=4096)
 _master_secret = sensitive(_MASTER_SECRET_MIN_LENGTH, "stored encrypted: `pulumi config set --secret masterSecret`")
@@ -49,7 +51,9 @@ _DATABASE = Resources(cpu_millis=500, memory_mib=1024, memory_limit_mib=2048)
 _STORE = Resources(cpu_millis=500, memory_mib=1024, memory_limit_mib=2048)
 _SERVER = Resources(cpu_millis=1000, memory_mib=1024, memory_limit_mib=4096)
 _SYNC = Resources(cpu_millis=50, memory_mib=128, memory_limit_mib=512)
-_CONTROLLER = Resources(cpu_millis=100, memory_mib=128, memory_limit_mib=512)
+_CONTROLLER = Resources(cpu_millis=100, memory_mib=256, memory_limit_mib=1024)
+_API = Resources(cpu_millis=200, memory_mib=256, memory_limit_mib=1024)
+_MONITORING = Resources(cpu_millis=200, memory_mib=512, memory_limit_mib=2048)
 
 
 @schema
@@ -96,8 +100,43 @@ class ModelServerSettings:
 class ControllerSettings:
     """The experiment controller."""
 
+    replicas: int = setting(integer(1, 5), default=2)
+    """One leads, the others wait."""
     split_timeout_seconds: int = setting(integer(1, 600, "seconds"), default=30)
     resources: Resources = setting(section(Resources, _CONTROLLER), default=_CONTROLLER)
+
+
+@schema
+class OidcSettings:
+    """An OpenID Connect issuer whose tokens the API accepts."""
+
+    issuer: str = setting(_https_address)
+    audience: str = setting(_name)
+    keys_url: str = setting(_https_address)
+    scope_claim: str = setting(_name, default="scope")
+
+
+@schema
+class ApiSettings:
+    """The API."""
+
+    replicas: int = setting(integer(1, 20), default=2)
+    reads_per_second: int = setting(integer(1, 100_000, "requests of one caller"), default=50)
+    writes_per_second: int = setting(integer(1, 100_000, "requests of one caller"), default=10)
+    outcomes_per_second: int = setting(integer(1, 1_000_000, "reported outcomes of one caller"), default=5_000)
+    oidc: OidcSettings | None = setting(section(OidcSettings), default=None)
+    """None accepts the stack's own tokens only."""
+    resources: Resources = setting(section(Resources, _API), default=_API)
+
+
+@schema
+class MonitoringSettings:
+    """Prometheus."""
+
+    scrape_interval_seconds: int = setting(integer(1, 300, "seconds"), default=15)
+    retention_days: int = setting(integer(1, 3_650, "days"), default=15)
+    storage_gib: int = setting(integer(1, 65_536, "GiB"), default=20)
+    resources: Resources = setting(section(Resources, _MONITORING), default=_MONITORING)
 
 
 @schema
@@ -106,6 +145,8 @@ class GatewaySettings:
 
     service: str = setting(_dns_label, default="istio-ingressgateway")
     namespace: str = setting(_dns_label, default=GATEWAY_NAMESPACE)
+    proxy: str = setting(_gateway_proxy, default="istio")
+    """What its pods run. Envoy's own build shows which routes it has; of Istio's it is not known outside the pod."""
     selector: Mapping[str, str] = setting(
         table(_label_value, key_rule=_label_name), default_factory=lambda: dict(GATEWAY_SELECTOR)
     )
@@ -162,6 +203,8 @@ class Settings:
     )
     model_server: ModelServerSettings = setting(section(ModelServerSettings), default_factory=ModelServerSettings)
     controller: ControllerSettings = setting(section(ControllerSettings), default_factory=ControllerSettings)
+    api: ApiSettings = setting(section(ApiSettings), default_factory=ApiSettings)
+    monitoring: MonitoringSettings = setting(section(MonitoringSettings), default_factory=MonitoringSettings)
     models: tuple[ModelSettings, ...] = setting(
         listing(section(ModelSettings), minimum=1),
         default_factory=lambda: tuple(ModelSettings(name=name) for name in DEFAULT_MODELS),

@@ -13,6 +13,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
+from components._database import DatabaseAccess
 from components._disruption import disruption_budget
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, offer_service
@@ -44,18 +45,6 @@ _MIGRATE = (
 _POOL_SIZE = 5
 _POOL_OVERFLOW = 5
 _REGION = "us-east-1"  # MinIO's own; only its presence matters
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatabaseAccess:
-    """How the server reaches its database."""
-
-    secret: pulumi.Input[str]
-    """Name of a Secret with keys username, password, dbname, host and port."""
-    fingerprint: pulumi.Input[str]
-    """Changes when the password does."""
-    label: str
-    """Name of the service whose access label the pods carry."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,9 @@
 
 The root VirtualService belongs to Pulumi and delegates to a split VirtualService that belongs to the experiment
 controller, so that no deployment can change a weight. An EnvoyFilter makes the weighted choice sticky: the same user
-id meets the same slot, and while a slot's share grows nobody leaves it. The id is salted with the model's name, else
-the same users would be candidates in every experiment.
+id meets the same slot, and while a slot's share grows nobody leaves it. The id is salted, else the same users would be
+candidates in every experiment. There is one patch per salt, each for a route of its own name: the experiment controller
+picks the salt by naming the route of its split, and no deployment has to change a patch for an experiment.
 """
 
 from __future__ import annotations
@@ -15,18 +16,20 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
-from components._istio import delegating_route, route_patch, subsets
+from components._istio import delegating_route, route_patches, subsets
 from components._labels import object_labels
 from components._network import GatewayPeer
 from ml.contracts import (
     GATEWAY_PORT,
     MODEL_LABEL,
+    SALT_COUNT,
     SLOT_LABEL,
     SLOTS_ANNOTATION,
     TRAFFIC_ROLE_LABEL,
     TRAFFIC_ROLE_ROOT,
     USER_ID_COOKIE,
     USER_ID_HEADER,
+    experiment_salt,
     gateway_route_name,
     kube_name,
     root_route_name,
@@ -103,7 +106,7 @@ class TrafficSplit(PlatformComponent):
 
     def _create_stickiness(self) -> None:
         args = self._args
-        route_patch(
+        route_patches(
             self,
             f"{self._name}-sticky",
             k8s.meta.v1.ObjectMetaArgs(
@@ -111,23 +114,31 @@ class TrafficSplit(PlatformComponent):
             ),
             selector=args.gateway.selector,
             virtual_host=f"{args.host}:{GATEWAY_PORT}",
-            route=gateway_route_name(args.model),
-            value=sticky_route(args.model),
+            values_by_route={
+                gateway_route_name(args.model, index): sticky_route(experiment_salt(args.model, index))
+                for index in range(SALT_COUNT)
+            },
         )
 
 
 def sticky_route(salt: str) -> dict[str, Any]:
-    """Return the part of an Envoy route that chooses among its weighted clusters by the user's salted id."""
-    header = {
-        "header_name": USER_ID_HEADER,
-        "regex_rewrite": {"pattern": {"regex": "^(.*)$"}, "substitution": f"{salt}:\\1"},
-    }
+    """Return the part of an Envoy route that chooses among its weighted clusters by the user's salted id.
+
+    Envoy's own cookie policy cannot salt, so the id is cut out of the cookie header. Who sends cookies but no id keeps
+    to one slot as long as these cookies stay the same; who sends neither is placed at random.
+    """
+    header = _hashed(USER_ID_HEADER, "^(.*)$", salt)
+    cookie = _hashed("cookie", rf"^(?:.*;\s*)?{USER_ID_COOKIE}=([^;]*).*$", salt)
     return {
         "route": {
             "weighted_clusters": {"use_hash_policy": True},
-            "hash_policy": [
-                {"header": header, "terminal": True},
-                {"cookie": {"name": USER_ID_COOKIE, "ttl": "0s"}},
-            ],
+            "hash_policy": [{"header": header, "terminal": True}, {"header": cookie}],
         }
+    }
+
+
+def _hashed(header: str, pattern: str, salt: str) -> dict[str, Any]:
+    return {
+        "header_name": header,
+        "regex_rewrite": {"pattern": {"regex": pattern}, "substitution": f"{salt}:\\1"},
     }

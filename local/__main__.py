@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import shlex
 import signal
 import sys
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import typer
 
+from local.images import ImageError
 from local.lifecycle import platform
 from local.lifecycle.instance import Instance
 from local.lifecycle.lock import BusyError, instance_lock
@@ -16,24 +20,38 @@ from local.lifecycle.stack import StackError
 from local.node import NodeError
 from local.progress import ConsoleProgress, Progress
 from local.toolchain import PreflightError, ToolchainError
+from ml.contracts import RESEARCH_PATTERN_PREDICTOR
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 EXIT_INTERRUPTED = 130
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT)
 _T = TypeVar("_T")
 
 
 @app.command()
 def up() -> None:
     """Bring the platform up, or continue where an earlier attempt stopped."""
-    instance = _guarded(platform.up).instance
-    address = instance.gateway_address
+    outputs = _guarded(lambda instance, progress: platform.up(instance, progress).stack.outputs())
+    address = outputs["gateway"]["address"]
     typer.echo(
         f"\nThe platform answers at http://{address}\n\n"
-        f'  curl -H \'Host: ml.freedeepresearch.org\' -d \'{{"instances": [{{"input": "test data"}}]}}\' '
-        f"http://{address}/v1/models/research_pattern_predictor:predict\n\n"
+        f"  {prediction_command(outputs)}\n\n"
         "Next: `mlp open` lists every address, `mlp verify` uses each part once, `mlp status` shows the slots."
     )
+
+
+def prediction_command(outputs: Mapping[str, Any]) -> str:
+    """Return a command line that asks the platform for a prediction.
+
+    Args:
+        outputs: the stack's.
+    """
+    body = json.dumps({"instances": [{"input": "test data"}]})
+    # The documented model where it is deployed; else any.
+    model = min(outputs["models"], key=lambda name: name != RESEARCH_PATTERN_PREDICTOR)
+    url = f"http://{outputs['gateway']['address']}/v1/models/{model}:predict"
+    return shlex.join(["curl", "-H", f"Host: {outputs['hosts']['ml']}", "-d", body, url])
 
 
 @app.command()
@@ -68,8 +86,13 @@ def _guarded(action: Callable[[Instance, Progress], _T]) -> _T:
             except (platform.StepError, StackError) as error:
                 _explain(error, instance)
                 raise typer.Exit(1) from None
-    except (ValueError, BusyError, PreflightError, ToolchainError, NodeError) as error:
+    except (ValueError, BusyError, PreflightError, ToolchainError, ImageError, NodeError) as error:
         typer.echo(f"\nerror: {error}", err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        if error.errno not in _DISK_FAULTS:
+            raise
+        typer.echo(f"\nerror: {error}\nmake room on that disk, then run the command again: it continues", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.echo("\ninterrupted: `make up` continues, `make down` removes what is there", err=True)

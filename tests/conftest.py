@@ -2,21 +2,63 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-_SLOW_FIXTURES = {"api_server", "toolchain"}
+import pytest
+from hypothesis import settings
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SLOW_FIXTURES = {"api_server", "toolchain", "tracking_server"}
 _SLOW_PLACES = (
     "tests/local/modelserver/",
     "tests/ml/experiments/test_simulations.py",
-    "tests/ml/pipelines/test_local_run.py",
+    "tests/ml/pipelines/",
     "tests/ml/serving/test_slot.py",
+    "tests/ml/serving/test_version_store.py",
     "tests/ml/training/test_steps.py",
 )
-"""Files whose tests train or serve a real model, or simulate."""
+"""Tests that train or serve a real model, simulate, or need TensorFlow or MLflow, whose imports take longest."""
+_SLOW_TESTS = (
+    "tests/local/provider/test_waiting.py::test_the_object_is_kept_and_the_cause_named_when_the_server_stays_away",
+    "tests/ml/serving/test_sync_histories.py::",
+    "tests/ml/training/test_dataset.py::test_split_and_sample_are_the_same_when_another_process_makes_them",
+    "tests/stack/test_golden.py::test_graph_is_identical_when_hashes_are_seeded_differently",
+    "tests/unit/cli/test_kubectl.py::test_command_ends_at_once_and_leaves_no_process_when_told_to_stop",
+    "tests/unit/cli/test_kubectl.py::test_tool_is_killed_when_its_time_is_up",
+)
+"""Tests that wait, start other interpreters or try thousands of cases, in files that are fast otherwise."""
+_FAST_EXAMPLES = 20
+_NEVER_FAST = tuple(f"{place.removesuffix('/')}/" for place in ("tests/e2e", *_SLOW_PLACES))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--fast`, which `make check` uses."""
+    parser.addoption(
+        "--fast", action="store_true", help="only the edit loop: slow and end-to-end tests are not even imported"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let property tests try fewer cases in the edit loop than in `make test`."""
+    settings.register_profile("full", deadline=None)
+    settings.register_profile("fast", deadline=None, max_examples=_FAST_EXAMPLES)
+    settings.load_profile("fast" if config.getoption("fast") else "full")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files that hold slow tests only: what they import takes longer than all fast tests."""
+    place = collection_path.relative_to(_ROOT).as_posix() if collection_path.is_relative_to(_ROOT) else ""
+    return True if config.getoption("fast") and f"{place}/".startswith(_NEVER_FAST) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark tests as slow by what they use and where they are, so that nobody can forget it."""
     for item in items:
-        if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.nodeid.startswith(_SLOW_PLACES):
+        if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.nodeid.startswith(
+            (*_SLOW_PLACES, *_SLOW_TESTS)
+        ):
             item.add_marker(pytest.mark.slow)
+    if config.getoption("fast"):
+        slow = [item for item in items if item.get_closest_marker("slow") or item.get_closest_marker("e2e")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in set(slow)]

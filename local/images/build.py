@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from local import paths
 from local.images import debian
@@ -36,7 +36,13 @@ def describe(tools: Tools, progress: Progress, names: Iterable[str] | None = Non
         raise ImageError(str(error)) from None
 
 
-def ensure(tools: Tools, progress: Progress, names: Iterable[str] | None = None) -> dict[str, str]:
+def ensure(
+    tools: Tools,
+    progress: Progress,
+    names: Iterable[str] | None = None,
+    *,
+    before_making: Callable[[], None] = lambda: None,
+) -> dict[str, str]:
     """Make the images that the cache lacks and return logical name -> reference.
 
     Can be stopped at any moment: finished images stay, and the next call goes on after them.
@@ -45,6 +51,7 @@ def ensure(tools: Tools, progress: Progress, names: Iterable[str] | None = None)
         tools: the toolchain; programs `buildah`, `skopeo`, `mmdebstrap`, and those that images copy.
         progress: told what is being done.
         names: logical names; all that containers run, if absent.
+        before_making: called if an image that needs packages has to be made, before anything is; may raise.
 
     Raises:
         ImageError: an image could not be made, or a name is unknown.
@@ -54,7 +61,10 @@ def ensure(tools: Tools, progress: Progress, names: Iterable[str] | None = None)
     chosen = None if names is None else list(names)
     images = describe(tools, progress, chosen)
     wanted = [name for name, image in images.items() if (image.is_runnable if chosen is None else name in chosen)]
-    if any(not store.has(images[name].reference) for name in wanted):
+    missing = [name for name in wanted if not store.has(images[name].reference)]
+    if missing:
+        if any(images[name].parents for name in missing):
+            before_making()
         with locked(folders, progress):
             builder = Builder(tools, folders, progress)
             _build_missing(images, wanted, store, builder, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from local import images, mesh, node, paths, toolchain
-from local.lifecycle import diagnosis
+from local.lifecycle import diagnosis, engines, services
 from local.lifecycle.instance import Instance
 from local.lifecycle.stack import Stack
 from local.node.layout import Layout
@@ -19,9 +20,9 @@ from local.progress import Progress, heartbeat
 
 _MESH_READY_SECONDS = 120
 _SLOTS_READY_SECONDS = 180
-_POLL_SECONDS = 1.0
+SERVICES_READY_SECONDS = 180
 
-STACK_IMAGES = ("postgres", "minio", "minio-client", "mlflow", "ml", "training", "model-server")
+STACK_IMAGES = ("postgres", "minio", "minio-client", "mlflow", "ml", "training", "model-server", "prometheus")
 """Images that the stack's pods run; the other images belong to the node and the mesh."""
 
 
@@ -47,8 +48,10 @@ def up(instance: Instance, progress: Progress) -> Platform:
         StepError, StackError: a step failed; run again after the repair.
     """
     platform = prepare(instance, progress)
+    restart_stuck(platform, progress)
     with heartbeat(progress, "deploying the stack (pulumi up)"):
         platform.stack.up()
+    _wait_for_services(platform, progress)
     _train_first_models(platform, progress)
     _wait_for_slots(platform, progress)
     progress("the platform is up")
@@ -58,9 +61,9 @@ def up(instance: Instance, progress: Progress) -> Platform:
 def prepare(instance: Instance, progress: Progress) -> Platform:
     """Do everything that comes before the stack: tools, images, node, mesh, project folder."""
     running = node.status(instance.name, instance.node_dir).running
-    toolchain.preflight(ports=() if running else (instance.api_port, instance.gateway_port))
+    toolchain.preflight(ports=() if running else (instance.api_port, instance.gateway_port), images_follow=True)
     tools = toolchain.ensure(progress=progress)
-    references = images.ensure(tools, progress)
+    references = images.ensure(tools, progress, before_making=toolchain.require_for_images)
     instance.create_files()
     config = node.NodeConfig(
         name=instance.name,
@@ -102,12 +105,14 @@ def run_in_node(platform: Platform, command: Sequence[str]) -> str:
 def stop(instance: Instance, progress: Progress) -> None:
     """End every process of the platform; its data stays."""
     progress(f"stopping `{instance.name}`")
+    engines.end(instance)
     node.stop(instance.name, instance.node_dir)
 
 
 def down(instance: Instance, progress: Progress) -> None:
     """Remove the platform and everything that it wrote; tools and images stay in the cache."""
     progress(f"removing `{instance.name}` and its data")
+    engines.end(instance, patience_seconds=0)
     node.destroy(instance.name, instance.node_dir)
     if instance.state_dir.exists():
         shutil.rmtree(instance.state_dir)
@@ -140,6 +145,25 @@ def _install_mesh(platform: Platform, references: Mapping[str, str], progress: P
             _wait_available(platform, "istio-system", deployment, _MESH_READY_SECONDS)
 
 
+def restart_stuck(platform: Platform, progress: Progress) -> None:
+    """Make anew what has failed before, so that a repair shows at once and not when Kubernetes tries again."""
+    found = json.loads(_kubectl(platform, "get", "pods,jobs", "--all-namespaces", "--output=json"))["items"]
+    for item in services.stuck(found):
+        kind, metadata = item["kind"].lower(), item["metadata"]
+        progress(f"starting {kind} {metadata['name']} again, which has failed before")
+        _kubectl(platform, "delete", kind, metadata["name"], "-n", metadata["namespace"], "--ignore-not-found")
+
+
+def _wait_for_services(platform: Platform, progress: Progress) -> None:
+    """Wait for what models are trained with: the engine has waited only for what it changed."""
+    outputs = platform.stack.outputs()
+    deadline = time.monotonic() + SERVICES_READY_SECONDS
+    for workload in services.workloads(outputs):
+        with heartbeat(progress, f"waiting for {workload}"):
+            remaining = max(1, int(deadline - time.monotonic()))
+            _kubectl(platform, "rollout", "status", "-n", outputs["namespace"], workload, f"--timeout={remaining}s")
+
+
 def _train_first_models(platform: Platform, progress: Progress) -> None:
     with heartbeat(progress, "training and registering the models that have no champion yet"):
         _mlp(platform, "train", failure="the training did not succeed")
@@ -170,7 +194,7 @@ def _wait_available(platform: Platform, namespace: str, deployment: str, timeout
     _kubectl(platform, "wait", "--for=condition=Available", "-n", namespace, f"deployment/{deployment}", timeout)
 
 
-def _kubectl(platform: Platform, *arguments: str, stdin: str | None = None) -> None:
+def _kubectl(platform: Platform, *arguments: str, stdin: str | None = None) -> str:
     done = subprocess.run(
         ["kubectl", *arguments],
         env={**os.environ, **platform.stack.environment},
@@ -181,6 +205,7 @@ def _kubectl(platform: Platform, *arguments: str, stdin: str | None = None) -> N
     )
     if done.returncode != 0:
         raise StepError(f"kubectl {' '.join(arguments)} failed:\n{done.stderr.strip()}")
+    return done.stdout
 
 
 def _mlp(platform: Platform, *arguments: str, failure: str) -> None:

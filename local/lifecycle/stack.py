@@ -22,6 +22,7 @@ from typing import Any, cast
 import yaml
 
 from local import paths
+from local.lifecycle import engines
 from local.lifecycle.instance import STACK, Instance, write_private
 from local.provider import install as provider_install
 from local.toolchain import Toolchain
@@ -46,11 +47,9 @@ class Stack:
     @property
     def path(self) -> str:
         """PATH for the engine: the environment's Python first, then the engine's own folder, then the toolchain."""
-        return os.pathsep.join([str(Path(sys.prefix) / "bin"), str(self._engine_dir), self.tools.path_env()])
-
-    @property
-    def _engine_dir(self) -> Path:
-        return self.instance.state_dir / "engine"
+        return os.pathsep.join(
+            [str(Path(sys.prefix) / "bin"), str(engines.engine_dir(self.instance)), self.tools.path_env()]
+        )
 
     @property
     def environment(self) -> dict[str, str]:
@@ -74,7 +73,7 @@ class Stack:
         folder = self.instance.project_dir
         folder.mkdir(parents=True, exist_ok=True)
         (self.instance.state_dir / "pulumi-state").mkdir(exist_ok=True)
-        plugin_dir = self.instance.state_dir / "provider"
+        plugin_dir = engines.provider_dir(self.instance)
         provider_install(plugin_dir)
         self._place_engine()
         repo = paths.repo_root()
@@ -129,9 +128,10 @@ class Stack:
 
     def _place_engine(self) -> None:
         # The engine expects its language host beside itself and warns about one that lies elsewhere on PATH.
-        self._engine_dir.mkdir(exist_ok=True)
+        folder = engines.engine_dir(self.instance)
+        folder.mkdir(exist_ok=True)
         for name in ("pulumi", "pulumi-language-python", "pulumi-language-python-exec"):
-            source, target = self.tools.bin(name), self._engine_dir / name
+            source, target = self.tools.bin(name), folder / name
             target.unlink(missing_ok=True)
             try:
                 target.hardlink_to(source)
@@ -161,6 +161,7 @@ class Stack:
             self._run(["config", "set", "--secret", _SECRET_KEY, "--stack", STACK], stdin=secrets.token_hex(32))
 
     def _release_stale_lock(self) -> None:
+        engines.end(self.instance)
         # Only one lifecycle command runs at a time (see lock.py), so a lock found here was left by a dead engine.
         locks = self.instance.state_dir / "pulumi-state" / ".pulumi" / "locks"
         if any(locks.rglob("*.json")):
@@ -185,7 +186,9 @@ class Stack:
         return done.stdout
 
     def _engine(self, arguments: Sequence[str]) -> None:
-        command = self._command([*arguments, "--stack", STACK, "--color", "never", "--suppress-outputs"])
+        # When this process is killed, the kernel tells the engine, which then stops as after Ctrl-C.
+        watched = ["setpriv", "--pdeathsig=INT", "--"]
+        command = [*watched, *self._command([*arguments, "--stack", STACK, "--color", "never", "--suppress-outputs"])]
         engine = subprocess.Popen(
             command, env={**os.environ, **self.environment}, stdout=sys.stderr, start_new_session=True
         )

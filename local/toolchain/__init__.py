@@ -3,6 +3,7 @@
 from local.toolchain.checks import preflight
 from local.toolchain.errors import PreflightError, ToolchainError
 from local.toolchain.installer import ensure
+from local.toolchain.registries import require_for_images
 from local.toolchain.toolchain import Toolchain
 
-__all__ = ["PreflightError", "Toolchain", "ToolchainError", "ensure", "preflight"]
+__all__ = ["PreflightError", "Toolchain", "ToolchainError", "ensure", "preflight", "require_for_images"]

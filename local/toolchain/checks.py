@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from local.paths import cache_dir, instance_name, state_dir
-from local.toolchain import facts
+from local.toolchain import facts, registries
 from local.toolchain.catalog import DebianTool, GoTool, Tool
 from local.toolchain.errors import PreflightError
 from local.toolchain.facts import Facts
@@ -29,10 +29,6 @@ _KERNEL_REMEDIES: Final = {
     "network": "load the kernel modules `bridge` and `veth` (modprobe bridge veth)",
     "cgroups": "mount the control groups with their memory controller below /sys/fs/cgroup",
     "nftables": "load the kernel module `nf_tables` (modprobe nf_tables)",
-}
-_REGISTRY_REMEDIES: Final = {
-    "Go modules": "check the network and GOPROXY (`go env GOPROXY`)",
-    "Debian packages": "check the network and apt's sources (`apt-get update` shows which one fails)",
 }
 
 
@@ -61,18 +57,19 @@ class Needs:
         return NEEDED_DISK_COLD_BYTES if self.must_install else NEEDED_DISK_WARM_BYTES
 
 
-def preflight(names: Iterable[str] | None = None, ports: Sequence[int] = ()) -> None:
+def preflight(names: Iterable[str] | None = None, ports: Sequence[int] = (), *, images_follow: bool = False) -> None:
     """Return if the machine can do what is coming.
 
     Args:
         names: tools that will be asked for; all if None.
         ports: ports of 127.0.0.1 that must be free.
+        images_follow: images will be made with the tools: where one is missing, ask their registries too.
 
     Raises:
         PreflightError: it cannot; the message names every problem with its remedy.
     """
     lacking = missing(select(names), default_cache())
-    problems = find_problems(gather(lacking, ports), needs_of(lacking, MODULES), ports)
+    problems = find_problems(gather(lacking, ports, images_follow=images_follow), needs_of(lacking, MODULES), ports)
     if problems:
         lines = [f"  - {problem.what}\n    remedy: {problem.remedy}" for problem in problems]
         raise PreflightError("\n".join(["this machine is not ready; nothing has been changed:", *lines]))
@@ -89,13 +86,14 @@ def needs_of(lacking: Sequence[Tool], modules: Path) -> Needs:
     )
 
 
-def gather(lacking: Sequence[Tool], ports: Sequence[int]) -> Facts:
+def gather(lacking: Sequence[Tool], ports: Sequence[int], *, images_follow: bool = False) -> Facts:
     """Return what has to be known about the machine; registries are asked only if something must come from them."""
     is_root = os.geteuid() == 0
     version, may_download = facts.go_version()
     go_tools = [tool for tool in lacking if isinstance(tool, GoTool)] if version else []
     folders = (cache_dir(), state_dir(instance_name()))
-    needs_debian = is_root and any(isinstance(tool, DebianTool) for tool in lacking)
+    images = images_follow and bool(lacking)
+    debian = images or any(isinstance(tool, DebianTool) for tool in lacking)
     return Facts(
         is_root=is_root,
         has_apt=Path("/usr/bin/apt-get").exists(),
@@ -105,7 +103,7 @@ def gather(lacking: Sequence[Tool], ports: Sequence[int]) -> Facts:
         free_bytes=tuple((folder, facts.free_bytes(folder)) for folder in folders),
         taken_ports=facts.taken_ports(ports),
         missing_kernel_features=facts.missing_kernel_features() if is_root else (),
-        unreachable_registries=facts.unreachable_registries(go_tools, MODULES, needs_debian),
+        unreachable_registries=registries.unreachable(go_tools, MODULES, debian=is_root and debian, python=images),
     )
 
 
@@ -122,7 +120,7 @@ def find_problems(found: Facts, needs: Needs, ports: Sequence[int] = ()) -> list
         for name in found.missing_kernel_features
     ]
     problems += [
-        Problem(f"the registry of {name} does not answer", _REGISTRY_REMEDIES[name])
+        Problem(f"the registry of {name} does not answer", registries.REMEDIES[name])
         for name in found.unreachable_registries
     ]
     return problems

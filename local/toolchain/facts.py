@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
 import struct
 import subprocess
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from local.toolchain import gobuild
-from local.toolchain.catalog import GoTool
-
-_REGISTRY_SECONDS: Final = 60
 _PROBE_SECONDS: Final = 20
 
 _KERNEL_PROBE: Final = """
@@ -52,7 +46,7 @@ class Facts:
     missing_kernel_features: tuple[str, ...]
     """Of: namespaces, overlay, network, cgroups, nftables."""
     unreachable_registries: tuple[str, ...]
-    """Of: Go modules, Debian packages."""
+    """Of: Go modules, Debian packages, Python packages."""
 
 
 def go_version() -> tuple[str | None, bool]:
@@ -132,32 +126,3 @@ def _has_nftables() -> bool:
     except OSError:
         return False
     return header.unpack_from(answer)[1] != _NLMSG_ERROR
-
-
-def unreachable_registries(go_tools: Iterable[GoTool], modules: Path, needs_debian: bool) -> tuple[str, ...]:
-    """Return the registries that give no answer, asked through their own clients, so with the user's settings."""
-    unreachable: list[str] = []
-    tool = next(iter(go_tools), None)
-    if tool is not None and not gobuild.answers(modules / tool.folder, _REGISTRY_SECONDS):
-        unreachable.append("Go modules")
-    if needs_debian and not _debian_answers():
-        unreachable.append("Debian packages")
-    return tuple(unreachable)
-
-
-def _debian_answers() -> bool:
-    """Return whether apt can read its package lists, into a folder that is thrown away."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "partial").mkdir()
-        command = ["apt-get", "-o", f"Dir::State::lists={folder}", "-o", "Acquire::Languages=none", "update"]
-        try:
-            done = subprocess.run(
-                [*command, "--error-on=any"],
-                capture_output=True,
-                check=False,
-                timeout=_REGISTRY_SECONDS,
-                env={**os.environ, "LC_ALL": "C.UTF-8"},
-            )
-        except (FileNotFoundError, subprocess.TimeoutExpired):
-            return False
-    return done.returncode == 0

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from ml.cli.errors import UserError
+from ml.cli.experiment.app import experiment
 from ml.reporting.app import register as register_reports
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ app = typer.Typer(
 )
 
 register_reports(app)
+app.add_typer(experiment, name="experiment")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print data instead of tables.")]
 

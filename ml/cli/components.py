@@ -7,7 +7,7 @@ from typing import Final
 
 from ml.cli.errors import UserError
 from ml.cli.outputs import Model, StackOutputs
-from ml.contracts import EXPERIMENT_CONTROLLER, kube_name
+from ml.contracts import API_SERVICE, EXPERIMENT_CONTROLLER, PROMETHEUS_SERVICE, kube_name
 
 _ISTIOD: Final = "istiod"
 
@@ -71,6 +71,8 @@ def _all_parts(outputs: StackOutputs) -> dict[str, list[Part]]:
         "metadata-db": [Part(namespace=namespace, kind="statefulset", name=outputs.metadata_db.service)],
         "object-store": [Part(namespace=namespace, kind="statefulset", name=outputs.object_store.service)],
         "tracking-server": [Part(namespace=namespace, kind="deployment", name=outputs.tracking_server.service)],
+        API_SERVICE: [Part(namespace=namespace, kind="deployment", name=API_SERVICE)],
+        PROMETHEUS_SERVICE: [Part(namespace=namespace, kind="statefulset", name=PROMETHEUS_SERVICE)],
         "controller": [controller],
         EXPERIMENT_CONTROLLER: [controller],
         "gateway": [Part(namespace=edge, kind="deployment", name=outputs.gateway.service)],

@@ -108,6 +108,8 @@ class StackOutputs:
     controller: str
     """Name of the controller's Deployment."""
     training: Training
+    api_tokens: str = ""
+    """Secret with the API's tokens by scope; empty for a stack without the API."""
 
 
 class _Fields:
@@ -166,6 +168,7 @@ def parse_outputs(value: object) -> StackOutputs:
         tracking_server=_tracking_server(fields.child("trackingServer")),
         controller=fields.child("controller").text("deployment"),
         training=_training(fields.child("training")),
+        api_tokens=_api_tokens(value),
     )
     problems += [f"`hosts.{host}` is missing" for host in _HOSTS if host not in outputs.hosts]
     if problems:
@@ -203,6 +206,12 @@ async def read_outputs(connection: Connection) -> StackOutputs:
             "run `make up` (or `pulumi up`) to its end",
         )
     return parse_outputs(value)
+
+
+def _api_tokens(value: object) -> str:
+    """Return the name of a Secret that stacks from before the API do not have."""
+    api: object = cast("dict[str, Any]", value).get("api") if isinstance(value, dict) else None
+    return str(cast("dict[str, Any]", api).get("tokenSecret", "")) if isinstance(api, dict) else ""
 
 
 def _gateway(fields: _Fields) -> Gateway:

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Protocol
 
 from ml.contracts import root_route_name, split_route_name
-from ml.controller.splits import InvalidRootError, JsonObject, parse_root, plan_split
-from ml.controller.virtual_services import ApiError, ConflictError
+from ml.controller.ports import UnavailableError
+from ml.controller.splits import InvalidRootError, parse_root, plan_split
+from ml.kubernetes import ApiError, ConflictError, JsonObject
 
 LOG: Final = logging.getLogger(__name__)
 LONGEST_WAIT_SECONDS: Final = 30.0
@@ -45,10 +46,12 @@ class SplitKeeper:
         store: Store,
         *,
         timeout_seconds: int,
+        fence: Callable[[], None] = lambda: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
         self._timeout_seconds = timeout_seconds
+        self._fence = fence
         self._sleep = sleep
 
     async def keep(self, model: str) -> None:
@@ -58,6 +61,8 @@ class SplitKeeper:
                 await self._keep_once(model)
             except ConflictError as error:
                 LOG.info("%s: the split changed meanwhile, deciding again: %s", model, error)
+            except UnavailableError:
+                return  # another controller leads now, and keeps all splits when it begins
             except InvalidRootError as error:
                 # Only a change of the root can repair this, and that change is an event of its own.
                 LOG.error("%s: split left as it is: %s", model, error)  # noqa: TRY400 a trace says no more
@@ -79,5 +84,6 @@ class SplitKeeper:
             LOG.error("%s", problem)
         if plan.manifest is None:
             return
+        self._fence()
         await self._store.apply(plan.manifest)
         LOG.info("%s: split %s, slots %s", model, "adapted" if plan.exists else "created", ", ".join(root.slots))

@@ -5,12 +5,12 @@ controller). The split lists a destination for every slot, always, in the fixed 
 annotation gives: with a single destination the gateway would refuse the sticky route and silently keep the
 old weights.
 
-Nothing here changes a weight that somebody has set.
+Keeping a split changes no weight that somebody has set; weights change only where a route is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,23 +19,23 @@ from ml.contracts import (
     SERVING_REST_PORT,
     SLOT_HEADER,
     SLOTS_ANNOTATION,
-    SPLIT_ROUTE,
     STABLE_SLOT,
     TRAFFIC_ROLE_LABEL,
     TRAFFIC_ROLE_ROOT,
     TRAFFIC_ROLE_SPLIT,
+    salt_index_of,
+    split_route,
     split_route_name,
 )
+from ml.controller.documents import mapping, objects
+from ml.controller.ports import Mirror, RouteState
+from ml.experiments.specification import TOTAL_WEIGHT
+from ml.kubernetes import VIRTUAL_SERVICES, JsonObject
 
-API_GROUP: Final = "networking.istio.io"
-API_VERSION: Final = "v1"
+API_VERSION: Final = f"{VIRTUAL_SERVICES.group}/{VIRTUAL_SERVICES.version}"
 KIND: Final = "VirtualService"
-PLURAL: Final = "virtualservices"
 FIELD_MANAGER: Final = "experiment-controller"
-ALL_TRAFFIC: Final = 100
-"""Sum of the weights of one split, in percent."""
-
-JsonObject = dict[str, Any]
+_MODEL_PATH: Final = "/v1/models/"
 
 
 class InvalidRootError(ValueError):
@@ -51,6 +51,8 @@ class Root:
     namespace: str
     model: str
     """Name of the model as Kubernetes writes it, which is also the name of its Service."""
+    registry_model: str
+    """Name of the model in the registry and in the path of a request; empty if the route does not say."""
     slots: tuple[str, ...]
     """All slots of the model, in the fixed order of destinations."""
 
@@ -68,7 +70,7 @@ class SplitPlan:
 
 def model_of(body: Mapping[str, Any]) -> str | None:
     """Return the model whose root or split VirtualService this object is; None for any other object."""
-    labels = _mapping(_mapping(body.get("metadata")).get("labels"))
+    labels = mapping(mapping(body.get("metadata")).get("labels"))
     if labels.get(TRAFFIC_ROLE_LABEL) not in (TRAFFIC_ROLE_ROOT, TRAFFIC_ROLE_SPLIT):
         return None
     return labels.get(MODEL_LABEL) or None
@@ -80,12 +82,12 @@ def parse_root(body: Mapping[str, Any]) -> Root:
     Raises:
         InvalidRootError: its model label or its slots annotation is missing or wrong.
     """
-    metadata = _mapping(body.get("metadata"))
+    metadata = mapping(body.get("metadata"))
     name = str(metadata.get("name", ""))
-    model = _mapping(metadata.get("labels")).get(MODEL_LABEL)
+    model = mapping(metadata.get("labels")).get(MODEL_LABEL)
     if not model:
         raise InvalidRootError(f"VirtualService {name}: label {MODEL_LABEL} is missing; it must name the model")
-    written = str(_mapping(metadata.get("annotations")).get(SLOTS_ANNOTATION, ""))
+    written = str(mapping(metadata.get("annotations")).get(SLOTS_ANNOTATION, ""))
     slots = tuple(slot.strip() for slot in written.split(",") if slot.strip())
     if STABLE_SLOT not in slots or len(set(slots)) != len(slots):
         raise InvalidRootError(
@@ -97,33 +99,70 @@ def parse_root(body: Mapping[str, Any]) -> Root:
         uid=str(metadata.get("uid", "")),
         namespace=str(metadata.get("namespace", "")),
         model=str(model),
+        registry_model=_registry_model(body),
         slots=slots,
     )
 
 
-def plan_split(root: Root, existing: Mapping[str, Any] | None, *, timeout_seconds: int) -> SplitPlan:
+def declared_slots(roots: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Return each served model's slots by its registry name; roots that make no sense are left out."""
+    found: dict[str, tuple[str, ...]] = {}
+    for body in roots:
+        try:
+            root = parse_root(body)
+        except InvalidRootError:
+            continue  # the keeper reports it
+        if root.registry_model and not mapping(body.get("metadata")).get("deletionTimestamp"):
+            found[root.registry_model] = root.slots
+    return found
+
+
+def route_of(split: Mapping[str, Any]) -> RouteState | None:
+    """Return what a split says; None if it has no route of ours, or nothing that could be weighed."""
+    route = _current(objects(mapping(split.get("spec")).get("http")))
+    salt_index = salt_index_of(str((route or {}).get("name", "")))
+    entries = objects((route or {}).get("route"))
+    if route is None or salt_index is None or not entries:
+        return None
+    weights: dict[str, int] = {}
+    for entry in entries:
+        slot = str(mapping(entry.get("destination")).get("subset", ""))
+        weights[slot] = weights.get(slot, 0) + _weight(entry, entries)
+    return RouteState(weights=weights, salt_index=salt_index, mirror=_mirror_of(route))
+
+
+def plan_split(
+    root: Root, existing: Mapping[str, Any] | None, *, timeout_seconds: int, wanted: RouteState | None = None
+) -> SplitPlan:
     """Decide what to write so that the root has its split.
 
-    An existing split keeps its weights, whatever they are, and every field of the route that this function
-    does not name (a mirror, for example). Slots it lacks are added with weight 0. A destination whose slot is
-    no longer declared goes only when its weight is 0; otherwise it stays and is reported.
+    Without a wanted route an existing split keeps its weights, whatever they are, its salt and every field of the
+    route that this function does not name (a mirror, for example). Slots it lacks are added with weight 0. A
+    destination whose slot is no longer declared goes only when its weight is 0; otherwise it stays and is reported.
+
+    Raises:
+        ValueError: the wanted route names a slot that is not declared, or gives no slot any weight.
     """
-    metadata = _mapping((existing or {}).get("metadata"))
+    metadata = mapping((existing or {}).get("metadata"))
     if metadata.get("deletionTimestamp"):
         return SplitPlan(manifest=None, exists=True)
-    routes = _objects(_mapping((existing or {}).get("spec")).get("http"))
-    current = next((route for route in routes if route.get("name") == SPLIT_ROUTE), None)
-    destinations, problems = _merge(root, _objects((current or {}).get("route")))
+    routes = objects(mapping((existing or {}).get("spec")).get("http"))
+    current = _current(routes)
+    salt_index = salt_index_of(str((current or {}).get("name", ""))) or 0
+    destinations, problems = _merge(root, objects((current or {}).get("route")))
     merged = {
         **(current or {}),
-        "name": SPLIT_ROUTE,
+        "name": split_route(salt_index),
         "route": destinations,
         # A prediction is asked for once: a retry would be counted twice and would hide a failing slot.
         "retries": {"attempts": 0},
         "timeout": f"{timeout_seconds}s",
     }
-    wanted = [merged if route is current else dict(route) for route in routes] if current else [merged, *routes]
-    manifest = _manifest(root, wanted)
+    if wanted is not None:
+        merged, problems = _routed(root, merged, wanted), ()
+    manifest = _manifest(root, [merged if route is current else dict(route) for route in routes])
+    if current is None:
+        manifest["spec"]["http"].insert(0, merged)
     if existing is None:
         return SplitPlan(manifest=manifest, exists=False)
     if _holds(existing, manifest):
@@ -132,27 +171,48 @@ def plan_split(root: Root, existing: Mapping[str, Any] | None, *, timeout_second
     return SplitPlan(manifest=manifest, exists=True, problems=problems)
 
 
+def _routed(root: Root, route: JsonObject, wanted: RouteState) -> JsonObject:
+    """Return a route with the weights, the salt and the mirror that are asked for; a foreign mirror stays."""
+    named = {**wanted.weights, **({wanted.mirror.slot: 0} if wanted.mirror else {})}
+    if unknown := set(named) - set(root.slots):
+        raise ValueError(f"{root.model}: slots={sorted(unknown)}: allowed are {list(root.slots)}")
+    if not any(wanted.weights.values()) or min(wanted.weights.values()) < 0:
+        raise ValueError(f"{root.model}: weights={dict(wanted.weights)}: allowed are numbers >= 0, not all 0")
+    kept = {entry["destination"]["subset"]: entry for entry in route["route"]}
+    changed = {
+        **route,
+        "name": split_route(wanted.salt_index),
+        "route": [{**kept[slot], "weight": wanted.weights.get(slot, 0)} for slot in root.slots],
+    }
+    if wanted.mirror is not None:
+        changed["mirror"] = _target(root.model, wanted.mirror.slot)
+        changed["mirrorPercentage"] = {"value": wanted.mirror.percent}
+    elif mapping(route.get("mirror")).get("host") == root.model:
+        del changed["mirror"]
+        changed.pop("mirrorPercentage", None)
+    return changed
+
+
 def _merge(root: Root, existing: Sequence[Mapping[str, Any]]) -> tuple[list[JsonObject], tuple[str, ...]]:
     """Return all destinations in their fixed order, and the problems that only a person can solve."""
     declared: dict[str, JsonObject] = {slot: _destination(root.model, slot) for slot in root.slots}
     undeclared: list[JsonObject] = []
     problems: list[str] = []
     for entry in existing:
-        # The mesh reads a single destination as all of the traffic, whatever its weight says.
-        weight = ALL_TRAFFIC if len(existing) == 1 else int(entry.get("weight") or 0)
-        target = _mapping(entry.get("destination"))
+        weight = _weight(entry, existing)
+        target = mapping(entry.get("destination"))
         slot = str(target.get("subset", ""))
         if target.get("host") == root.model and slot in declared:
             declared[slot] = _kept(entry, declared[slot], weight)
         elif weight > 0:
             undeclared.append({**entry, "weight": weight})
             problems.append(
-                f"{root.model}: {weight} % of the traffic goes to {target.get('host')} (subset {slot!r}), "
+                f"{root.model}: weight {weight} is on {target.get('host')} (subset {slot!r}), "
                 "which is no longer a declared slot; the destination stays until its weight is 0"
             )
     destinations = [*declared.values(), *undeclared]
     if not existing:
-        declared[STABLE_SLOT]["weight"] = ALL_TRAFFIC
+        declared[STABLE_SLOT]["weight"] = TOTAL_WEIGHT
     elif not any(entry["weight"] for entry in destinations):
         problems.append(f"{root.model}: every slot has weight 0, so no request is answered; set the weights")
     return destinations, tuple(problems)
@@ -160,9 +220,9 @@ def _merge(root: Root, existing: Sequence[Mapping[str, Any]]) -> tuple[list[Json
 
 def _kept(entry: Mapping[str, Any], declared: JsonObject, weight: int) -> JsonObject:
     """Return a declared destination with what the existing one says about weight and anything else."""
-    headers = _mapping(entry.get("headers"))
-    response = _mapping(headers.get("response"))
-    named = {**_mapping(response.get("set")), **declared["headers"]["response"]["set"]}
+    headers = mapping(entry.get("headers"))
+    response = mapping(headers.get("response"))
+    named = {**mapping(response.get("set")), **declared["headers"]["response"]["set"]}
     return {
         **entry,
         **declared,
@@ -173,15 +233,48 @@ def _kept(entry: Mapping[str, Any], declared: JsonObject, weight: int) -> JsonOb
 
 def _destination(model: str, slot: str) -> JsonObject:
     return {
-        "destination": {"host": model, "port": {"number": SERVING_REST_PORT}, "subset": slot},
+        "destination": _target(model, slot),
         "headers": {"response": {"set": {SLOT_HEADER: slot}}},
         "weight": 0,
     }
 
 
+def _target(model: str, slot: str) -> JsonObject:
+    return {"host": model, "port": {"number": SERVING_REST_PORT}, "subset": slot}
+
+
+def _weight(entry: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> int:
+    # The mesh reads a single destination as all of the traffic, whatever its weight says.
+    return int(entry.get("weight") or 0) or (TOTAL_WEIGHT if len(entries) == 1 else 0)
+
+
+def _current(routes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next((route for route in routes if salt_index_of(str(route.get("name", ""))) is not None), None)
+
+
+def _mirror_of(route: Mapping[str, Any]) -> Mirror | None:
+    """Return the mirror to a slot; copies that go to anything else are not ours."""
+    target = mapping(route.get("mirror"))
+    slot = target.get("subset")
+    own = {mapping(entry.get("destination")).get("host") for entry in objects(route.get("route"))}
+    if not slot or target.get("host") not in own:
+        return None
+    percent = mapping(route.get("mirrorPercentage")).get("value", 100.0)
+    return Mirror(slot=str(slot), percent=float(percent))
+
+
+def _registry_model(body: Mapping[str, Any]) -> str:
+    for route in objects(mapping(body.get("spec")).get("http")):
+        for match in objects(route.get("match")):
+            path = str(mapping(match.get("uri")).get("exact", ""))
+            if path.startswith(_MODEL_PATH):
+                return path.removeprefix(_MODEL_PATH)
+    return ""
+
+
 def _manifest(root: Root, routes: Sequence[Mapping[str, Any]]) -> JsonObject:
     return {
-        "apiVersion": f"{API_GROUP}/{API_VERSION}",
+        "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {
             "name": split_route_name(root.model),
@@ -193,7 +286,7 @@ def _manifest(root: Root, routes: Sequence[Mapping[str, Any]]) -> JsonObject:
             },
             "ownerReferences": [
                 {
-                    "apiVersion": f"{API_GROUP}/{API_VERSION}",
+                    "apiVersion": API_VERSION,
                     "kind": KIND,
                     "name": root.name,
                     "uid": root.uid,
@@ -208,22 +301,12 @@ def _manifest(root: Root, routes: Sequence[Mapping[str, Any]]) -> JsonObject:
 
 def _holds(existing: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     """Tell whether an object already has every field of a manifest."""
-    metadata = _mapping(existing.get("metadata"))
-    labels = _mapping(metadata.get("labels"))
-    owners = _objects(metadata.get("ownerReferences"))
+    metadata = mapping(existing.get("metadata"))
+    labels = mapping(metadata.get("labels"))
+    owners = objects(metadata.get("ownerReferences"))
     wanted = manifest["metadata"]
     return (
         all(labels.get(key) == value for key, value in wanted["labels"].items())
         and all(owner in owners for owner in wanted["ownerReferences"])
-        and _mapping(existing.get("spec")).get("http") == manifest["spec"]["http"]
+        and mapping(existing.get("spec")).get("http") == manifest["spec"]["http"]
     )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}  # pyright: ignore[reportUnknownVariableType] outside JSON
-
-
-def _objects(value: Any) -> list[Mapping[str, Any]]:
-    if not isinstance(value, list):
-        return []
-    return [_mapping(item) for item in value]  # pyright: ignore[reportUnknownVariableType] outside JSON

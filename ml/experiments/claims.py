@@ -171,7 +171,11 @@ def _ended(
     if time_up:
         return "time_up", "the time is over"
     undecided = [item for item in found if item.arm not in crossed]
-    if all((item.information_fraction or 0.0) >= 1.0 for item in undecided) and not crossed:
+    # A sample that no claim may rest on yet (an arm below the minimum, while a ramp is young) has not been used.
+    if not crossed and all(
+        (item.information_fraction or 0.0) >= 1.0 and effects[item.arm].smallest_n >= spec.minimum_n
+        for item in undecided
+    ):
         return "sample_reached", f"{spec.planned_n} units per arm are reached without a claim"
     if spec.futility_power > 0.0 and undecided and not crossed:
         chances = [_chance(spec, item, effects[item.arm]) for item in undecided]

@@ -155,6 +155,8 @@ class ExperimentSpec:
         no_data_timeout_seconds: after holding this long it ends as inconclusive.
         futility_power: end as inconclusive when the conditional power at the planned effect falls below
             this; 0 never does.
+        total_weight: weights of all arms together; what is missing to `TOTAL_WEIGHT` belongs to users that are
+            held out: they meet control and are not counted.
     """
 
     control: str
@@ -174,6 +176,7 @@ class ExperimentSpec:
     stale_after_seconds: float = 120.0
     no_data_timeout_seconds: float = 3600.0
     futility_power: float = 0.0
+    total_weight: int = TOTAL_WEIGHT
 
     def __post_init__(self) -> None:
         self._check_arms()
@@ -187,6 +190,7 @@ class ExperimentSpec:
         check.positive("stale_after_seconds", self.stale_after_seconds)
         check.finite("no_data_timeout_seconds", self.no_data_timeout_seconds, minimum=self.stale_after_seconds)
         check.finite("futility_power", self.futility_power, minimum=0.0, below=0.5)
+        check.whole("total_weight", self.total_weight, minimum=2, maximum=TOTAL_WEIGHT)
 
     def _check_arms(self) -> None:
         if not self.treatments:

@@ -19,11 +19,15 @@ from tests.support.catalogue import EXAMPLES, all_components, declare, declare_o
 from tests.support.recording_monitor import Graph, Recorded, Secret, reveal
 
 TOKENS = {
+    "AbTestDefinition": "mlplatform:index:AbTestDefinition",
+    "Api": "mlplatform:index:Api",
+    "EventStore": "mlplatform:index:EventStore",
     "ExperimentController": "mlplatform:index:ExperimentController",
     "Gateway": "mlplatform:index:Gateway",
     "MetadataDb": "mlplatform:index:MetadataDb",
     "MlPlatform": "mlplatform:index:MlPlatform",
     "ModelServer": "mlplatform:index:ModelServer",
+    "Monitoring": "mlplatform:index:Monitoring",
     "ObjectStore": "mlplatform:index:ObjectStore",
     "PlatformNamespace": "mlplatform:index:PlatformNamespace",
     "TrackingServer": "mlplatform:index:TrackingServer",
@@ -42,7 +46,7 @@ VERSION_LABEL = "app.kubernetes.io/version"
 AUTONAMED_KINDS = {"ConfigMap", "Job", "NetworkPolicy", "PodDisruptionBudget", "Role", "RoleBinding"}
 """Nothing outside Pulumi addresses these by name; everything else has the name that others rely on."""
 
-SENSITIVE_WORDS = ("password", "secret-key", "uri", "passphrase", "webhook-key")
+SENSITIVE_WORDS = ("password", "read", "write", "decide", "secret-key", "uri", "passphrase", "webhook-key")
 """A key of a Secret that contains one of these holds something that must be shown nowhere else."""
 
 every_component = pytest.mark.parametrize("component", all_components(), ids=lambda cls: cls.__name__)
@@ -128,6 +132,8 @@ def test_child_names_start_with_the_components_name_when_declared(component: typ
 def test_two_instances_live_side_by_side_when_their_names_differ(component: type[PlatformComponent]) -> None:
     if component.__name__ == "MlPlatform":
         pytest.skip("a stack has one platform; its components are named by the contract with other parts")
+    if component.__name__ == "AbTestDefinition":
+        pytest.skip("a cluster has one definition of a kind; its name is fixed by Kubernetes")
 
     def both(opts: pulumi.ResourceOptions) -> None:
         EXAMPLES[component].make("first", opts=opts)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -162,17 +162,35 @@ class Cluster:
         """Remove an alias of a registered model."""
         self.mlflow("DELETE", "registered-models/alias", {"name": model, "alias": alias})
 
+    def serves(self, model: str, slot: str, version: str) -> bool:
+        """Tell whether every pod of a slot wants and serves exactly this version."""
+        labels = f"{contracts.MODEL_LABEL}={contracts.kube_name(model)},{contracts.SLOT_LABEL}={slot}"
+        pods = json.loads(self.kubectl("get", "pods", "-l", labels, "-o", "json"))["items"]
+        proxy = f"/api/v1/namespaces/{self.namespace}/pods"
+        running = [pod["metadata"]["name"] for pod in pods if pod["status"].get("phase") == "Running"]
+        paths_of_status = [f"{proxy}/{name}:{contracts.SYNC_PORT}/proxy/status" for name in running]
+        statuses = [json.loads(self.kubectl("get", "--raw", path)) for path in paths_of_status]
+        return bool(statuses) and all(
+            status["ready"] and str(status["serving_version"]) == version == str(status["wanted_version"])
+            for status in statuses
+        )
+
     def register_broken_version(self, model: str) -> str:
         """Register a version whose SavedModel is not one; return its number."""
+        return self.register_version(model, {"saved_model.pb": b"this is no SavedModel"})
+
+    def register_version(self, model: str, files: Mapping[str, bytes]) -> str:
+        """Register a version with these files as its SavedModel; return its number."""
         run = self.mlflow("POST", "runs/create", {"experiment_id": "0"})["run"]["info"]
         root = str(run["artifact_uri"]).removeprefix("mlflow-artifacts:/")
-        file = f"{root}/{contracts.SAVED_MODEL_ARTIFACT}/saved_model.pb"
-        upload = [
-            "curl", "--silent", "--show-error", "--fail", "--max-time", "20", "--request", "PUT",
-            "--header", f"Host: {self.outputs['hosts']['mlflow']}", "--data-binary", "this is no SavedModel",
-            f"http://{self.instance.gateway_address}/api/2.0/mlflow-artifacts/artifacts/{file}",
-        ]  # fmt: skip
-        subprocess.run(upload, check=True, capture_output=True)
+        for name, content in files.items():
+            file = f"{root}/{contracts.SAVED_MODEL_ARTIFACT}/{name}"
+            upload = [
+                "curl", "--silent", "--show-error", "--fail", "--max-time", "20", "--request", "PUT",
+                "--header", f"Host: {self.outputs['hosts']['mlflow']}", "--data-binary", "@-",
+                f"http://{self.instance.gateway_address}/api/2.0/mlflow-artifacts/artifacts/{file}",
+            ]  # fmt: skip
+            subprocess.run(upload, check=True, capture_output=True, input=content)
         version = {"name": model, "source": run["artifact_uri"], "run_id": run["run_id"]}
         return str(self.mlflow("POST", "model-versions/create", version)["model_version"]["version"])
 

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +18,8 @@ from local.__main__ import EXIT_INTERRUPTED
 from local.lifecycle import platform
 from local.lifecycle.instance import Instance
 from local.progress import ConsoleProgress
-from tests.e2e import host
+from tests.e2e import commands, host
 from tests.e2e.cluster import Cluster
-
-_INTERRUPT_SECONDS = 6.0
-"""Late enough for some objects to exist, early enough for others not to."""
 
 
 def free_port() -> int:
@@ -62,33 +58,15 @@ def instance(state_base: Path, machine_before: dict[str, set[str]]) -> Iterator[
 
 @pytest.fixture(scope="session")
 def cluster(instance: Instance) -> Cluster:
-    """The whole platform, up and serving both models; its first start was interrupted in the middle of the stack."""
-    code, output = _up(interrupt_after="deploying the stack")
+    """The whole platform, up and serving both models; its first two starts were cut off in the middle of the stack."""
+    code, output = commands.up(stop_after="deploying the stack", stop_with=signal.SIGINT)
     assert code == EXIT_INTERRUPTED, output
-    code, output = _up()
+    code, output = commands.up(stop_after="deploying the stack", stop_with=signal.SIGKILL)
+    assert code == -signal.SIGKILL, output
+    code, output = commands.up()
     assert code == 0, output
     assert "curl -H 'Host: ml." in output
     return Cluster(platform.existing(instance, ConsoleProgress()))
-
-
-def _up(*, interrupt_after: str | None = None) -> tuple[int, str]:
-    """Run `make up`'s command; return its exit code and output. Ctrl-C comes some seconds after a given line."""
-    command = subprocess.Popen(
-        [sys.executable, "-m", "local", "up"],
-        cwd=paths.repo_root(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert command.stdout is not None
-    lines: list[str] = []
-    for line in command.stdout:
-        print(line, end="", flush=True)
-        lines.append(line)
-        if interrupt_after is not None and interrupt_after in line:
-            threading.Timer(_INTERRUPT_SECONDS, command.send_signal, [signal.SIGINT]).start()
-            interrupt_after = None
-    return command.wait(), "".join(lines)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from ml.contracts import DEFAULT_MODELS, kube_name, split_route_name
 from tests.support import pods
@@ -39,7 +40,7 @@ def test_outputs_are_those_of_the_contract_when_exported(local: Graph) -> None:
         "service": "metadata-db",
         "port": 5432,
         "adminSecret": "metadata-db-admin",
-        "consumers": {"mlflow": "metadata-db-mlflow"},
+        "consumers": {"mlflow": "metadata-db-mlflow", "events": "metadata-db-events"},
     }
     assert outputs["objectStore"] == {
         "service": "object-store",
@@ -54,13 +55,15 @@ def test_outputs_are_those_of_the_contract_when_exported(local: Graph) -> None:
         "url": "http://tracking-server:5000",
     }
     assert outputs["controller"] == {"deployment": "experiment-controller"}
+    assert outputs["api"] == {"service": "api", "port": 8000, "deployment": "api", "tokenSecret": "api-tokens"}
+    assert outputs["prometheus"] == {"service": "prometheus", "port": 9090, "url": "http://prometheus:9090"}
     assert outputs["training"] == {
         "image": "localhost/mlplatform/training:0123456789ab",
         "serviceAccount": "training",
     }
     assert set(outputs) == {
         "namespace", "domain", "hosts", "gateway", "models", "metadataDb", "objectStore", "trackingServer",
-        "controller", "images", "training",
+        "controller", "api", "prometheus", "images", "training",
     }  # fmt: skip
 
 
@@ -79,7 +82,8 @@ def test_secrets_named_by_outputs_exist_when_exported(graph: Graph) -> None:
     outputs = graph.stack_outputs
     for name in (
         outputs["metadataDb"]["adminSecret"],
-        outputs["metadataDb"]["consumers"]["mlflow"],
+        *outputs["metadataDb"]["consumers"].values(),
+        outputs["api"]["tokenSecret"],
         outputs["objectStore"]["adminSecret"],
         outputs["objectStore"]["consumers"]["mlflow"]["secret"],
     ):
@@ -120,13 +124,26 @@ def test_stack_outputs_hold_no_secret_when_exported(graph: Graph) -> None:
 def test_waiting_without_data_is_rare_when_deployed(graph: Graph) -> None:
     waiting = {item.name: explicit_edges(graph, item) for item in graph.resources.values()}
     waiting = {name: edges for name, edges in waiting.items() if edges}
-    assert set(waiting) == {"tracking-server"}, "the tracking server's stores, and its migration"
+    assert set(waiting) == {"tracking-server", "event-store"}, "their stores, and the tracking server's migration"
 
 
 def test_tracking_server_waits_for_both_bootstraps_when_deployed(graph: Graph) -> None:
     (component,) = graph.of_type("mlplatform:index:TrackingServer")
     for name in ("metadata-db-bootstrap", "object-store-bootstrap"):
         assert graph.object("Job", name).urn in component.depends_on
+
+
+def test_event_store_waits_for_its_database_when_deployed(graph: Graph) -> None:
+    (component,) = graph.of_type("mlplatform:index:EventStore")
+    assert graph.object("Job", "metadata-db-bootstrap").urn in component.depends_on
+
+
+@pytest.mark.parametrize("name", ["api", "experiment-controller"])
+def test_readers_of_experiments_start_after_schema_and_definition_when_deployed(graph: Graph, name: str) -> None:
+    deployment = graph.object("Deployment", name)
+    before = {urn for urns in deployment.property_dependencies.values() for urn in urns}
+    assert graph.object("Job", "event-store-migration").urn in before
+    assert graph.object("CustomResourceDefinition", "ab-tests").urn in before
 
 
 def test_dependency_chains_are_short_when_deployed(graph: Graph) -> None:
@@ -169,7 +186,10 @@ def test_every_access_label_has_a_policy_when_traffic_is_denied_by_default(graph
         ("object-store-bootstrap", {"object-store"}),
         ("research-pattern-predictor-stable", {"tracking-server"}),
         ("content-quality-model-candidate-a", {"tracking-server"}),
-        ("experiment-controller", set[str]()),
+        ("experiment-controller", {"metadata-db", "tracking-server", "prometheus"}),
+        ("api", {"metadata-db"}),
+        ("event-store-migration", {"metadata-db"}),
+        ("prometheus", set[str]()),
         ("metadata-db", set[str]()),
         ("object-store", set[str]()),
     ],
@@ -183,12 +203,39 @@ def test_pod_may_reach_these_services_and_no_others_when_enforced(
     assert {label.removeprefix(prefix) for label in labels if label.startswith(prefix)} == services
 
 
-def test_every_host_but_the_reserved_one_is_routed_when_deployed(graph: Graph) -> None:
+def test_every_host_is_routed_when_deployed(graph: Graph) -> None:
     (gateway,) = graph.of_kind("Gateway")
     hosts = {host.removeprefix("./") for host in gateway.manifest["spec"]["servers"][0]["hosts"]}
     routed = {host for item in graph.of_kind("VirtualService") for host in item.manifest["spec"]["hosts"]}
-    assert hosts - routed == {"api.freedeepresearch.org"}
-    assert routed <= hosts
+    assert hosts == routed
+
+
+def test_metrics_and_probes_of_the_api_are_not_public_when_deployed(graph: Graph) -> None:
+    route = graph.object("VirtualService", "platform-gateway-api")
+    (http,) = route.manifest["spec"]["http"]
+    assert http["match"] == [{"uri": {"prefix": "/ml/"}}]
+
+
+def test_what_prometheus_asks_for_exists_when_deployed(graph: Graph) -> None:
+    """Every name that it looks up is a headless Service that selects a workload with the port that it then reads."""
+    (config,) = [item for item in graph.of_kind("ConfigMap") if item.name == "prometheus-config"]
+    jobs = yaml.safe_load(config.manifest["data"]["prometheus.yaml"])["scrape_configs"]
+    found = {query["names"][0]: query["port"] for job in jobs for query in job.get("dns_sd_configs", [])}
+    services = {
+        f"{item.object_name}.{item.manifest['metadata']['namespace']}.svc.cluster.local": item.manifest["spec"]
+        for item in graph.of_kind("Service")
+    }
+    for host, port in found.items():
+        assert services[host]["clusterIP"] == "None"
+        assert services[host]["publishNotReadyAddresses"] is True
+        selector = services[host]["selector"].items()
+        selected = [
+            item for item in pods.workloads(graph) if selector <= pods.template_of(item)["metadata"]["labels"].items()
+        ]
+        assert bool(selected) == (host.split(".")[1] == "free-deep-research"), host
+        for item in selected:
+            ports = {p["containerPort"] for c in pods.containers_of(item).values() for p in c.get("ports", [])}
+            assert port in ports, f"{item.name} does not listen on {port}"
 
 
 # What differs between stacks ----------------------------------------------------------------------------------------
@@ -207,6 +254,7 @@ def test_dev_runs_official_images_when_deployed(dev: Graph) -> None:
         "quay.io/minio/mc:RELEASE.2025-08-13T08-35-41Z",
         "ghcr.io/mlflow/mlflow:v3.17.2-full",
         "docker.io/tensorflow/serving:2.20.0",
+        "docker.io/prom/prometheus:v3.14.0",
         "registry.freedeepresearch.org/mlplatform/ml:0.1.0",
     }
 
@@ -215,7 +263,10 @@ def test_both_stacks_declare_the_same_objects_when_deployed(local: Graph, dev: G
     def structure(graph: Graph) -> set[tuple[str, str]]:
         return {(item.type, item.name) for item in graph.resources.values()}
 
-    assert structure(local) == structure(dev)
+    assert structure(dev) - structure(local) == {
+        ("kubernetes:policy/v1:PodDisruptionBudget", f"{name}-budget") for name in ("api", "experiment-controller")
+    }, "what is there twice may be drained one by one"
+    assert structure(local) < structure(dev)
 
 
 def test_data_is_protected_in_dev_and_not_in_local_when_deployed(local: Graph, dev: Graph) -> None:
@@ -224,6 +275,7 @@ def test_data_is_protected_in_dev_and_not_in_local_when_deployed(local: Graph, d
         "platform-namespace",
         "metadata-db",
         "object-store",
+        "prometheus",
     }
 
 

@@ -36,11 +36,27 @@ CHANGES: list[tuple[str, Mapping[str, Any], set[str]]] = [
         "timeout",
         {
             "controller": {
+                "replicas": 1,
                 "splitTimeoutSeconds": 60,
-                "resources": {"cpuMillis": 20, "memoryMib": 64, "memoryLimitMib": 256},
+                "resources": {"cpuMillis": 50, "memoryMib": 128, "memoryLimitMib": 512},
             }
         },
         {"Deployment experiment-controller"},
+    ),
+    (
+        "issuer",
+        {
+            "api": {
+                "replicas": 1,
+                "resources": {"cpuMillis": 50, "memoryMib": 160, "memoryLimitMib": 512},
+                "oidc": {
+                    "issuer": "https://login.example.org",
+                    "audience": "mlplatform",
+                    "keysUrl": "https://login.example.org/keys",
+                },
+            }
+        },
+        {"Deployment api", "NetworkPolicy api-issuer"},
     ),
 ]
 

@@ -15,19 +15,24 @@ import pulumi_kubernetes as k8s
 
 import components
 from components._base import PlatformComponent
+from components._database import DatabaseAccess
 from components._network import GatewayPeer
 from components._schema import Sensitive
 from components._secrets import SecretSource
 from components._workload import Resources
+from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
+from components.api import Api, ApiArgs, RequestRates
+from components.event_store import EventStore, EventStoreArgs
 from components.experiment_controller import ExperimentController, ExperimentControllerArgs
 from components.gateway import Gateway, GatewayArgs, HostRoute
 from components.metadata_db import MetadataDb, MetadataDbArgs
 from components.model_server import ModelServer, ModelServerArgs
+from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.platform import MlPlatform, MlPlatformArgs
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.settings import Settings
-from components.tracking_server import BucketAccess, DatabaseAccess, TrackingServer, TrackingServerArgs
+from components.tracking_server import BucketAccess, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.training import Training, TrainingArgs
 from tests.support.recording_monitor import Graph, run
@@ -36,6 +41,7 @@ MASTER_SECRET: Final = "the master secret of component tests"
 IMAGE: Final = "registry.test/image:1.2.3"
 CLIENT_IMAGE: Final = "registry.test/client:4.5.6"
 GATEWAY: Final = GatewayPeer(namespace="istio-system", selector={"istio": "ingressgateway"})
+DATABASE: Final = DatabaseAccess(secret="db-secret", fingerprint="db1", label="metadata-db")
 RESOURCES: Final = Resources(cpu_millis=1500, memory_mib=256, memory_limit_mib=512)
 
 
@@ -94,7 +100,7 @@ def tracking_server(instance: str) -> TrackingServerArgs:
         namespace_name="research",
         image=IMAGE,
         secrets=secrets(),
-        database=DatabaseAccess(secret="db-secret", fingerprint="db1", label="metadata-db"),
+        database=DATABASE,
         artifacts=BucketAccess(
             secret="bucket-secret",
             bucket="artifacts",
@@ -152,7 +158,53 @@ def gateway(instance: str) -> GatewayArgs:
 
 
 def experiment_controller(instance: str) -> ExperimentControllerArgs:
-    return ExperimentControllerArgs(namespace=instance, image=IMAGE, split_timeout_seconds=30, resources=RESOURCES)
+    return ExperimentControllerArgs(
+        namespace=instance,
+        image=IMAGE,
+        replicas=2,
+        database=DATABASE,
+        test_kind="abtests.mlplatform.dev",
+        registry_url="http://tracking-server:5000",
+        registry_label="tracking-server",
+        metrics_url="http://prometheus:9090",
+        metrics_label="prometheus",
+        gateway=GATEWAY,
+        reads_gateway=True,
+        split_timeout_seconds=30,
+        resources=RESOURCES,
+    )
+
+
+def api(instance: str) -> ApiArgs:
+    return ApiArgs(
+        namespace=instance,
+        image=IMAGE,
+        secrets=secrets(),
+        database=DATABASE,
+        test_kind="abtests.mlplatform.dev",
+        public_host="api.example.org",
+        gateway=GATEWAY,
+        replicas=2,
+        rates=RequestRates(reads=50, writes=10, outcomes=5000),
+        oidc=None,
+        resources=RESOURCES,
+    )
+
+
+def monitoring(instance: str) -> MonitoringArgs:
+    return MonitoringArgs(
+        namespace=instance,
+        namespace_name="research",
+        image=IMAGE,
+        gateway=GATEWAY,
+        proxy="envoy",
+        scrape_interval_seconds=5,
+        retention_days=3,
+        storage_gib=2,
+        storage_class=None,
+        resources=RESOURCES,
+        protect=True,
+    )
 
 
 def platform(instance: str) -> MlPlatformArgs:
@@ -177,6 +229,14 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     TrafficSplit: Example(component=TrafficSplit, args=traffic_split),
     Gateway: Example(component=Gateway, args=gateway),
     ExperimentController: Example(component=ExperimentController, args=experiment_controller),
+    AbTestDefinition: Example(
+        component=AbTestDefinition, args=lambda _: AbTestDefinitionArgs(protect=True)
+    ),
+    EventStore: Example(
+        component=EventStore, args=lambda name: EventStoreArgs(namespace=name, image=IMAGE, database=DATABASE)
+    ),
+    Api: Example(component=Api, args=api),
+    Monitoring: Example(component=Monitoring, args=monitoring),
     Training: Example(component=Training, args=lambda name: TrainingArgs(namespace=name)),
 }
 

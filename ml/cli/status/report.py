@@ -28,7 +28,7 @@ class StatusReport:
     """Everything but the slots."""
     jobs: tuple[UnfinishedJob, ...]
     slots: tuple[SlotStatus, ...]
-    weights: Mapping[str, Mapping[str, int]]
+    weights: Mapping[str, Mapping[str, float]]
     """Percent of the requests by slot, by model; empty for a model without split."""
 
     @property

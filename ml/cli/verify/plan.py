@@ -7,8 +7,9 @@ from typing import Final
 
 from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
-from ml.cli.verify import database, object_store, serving, tracking
+from ml.cli.verify import database, experiments, monitoring, object_store, serving, tracking
 from ml.cli.verify.check import Check
+from ml.contracts import API_SERVICE, PROMETHEUS_SERVICE
 
 _GATEWAY_PAGES: Final = (("mlflow", "/health"), ("minio", "/"))
 
@@ -50,6 +51,16 @@ def plan_checks(kubectl: Kubectl, outputs: StackOutputs, token: str) -> list[Che
             what="resolve the names of the services",
             run=partial(serving.names_resolve, kubectl, outputs),
             has_logs=False,
+        ),
+        Check(
+            component=PROMETHEUS_SERVICE,
+            what="measure every part",
+            run=partial(monitoring.every_part_is_measured, kubectl, outputs),
+        ),
+        Check(
+            component=API_SERVICE,
+            what="list experiments, and refuse whoever has no token",
+            run=partial(experiments.list_experiments, kubectl, outputs),
         ),
     ]
     checks += [

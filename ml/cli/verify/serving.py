@@ -9,7 +9,7 @@ from ml.cli.http import Endpoint, gateway_endpoint, predict
 from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
 from ml.cli.traffic import split_weights
-from ml.contracts import SERVING_REST_PORT, STABLE_SLOT
+from ml.contracts import API_SERVICE, PROMETHEUS_SERVICE, SERVING_REST_PORT, STABLE_SLOT
 
 _TEXT: Final = "test data"
 _RESOLVE: Final = """
@@ -58,7 +58,7 @@ async def split_is_complete(kubectl: Kubectl, outputs: StackOutputs, model: str)
             f"the split has the slots {sorted(weights)}, declared are {sorted(expected.slots)}",
             "see `mlp logs controller`",
         )
-    return ", ".join(f"{slot} {weight} %" for slot, weight in weights.items())
+    return ", ".join(f"{slot} {weight:g} %" for slot, weight in weights.items())
 
 
 async def names_resolve(kubectl: Kubectl, outputs: StackOutputs) -> str:
@@ -67,6 +67,8 @@ async def names_resolve(kubectl: Kubectl, outputs: StackOutputs) -> str:
         outputs.metadata_db.service,
         outputs.object_store.service,
         outputs.tracking_server.service,
+        PROMETHEUS_SERVICE,
+        API_SERVICE,
         *(model.service for model in outputs.models.values()),
     ]
     pod = f"deployment/{outputs.tracking_server.service}"

@@ -92,7 +92,7 @@ def test_all_problems_are_named_at_once() -> None:
 
 def test_every_feature_and_registry_has_a_remedy() -> None:
     features = ("namespaces", "overlay", "network", "cgroups", "nftables")
-    registries = ("Go modules", "Debian packages")
+    registries = ("Go modules", "Debian packages", "Python packages")
     found = _problems(COLD, missing_kernel_features=features, unreachable_registries=registries)
     assert len(found) == len(features) + len(registries)
 

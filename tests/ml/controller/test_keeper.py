@@ -9,8 +9,8 @@ from itertools import islice
 
 from ml.contracts import MODEL_LABEL, SLOTS_ANNOTATION, TRAFFIC_ROLE_LABEL
 from ml.controller.keeper import Backoffs, SplitKeeper
-from ml.controller.splits import JsonObject
-from ml.controller.virtual_services import ApiError, ConflictError
+from ml.controller.ports import UnavailableError
+from ml.kubernetes import ApiError, ConflictError, JsonObject
 
 MODEL = "content-quality-model"
 ROOT, SPLIT = f"{MODEL}-root", f"{MODEL}-split"
@@ -61,6 +61,16 @@ def keep(store: MemoryStore) -> list[float]:
 
     asyncio.run(SplitKeeper(store, timeout_seconds=30, sleep=sleep).keep(MODEL))
     return waits
+
+
+def test_nothing_is_written_when_another_controller_leads_by_now() -> None:
+    store = MemoryStore(root())
+
+    def fence() -> None:
+        raise UnavailableError("not the leader")
+
+    asyncio.run(SplitKeeper(store, timeout_seconds=30, fence=fence).keep(MODEL))
+    assert store.applied == []
 
 
 def fail(error: Exception) -> Callable[[], None]:

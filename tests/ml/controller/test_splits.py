@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.contracts import MODEL_LABEL, SLOT_HEADER, SLOTS_ANNOTATION, TRAFFIC_ROLE_LABEL
+from ml.contracts import MODEL_LABEL, SLOT_HEADER, SLOTS_ANNOTATION, TRAFFIC_ROLE_LABEL, split_route
+from ml.controller.ports import Mirror, RouteState
 from ml.controller.splits import (
     InvalidRootError,
-    JsonObject,
     SplitPlan,
+    declared_slots,
     model_of,
     parse_root,
     plan_split,
+    route_of,
 )
+from ml.kubernetes import JsonObject
 from tests.support.schemas import check_custom
 
 MODEL = "content-quality-model"
@@ -32,14 +35,20 @@ def root_body(slots: tuple[str, ...] = SLOTS, uid: str = "uid-1") -> JsonObject:
             "uid": uid,
             "labels": {TRAFFIC_ROLE_LABEL: "root", MODEL_LABEL: MODEL},
             "annotations": {SLOTS_ANNOTATION: ",".join(slots)},
-        }
+        },
+        "spec": {"http": [{"match": [{"uri": {"exact": "/v1/models/content_quality_model"}}]}]},
     }
 
 
 def plan(
-    existing: JsonObject | None, slots: tuple[str, ...] = SLOTS, uid: str = "uid-1", timeout_seconds: int = 30
+    existing: JsonObject | None,
+    slots: tuple[str, ...] = SLOTS,
+    uid: str = "uid-1",
+    timeout_seconds: int = 30,
+    wanted: RouteState | None = None,
 ) -> SplitPlan:
-    return plan_split(parse_root(root_body(slots, uid)), existing, timeout_seconds=timeout_seconds)
+    root = parse_root(root_body(slots, uid))
+    return plan_split(root, existing, timeout_seconds=timeout_seconds, wanted=wanted)
 
 
 def stored(split: SplitPlan, version: str = "7") -> JsonObject:
@@ -91,12 +100,12 @@ def test_split_holds_all_slots_and_sends_all_to_stable_when_there_is_none_yet() 
         "spec": {
             "http": [
                 {
-                    "name": "split",
+                    "name": "split-00",
                     "route": [
                         {
                             "destination": {"host": MODEL, "port": {"number": 8501}, "subset": "stable"},
                             "headers": {"response": {"set": {SLOT_HEADER: "stable"}}},
-                            "weight": 100,
+                            "weight": 1000,
                         },
                         {
                             "destination": {"host": MODEL, "port": {"number": 8501}, "subset": "candidate-a"},
@@ -139,7 +148,7 @@ def test_slot_is_added_without_traffic_when_the_root_declares_a_new_one() -> Non
 def test_destination_goes_when_its_slot_is_no_longer_declared_and_has_no_traffic() -> None:
     three = stored(plan(None, slots=("stable", "candidate-a", "candidate-b")))
     changed = plan(three)
-    assert weights(changed.manifest) == {"stable": 100, "candidate-a": 0}
+    assert weights(changed.manifest) == {"stable": 1000, "candidate-a": 0}
     assert changed.problems == ()
 
 
@@ -150,7 +159,7 @@ def test_destination_stays_and_is_reported_when_its_slot_is_no_longer_declared_b
     assert changed.manifest is None
     assert len(changed.problems) == 1
     assert "'candidate-b'" in changed.problems[0]
-    assert "20 %" in changed.problems[0]
+    assert "weight 20" in changed.problems[0]
 
 
 def test_order_is_repaired_and_weights_stay_when_somebody_sorted_the_destinations() -> None:
@@ -187,7 +196,7 @@ def test_lone_destination_keeps_all_traffic_when_it_has_no_weight() -> None:
     body = stored(plan(None))
     route = body["spec"]["http"][0]["route"]
     body["spec"]["http"][0]["route"] = [{"destination": route[1]["destination"]}]
-    assert weights(plan(body).manifest) == {"stable": 0, "candidate-a": 100}
+    assert weights(plan(body).manifest) == {"stable": 0, "candidate-a": 1000}
 
 
 def test_zero_weights_are_reported_and_kept_when_somebody_set_them() -> None:
@@ -208,7 +217,7 @@ def test_owner_is_renewed_when_the_root_was_replaced() -> None:
 @pytest.mark.parametrize("spec", [None, {}, {"http": []}, {"http": [{"name": "split"}]}])
 def test_route_is_made_anew_when_an_existing_split_has_none(spec: JsonObject | None) -> None:
     body = stored(plan(None)) | {"spec": spec}
-    assert weights(plan(body).manifest) == {"stable": 100, "candidate-a": 0}
+    assert weights(plan(body).manifest) == {"stable": 1000, "candidate-a": 0}
 
 
 def test_nothing_is_written_when_the_split_is_being_deleted() -> None:
@@ -290,5 +299,113 @@ _json: st.SearchStrategy[Any] = st.recursive(
 def test_a_complete_split_comes_out_when_the_existing_one_makes_no_sense(spec: Any) -> None:
     made = plan({"metadata": {"resourceVersion": "1"}, "spec": spec})
     assert made.manifest is not None
-    split = next(route for route in made.manifest["spec"]["http"] if route.get("name") == "split")
-    assert [entry["weight"] for entry in split["route"]] == [100, 0]
+    split = next(route for route in made.manifest["spec"]["http"] if route.get("name") == "split-00")
+    assert [entry["weight"] for entry in split["route"]] == [1000, 0]
+
+
+def test_route_keeps_its_weights_and_gets_a_number_when_it_was_written_without_one() -> None:
+    old = written({"stable": 70, "candidate-a": 30})
+    changed = plan(old)
+    assert changed.manifest is not None
+    assert [route["name"] for route in changed.manifest["spec"]["http"]] == ["split-00"]
+    assert weights(changed.manifest) == {"stable": 70, "candidate-a": 30}
+
+
+def test_salt_stays_when_the_split_is_kept() -> None:
+    body = stored(plan(None))
+    body["spec"]["http"][0]["name"] = split_route(7)
+    assert plan(body) == SplitPlan(manifest=None, exists=True)
+
+
+def test_route_is_as_asked_for_when_weights_salt_and_mirror_are() -> None:
+    wanted = RouteState(
+        weights={"stable": 995, "candidate-a": 5}, salt_index=15, mirror=Mirror(slot="candidate-a", percent=12.5)
+    )
+    changed = plan(stored(plan(None)), wanted=wanted)
+    assert changed.manifest is not None
+    (route,) = changed.manifest["spec"]["http"]
+    assert route["name"] == "split-15"
+    assert route["mirror"] == {"host": MODEL, "port": {"number": 8501}, "subset": "candidate-a"}
+    assert route["mirrorPercentage"] == {"value": 12.5}
+    assert changed.manifest["metadata"]["resourceVersion"] == "7"
+    check_custom(changed.manifest)
+
+
+def test_mirror_goes_when_the_wanted_route_has_none() -> None:
+    everything = {"stable": 1000, "candidate-a": 0}
+    mirrored = RouteState(weights=everything, salt_index=0, mirror=Mirror(slot="candidate-a", percent=1))
+    body = stored(plan(stored(plan(None)), wanted=mirrored))
+    changed = plan(body, wanted=RouteState(weights=everything, salt_index=0))
+    assert changed.manifest is not None
+    (route,) = changed.manifest["spec"]["http"]
+    assert "mirror" not in route
+    assert "mirrorPercentage" not in route
+
+
+def test_foreign_mirror_and_foreign_routes_stay_when_weights_are_set() -> None:
+    body = stored(plan(None))
+    body["spec"]["http"][0]["mirror"] = {"host": "drift"}
+    body["spec"]["http"].insert(0, {"name": "preview", "match": [{"headers": {"x-preview": {"exact": "1"}}}]})
+    changed = plan(body, wanted=RouteState(weights={"stable": 500, "candidate-a": 500}, salt_index=1))
+    assert changed.manifest is not None
+    preview, split = changed.manifest["spec"]["http"]
+    assert preview == body["spec"]["http"][0]
+    assert split["mirror"] == {"host": "drift"}
+    assert route_of(changed.manifest) == RouteState(weights={"stable": 500, "candidate-a": 500}, salt_index=1)
+
+
+def test_nothing_is_written_when_the_wanted_route_is_there() -> None:
+    wanted = RouteState(weights={"stable": 900, "candidate-a": 100}, salt_index=3)
+    assert plan(stored(plan(stored(plan(None)), wanted=wanted)), wanted=wanted).manifest is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (RouteState(weights={"stable": 500, "candidate-b": 500}, salt_index=0), r"slots=\['candidate-b'\]"),
+        (RouteState(weights={"stable": 0, "candidate-a": 0}, salt_index=0), "not all 0"),
+        (RouteState(weights={}, salt_index=0), "not all 0"),
+        (RouteState(weights={"stable": 1001, "candidate-a": -1}, salt_index=0), ">= 0"),
+        (
+            RouteState(weights={"stable": 1000}, salt_index=0, mirror=Mirror(slot="candidate-x", percent=5)),
+            r"slots=\['candidate-x'\]",
+        ),
+    ],
+)
+def test_wanted_route_is_refused_when_it_makes_no_sense(wanted: RouteState, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plan(stored(plan(None)), wanted=wanted)
+
+
+@given(before=shared_out(), slots=_declared, salt_index=st.integers(0, 15), data=st.data())
+def test_written_route_reads_back_as_wanted_whatever_was_there(
+    before: dict[str, int], slots: list[str], salt_index: int, data: st.DataObject
+) -> None:
+    given_weights = data.draw(st.lists(st.integers(0, 1000), min_size=len(slots), max_size=len(slots)).filter(any))
+    mirror = data.draw(
+        st.none() | st.builds(Mirror, slot=st.sampled_from(slots), percent=st.sampled_from([0.1, 10.0, 100.0]))
+    )
+    wanted = RouteState(weights=dict(zip(slots, given_weights, strict=True)), salt_index=salt_index, mirror=mirror)
+    made = plan(written(before), slots=tuple(slots), wanted=wanted)
+    assert made.manifest is not None
+    read = route_of(made.manifest)
+    assert read is not None
+    assert list(read.weights) == slots
+    if len(slots) > 1:
+        assert read == wanted
+    assert plan(stored(made), slots=tuple(slots), wanted=wanted).manifest is None
+
+
+@pytest.mark.parametrize("spec", [{}, {"http": []}, {"http": [{"name": "preview"}]}, {"http": [{"name": "split-16"}]}])
+def test_no_route_is_read_when_the_split_has_none_of_ours(spec: JsonObject) -> None:
+    assert route_of({"spec": spec}) is None
+
+
+def test_slots_are_declared_under_the_registry_name_when_roots_make_sense() -> None:
+    leaving = root_body()
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    leaving["spec"]["http"][0]["match"][0]["uri"]["exact"] = "/v1/models/gone"
+    nameless = root_body() | {"spec": {"http": [{"match": [{"uri": {"prefix": "/v1/models/x/"}}]}]}}
+    wrong = root_body(slots=("candidate-a",))
+    assert declared_slots([leaving, nameless, wrong]) == {}
+    assert declared_slots([wrong, root_body(), leaving]) == {"content_quality_model": SLOTS}

@@ -64,6 +64,7 @@ def test_difference_sequence_holds_the_truth_when_counts_are_tiny() -> None:
     assert interval.contains(0.0)
 
 
+@pytest.mark.slow
 def test_quantile_sequence_covers_when_watched_throughout() -> None:
     rng = np.random.default_rng(8)
     missed = 0
@@ -78,6 +79,7 @@ def test_quantile_sequence_covers_when_watched_throughout() -> None:
     assert missed / 100 <= 0.1 + 2 * math.sqrt(0.1 * 0.9 / 100)
 
 
+@pytest.mark.slow
 def test_rate_test_is_exact_when_rates_are_equal_and_weights_change() -> None:
     rng = np.random.default_rng(9)
     alarms = 0

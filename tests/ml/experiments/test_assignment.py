@@ -95,6 +95,7 @@ def test_ids_and_salts_are_refused_when_no_header_could_hold_them(users: list[st
         assign(users, [1, 1], salt)
 
 
+@pytest.mark.slow
 def test_rendezvous_gives_the_promised_shares_when_the_log_rule_is_used() -> None:
     rng = np.random.default_rng(3)
     picks = [weighted_rendezvous(rng.uniform(size=3), [10, 30, 60]) for _ in range(20_000)]

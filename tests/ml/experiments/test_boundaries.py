@@ -48,6 +48,7 @@ def test_looks_one_by_one_equal_all_at_once_when_alpha_is_spent(information: np.
     assert path.looks == SpendingPath(spending, 0.025, 2).extend(fractions).looks
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 40))
 def test_obrien_fleming_boundaries_fall_when_looks_go_on(looks: int) -> None:

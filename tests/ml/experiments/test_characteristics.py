@@ -91,6 +91,7 @@ def test_predictive_power_lies_between_when_trend_and_null_are_the_ends() -> Non
     assert conditional_power(1.8, 0.5, drift=0.0) < predictive_power(1.8, 0.5) < conditional_power(1.8, 0.5)
 
 
+@pytest.mark.slow
 def test_stage_wise_interval_covers_and_median_is_unbiased_when_simulated() -> None:
     looks, drift = 4, 2.0
     bounds = obrien_fleming_boundaries(looks)

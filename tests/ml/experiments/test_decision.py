@@ -98,6 +98,13 @@ def test_result_is_inconclusive_when_the_planned_sample_is_reached() -> None:
     assert (decision.action, codes(decision)) == ("inconclusive", ["sample_reached"])
 
 
+def test_experiment_goes_on_when_the_sample_is_reached_but_an_arm_is_below_the_minimum() -> None:
+    rates = {"conversion": {"stable": 0.05, "candidate-a": 0.08}, "errors": same(0.01)}
+    young = specification(minimum_n=8_001)
+    assert decide(young, history(epoch(8_000, rates)), 610.0).action == "continue"
+    assert decide(young, history(epoch(8_001, rates)), 610.0).action == "promote"
+
+
 def test_all_alpha_is_spent_when_the_time_is_up() -> None:
     # z = 2.2 at 60 % of the information: not enough on the way, enough as the last word.
     rates = {"conversion": {"stable": 0.05, "candidate-a": 0.0607}, "errors": same(0.01)}

@@ -80,6 +80,7 @@ def test_decision_does_not_depend_on_the_order_of_treatments_when_they_are_swapp
     assert by_key[0] == by_key[1]
 
 
+@pytest.mark.slow
 def test_plan_grows_when_arms_are_added_or_the_end_is_open() -> None:
     one, three = required_n(PRIMARY), required_n(PRIMARY, treatments=3)
     assert (
@@ -89,6 +90,7 @@ def test_plan_grows_when_arms_are_added_or_the_end_is_open() -> None:
     assert one.inflation == pytest.approx(1.055, abs=0.002)
 
 
+@pytest.mark.slow
 def test_false_promotions_stay_within_alpha_when_decide_itself_is_run_on_equal_arms() -> None:
     rng = np.random.default_rng(11)
     spec = specification(planned_n=4_000, alpha=0.2, guardrails=())

@@ -189,6 +189,7 @@ def test_quantile_comparison_finds_a_shift_when_there_is_one() -> None:
     assert result.interval.contains(math.log(10) * 0.2)
 
 
+@pytest.mark.slow
 def test_bootstrap_agrees_with_exact_answers_when_resamples_are_many() -> None:
     data = [94, 197, 16, 38, 99, 141, 23]
     assert bootstrap.bootstrap(data, np.median, resamples=20_000).standard_error == pytest.approx(

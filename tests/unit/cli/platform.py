@@ -45,6 +45,8 @@ OUTPUTS: dict[str, Any] = {
     },
     "trackingServer": {"service": "tracking-server", "port": 5000, "url": "http://tracking-server:5000"},
     "controller": {"deployment": "experiment-controller"},
+    "api": {"service": "api", "port": 8000, "deployment": "api", "tokenSecret": "api-tokens"},
+    "prometheus": {"service": "prometheus", "port": 9090, "url": "http://prometheus:9090"},
     "images": {},
     "training": {"image": "localhost/mlplatform/training:1", "serviceAccount": "training"},
 }

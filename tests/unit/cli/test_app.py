@@ -15,7 +15,7 @@ from ml.cli.app import app
 from tests.unit.cli.platform import OUTPUTS, FakePlatform
 
 MODEL = "content_quality_model"
-COMPONENTS = ("metadata-db", "object-store", "tracking-server", "controller", "gateway", "istiod")
+COMPONENTS = ("metadata-db", "object-store", "tracking-server", "api", "prometheus", "controller", "gateway", "istiod")
 PREDICT = f"/v1/models/{MODEL}:predict"
 
 

@@ -69,6 +69,8 @@ def test_every_component_is_used_when_a_platform_is_verified() -> None:
         ("object-store", "put, get and delete an object as mlflow"),
         ("tracking-server", "log, read and delete a run with an artifact"),
         ("dns", "resolve the names of the services"),
+        ("prometheus", "measure every part"),
+        ("api", "list experiments, and refuse whoever has no token"),
         ("gateway", "open mlflow.example.org"),
         ("gateway", "open minio.example.org"),
         ("controller", "keep the split of content_quality_model"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -14,6 +15,15 @@ from tests.unit.cli.test_status import MODEL, split
 
 PREDICT = f"/v1/models/{MODEL}:predict"
 PREDICTION = (200, {"predictions": [{"score": 0.5}]})
+
+
+UP = "/api/v1/query?query=max%20by%20%28job%29%20%28up%29"
+JOBS = ("api", "controller", "gateway", "model-server", "object-store", "tracking-server", "version-sync")
+
+
+def measured(*jobs: str, value: str = "1") -> tuple[int, dict[str, Any]]:
+    """Return Prometheus' answer about the jobs."""
+    return 200, {"data": {"result": [{"metric": {"job": job}, "value": [0, value]} for job in jobs]}}
 
 
 def verify(*arguments: str) -> Result:
@@ -36,13 +46,15 @@ def serving(platform: FakePlatform) -> FakePlatform:
     platform.tunnel("deployment/content-quality-model-stable", 8501)
     platform.rule("kubectl", "get", "content-quality-model-split", stdout=json.dumps(split(100, 0)))
     platform.rule("kubectl", "exec")
+    platform.tunnel("service/prometheus", 9090)
+    platform.web.answers[("GET", "localhost", UP)] = measured(*JOBS)
     return platform
 
 
 def test_what_works_and_what_does_not_is_told_apart_when_some_parts_fail(serving: FakePlatform) -> None:
     found = outcomes(serving)
     failed = {component for (component, _), it in found.items() if not it["ok"]}
-    assert failed == {"metadata-db", "object-store", "tracking-server"}
+    assert failed == {"metadata-db", "object-store", "tracking-server", "api"}
     assert found["controller", f"keep the split of {MODEL}"]["detail"] == "stable 100 %, candidate-a 0 %"
     for it in found.values():
         assert it["ok"] or (it["detail"] and it["remedy"])
@@ -56,7 +68,30 @@ def test_table_ends_with_remedies_and_exit_code_1_when_a_check_fails(serving: Fa
     assert f"{MODEL}, predict through the gateway:" in result.stdout
     assert "no healthy upstream" in result.stdout
     assert "remedy: see `mlp status` and `mlp logs`" in result.stdout
-    assert result.stdout.rstrip().endswith("5 of 9 checks passed")
+    assert result.stdout.rstrip().endswith("6 of 11 checks passed")
+
+
+@pytest.mark.parametrize("answer", [measured(*JOBS[1:]), measured(*JOBS, value="0")])
+def test_prometheus_is_blamed_when_a_part_is_not_measured(
+    serving: FakePlatform, answer: tuple[int, dict[str, Any]]
+) -> None:
+    serving.web.answers[("GET", "localhost", UP)] = answer
+    found = outcomes(serving)["prometheus", "measure every part"]
+    assert not found["ok"]
+    assert "nothing is measured of api" in found["detail"]
+    assert "/targets" in found["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(200, "without a token the API answered 200, not 401"), (401, "with 401")]
+)
+def test_api_is_blamed_when_it_lets_everybody_in_or_nobody(serving: FakePlatform, status: int, says: str) -> None:
+    token = base64.b64encode(b"r" * 32).decode()
+    serving.rule("kubectl", "get", "api-tokens", stdout=json.dumps({"data": {"read": token}}))
+    serving.web.answers[("GET", "api.example.org", "/ml/ab-tests")] = (status, {})
+    found = outcomes(serving)["api", "list experiments, and refuse whoever has no token"]
+    assert not found["ok"]
+    assert says in found["detail"]
 
 
 @pytest.mark.parametrize(

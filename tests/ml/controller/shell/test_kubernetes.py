@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ml.controller.virtual_services import ApiError, ServiceAccountToken, in_cluster_client
+from ml.kubernetes import ApiError, ServiceAccountToken, in_cluster_client
 
 
 def test_renewed_token_is_used_when_the_kubelet_has_written_it(tmp_path: Path) -> None:

@@ -32,12 +32,19 @@ SERVING_GRPC_PORT: Final = 8500
 SERVING_REST_PORT: Final = 8501
 SYNC_PORT: Final = 8502
 GATEWAY_PORT: Final = 80
+GATEWAY_ADMIN_PORT: Final = 15090
+"""Of a gateway pod: its metrics (`/stats/prometheus`) and, where allowed, its configuration (`/config_dump`)."""
+API_PORT: Final = 8000
+CONTROLLER_METRICS_PORT: Final = 8081
+PROMETHEUS_PORT: Final = 9090
 
 # Services ----------------------------------------------------------------------------------------------------------
 METADATA_DB_SERVICE: Final = "metadata-db"
 OBJECT_STORE_SERVICE: Final = "object-store"
 TRACKING_SERVER_SERVICE: Final = "tracking-server"
 EXPERIMENT_CONTROLLER: Final = "experiment-controller"
+API_SERVICE: Final = "api"
+PROMETHEUS_SERVICE: Final = "prometheus"
 GATEWAY_NAME: Final = "platform-gateway"
 
 # Model artifacts ---------------------------------------------------------------------------------------------------
@@ -51,11 +58,21 @@ SERVING_INPUT: Final = "input"
 USER_ID_HEADER: Final = "x-user-id"
 USER_ID_COOKIE: Final = "uid"
 SPLIT_ROUTE: Final = "split"
+"""Name of the one HTTP route of a split VirtualService, before the number of its salt."""
+SALT_COUNT: Final = 16
+"""How many salts a model's route can have. The gateway's patches are declared once for each; by the route's name the
+controller picks one, so that successive experiments of a model mix their users anew without touching those patches."""
 SLOT_HEADER: Final = "x-served-by-slot"
 """Response header by which a caller learns which slot answered."""
-"""Name of the one HTTP route of a split VirtualService."""
 GATEWAY_SELECTOR: Final = {"istio": "ingressgateway"}
 GATEWAY_NAMESPACE: Final = "istio-system"
+
+
+# Metrics that recording rules make, whether Envoy's own series or Istio's are underneath ------------------------------
+GATEWAY_REQUESTS_SERIES: Final = "mlplatform:gateway_requests:total"
+"""Counter by gateway `instance`, `model` (as Kubernetes writes it), `slot` and `code_class` ("2xx" to "5xx")."""
+GATEWAY_LATENCY_SERIES: Final = "mlplatform:gateway_latency_millis:bucket"
+"""Cumulative counter by gateway `instance`, `model`, `slot` and `le` (milliseconds, "+Inf" included)."""
 
 
 def kube_name(model: str) -> str:
@@ -83,12 +100,32 @@ def split_route_name(model: str) -> str:
     return f"{kube_name(model)}-{TRAFFIC_ROLE_SPLIT}"
 
 
-def gateway_route_name(model: str) -> str:
+def split_route(salt_index: int) -> str:
+    """Return the name of a split's HTTP route, which says by which salt users are hashed."""
+    return f"{SPLIT_ROUTE}-{salt_index:02d}"
+
+
+def salt_index_of(route: str) -> int | None:
+    """Return the salt that a split's HTTP route names; None if it is no such route.
+
+    A route without a number is one that was written before routes were numbered: it counts as the first.
+    """
+    if route == SPLIT_ROUTE:
+        return 0
+    return next((index for index in range(SALT_COUNT) if route == split_route(index)), None)
+
+
+def gateway_route_name(model: str, salt_index: int) -> str:
     """Return a model's route as the gateway names it: Istio joins the names of the root's and the split's HTTP route.
 
     All models share a host, so the name must be the model's own: patches of the gateway find routes by it.
     """
-    return f"{root_route_name(model)}-{SPLIT_ROUTE}"
+    return f"{root_route_name(model)}-{split_route(salt_index)}"
+
+
+def experiment_salt(model: str, salt_index: int) -> str:
+    """Return what is put before a user's id when the gateway hashes it (`ml.experiments.assignment`)."""
+    return f"{model}-{salt_index:02d}"
 
 
 def access_label(service: str) -> dict[str, str]:

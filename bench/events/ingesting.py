@@ -1,0 +1,98 @@
+"""How fast outcomes are taken in and counted, and what the decision's question costs once very many are stored."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from typing import Final
+
+from psycopg import sql
+
+from ml.events.counting import Outcome
+from ml.events.outcomes import PostgresOutcomeStore
+from ml.events.partitions import retain
+from ml.events.pool import Pool, connection
+
+_MODEL: Final = "content_quality_model"
+_METRICS: Final = ("conversion", "correct", "rating")
+_BATCH: Final = 500
+_SECONDS: Final = 10.0
+_SPEC: Final = {
+    "model": _MODEL,
+    "primary": {"name": "conversion", "aggregation": "any", "minimumEffect": 0.01, "baseline": 0.05},
+    "secondary": [{"name": "rating"}],
+}
+_FILL: Final = sql.SQL("""
+INSERT INTO outcomes (model, id, at, metric, value, user_id, slot)
+SELECT 'content_quality_model', 'filled-' || n, now() - random() * interval '2 days', 'conversion', n % 2,
+    'user-' || n / 3, CASE WHEN n % 2 = 0 THEN 'stable' ELSE 'candidate-a' END
+FROM generate_series({}, {}) AS n""")
+_FILL_UNITS: Final = sql.SQL("""
+INSERT INTO counted_units
+SELECT 1, 'filled-' || n, 0, 'stable', 0, NULL, ARRAY[1, 1, 1, 1, 3, 1] FROM generate_series({}, {}) AS n""")
+
+
+async def measure(pool: Pool, stored: int) -> list[str]:
+    """Ingest for some seconds into an empty store and into a full one; ask for the sums."""
+    store = PostgresOutcomeStore(pool)
+    now = time.time()
+    await retain(pool, now)
+    await store.open_experiment("x", _MODEL, _SPEC, f"{_MODEL}-00", now - 3600)
+    for index in range(61):
+        weights = {"stable": 1000 - 8 * index, "candidate-a": 8 * index}
+        await store.start_epoch("x", index, weights, now - 3600 + 30 * index)
+    empty = await _ingest(store, "first")
+    started = time.perf_counter()
+    await _fill(pool, stored)
+    filling = time.perf_counter() - started
+    full = await _ingest(store, "second")
+    times = [await _ask(store) for _ in range(50)]
+    return [
+        f"| outcomes ingested and counted, batches of {_BATCH}, empty store | {empty:.0f}/s | >= 2,000/s |",
+        f"| the same with {stored:,} stored (filled in {filling:.0f} s) | {full:.0f}/s | >= 2,000/s |",
+        f"| sums of an experiment of 61 epochs then, median | {1e3 * statistics.median(times):.1f} ms | - |",
+        f"| the same, slowest of 50 | {1e3 * max(times):.1f} ms | - |",
+    ]
+
+
+async def _ingest(store: PostgresOutcomeStore, label: str) -> float:
+    number, started = 0, time.perf_counter()
+
+    async def send(sender: int) -> None:
+        nonlocal number
+        batch = 0
+        while time.perf_counter() - started < _SECONDS:
+            at = time.time()
+            outcomes = [
+                Outcome(
+                    id=f"{label}-{sender}-{batch}-{k}",
+                    model=_MODEL,
+                    at=at,
+                    user_id=f"{label}-{sender}-{(batch * _BATCH + k) // 4}",
+                    metric=_METRICS[k % 3],
+                    value=float(k % 2),
+                )
+                for k in range(_BATCH)
+            ]
+            await store.ingest(outcomes)
+            number += _BATCH
+            batch += 1
+
+    await asyncio.gather(*(send(sender) for sender in range(2)))
+    return number / (time.perf_counter() - started)
+
+
+async def _ask(store: PostgresOutcomeStore) -> float:
+    started = time.perf_counter()
+    await store.sums(["x"])
+    return time.perf_counter() - started
+
+
+async def _fill(pool: Pool, stored: int) -> None:
+    step = 500_000
+    async with connection(pool) as lent:
+        for start in range(0, stored, step):
+            end = min(stored, start + step) - 1
+            await lent.execute(_FILL.format(sql.Literal(start), sql.Literal(end)))
+            await lent.execute(_FILL_UNITS.format(sql.Literal(start // 3), sql.Literal((end + 1) // 3 - 1)))

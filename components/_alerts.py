@@ -1,0 +1,132 @@
+"""Rules that Prometheus evaluates: the series that decisions are made from, and the alerts.
+
+Each alert has a runbook, docs/runbooks/<alert>.md, and a firing and a silent case in tests/components/test_alerts.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from components._scraping import GatewayProxy
+from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES
+
+_RUNBOOKS: Final = "docs/runbooks"
+_COUNTERS: Final = {
+    "envoy": ("envoy_cluster_upstream_rq", "envoy_cluster_upstream_rq_time_bucket"),
+    "istio": ("istio_requests_total", "istio_request_duration_milliseconds_bucket"),
+}
+_LATENCY_LIMIT_MILLIS: Final = 100
+_ERROR_LIMIT: Final = 0.05
+_FEW_REQUESTS_PER_SECOND: Final = 0.1
+"""Below this the slowest or the failed few say nothing about the service."""
+
+
+def rule_groups(proxy: GatewayProxy, interval_seconds: int) -> dict[str, Any]:
+    """Return the content of a rule file."""
+    return {
+        "groups": [
+            {"name": "gateway", "interval": f"{interval_seconds}s", "rules": _gateway_series(proxy)},
+            {"name": "serving", "rules": _serving_alerts()},
+            {"name": "platform", "rules": _platform_alerts()},
+            {"name": "experiments", "rules": _experiment_alerts()},
+        ]
+    }
+
+
+def _gateway_series(proxy: GatewayProxy) -> list[dict[str, Any]]:
+    """Counters that look alike whatever the gateway runs; one group, so all have the same time stamps.
+
+    They stay counters of one gateway each: a sum over gateways would fall when one of them starts anew, which nobody
+    could tell from a reset.
+    """
+    requests, latency = _COUNTERS[proxy]
+    named = 'model!="",slot!=""'
+    buckets = f"sum by (instance, model, slot, le) ({latency}{{{named}}})"
+    return [
+        {
+            "record": GATEWAY_REQUESTS_SERIES,
+            "expr": f'sum by (instance, model, slot, code_class) ({requests}{{{named},code_class!=""}})',
+        },
+        # Since its third version Prometheus writes the edge 100 as 100.0.
+        {"record": GATEWAY_LATENCY_SERIES, "expr": f'label_replace({buckets}, "le", "$1", "le", "([0-9]+)\\\\.0")'},
+    ]
+
+
+def _serving_alerts() -> list[dict[str, Any]]:
+    requests = f"sum by (model, slot) (rate({GATEWAY_REQUESTS_SERIES}[5m]))"
+    errors = f'sum by (model, slot) (rate({GATEWAY_REQUESTS_SERIES}{{code_class="5xx"}}[5m]))'
+    slowest = f"histogram_quantile(0.95, sum by (model, slot, le) (rate({GATEWAY_LATENCY_SERIES}[5m])))"
+    enough = f"and {requests} > {_FEW_REQUESTS_PER_SECOND}"
+    return [
+        _alert(
+            "ModelLatencyHigh",
+            f"{slowest} > {_LATENCY_LIMIT_MILLIS} {enough}",
+            after="5m",
+            severity="warning",
+            summary="{{ $labels.model }} answers slowly in slot {{ $labels.slot }}",
+            description="95 of 100 answers take up to {{ $value | humanize }} ms; the objective is 100 ms.",
+        ),
+        _alert(
+            "PredictionErrorRateHigh",
+            f"{errors} / {requests} > {_ERROR_LIMIT} {enough}",
+            after="2m",
+            severity="critical",
+            summary="{{ $labels.model }} fails in slot {{ $labels.slot }}",
+            description="{{ $value | humanizePercentage }} of the requests fail; the objective is at most 5 %.",
+        ),
+    ]
+
+
+def _platform_alerts() -> list[dict[str, Any]]:
+    return [
+        _alert(
+            "ModelRegistryUnavailable",
+            '(max(up{job="tracking-server"}) or vector(0)) == 0',
+            after="1m",
+            severity="critical",
+            summary="The model registry does not answer",
+            description="Slots keep what they serve; nothing can be registered, trained, promoted or rolled back.",
+        ),
+        _alert(
+            "GatewayMetricsMissing",
+            '(max(up{job="gateway"}) or vector(0)) == 0',
+            after="2m",
+            severity="critical",
+            summary="No gateway is being measured",
+            description="Experiments hold: without requests and latency from the gateway nothing is decided.",
+        ),
+    ]
+
+
+def _experiment_alerts() -> list[dict[str, Any]]:
+    held = 'sum by (phase) (mlplatform_controller_experiments{phase=~"HoldNoData|Promoting|RollingBack"}) > 0'
+    active = 'sum(mlplatform_controller_experiments{phase!~"Promoted|RolledBack|Inconclusive|Invalid|Cancelled"}) > 0'
+    idle = "time() - max(mlplatform_controller_last_success_timestamp_seconds) > 120"
+    return [
+        _alert(
+            "ExperimentStuck",
+            held,
+            after="15m",
+            severity="warning",
+            summary="{{ $value }} experiment(s) stay in {{ $labels.phase }}",
+            description="This phase is meant to be short; see what the experiment's status says it waits for.",
+        ),
+        _alert(
+            "ExperimentControllerStalled",
+            f'({idle} and {active}) or (max(up{{job="controller"}}) or vector(0)) == 0',
+            after="1m",
+            severity="critical",
+            summary="The experiment controller does not get through its work",
+            description="Weights stay as they are: nothing is promoted, and nothing harmful is rolled back.",
+        ),
+    ]
+
+
+def _alert(name: str, expr: str, *, after: str, severity: str, summary: str, description: str) -> dict[str, Any]:
+    return {
+        "alert": name,
+        "expr": expr,
+        "for": after,
+        "labels": {"severity": severity},
+        "annotations": {"summary": summary, "description": description, "runbook_url": f"{_RUNBOOKS}/{name}.md"},
+    }

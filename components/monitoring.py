@@ -1,0 +1,249 @@
+"""Measures the platform: one Prometheus with its rules, and the names by which it finds what it reads.
+
+Dashboards are ConfigMaps that a Grafana picks up by their label; none is brought along.
+
+Leaves out Alertmanager: alerts are shown here, and sent by whatever the cluster already has. Samples are kept for a set
+time; decisions never depend on old ones, for they are recorded with all their inputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_kubernetes as k8s
+import yaml
+
+from components import _alerts, _scraping
+from components._base import PlatformComponent
+from components._labels import object_labels, selector_labels
+from components._network import GatewayPeer, allow_from_pods, allow_to_pods, offer_service
+from components._stateful import claim, stateful_set
+from components._workload import CONFIG_ANNOTATION, Resources, container, http_probe, pod_template
+from ml.contracts import (
+    API_PORT,
+    CONTROLLER_METRICS_PORT,
+    GATEWAY_ADMIN_PORT,
+    MLFLOW_PORT,
+    PROMETHEUS_PORT,
+    S3_PORT,
+    SERVING_REST_PORT,
+    SYNC_PORT,
+)
+
+_NAME = "monitoring"
+_CONFIG_DIR = "/etc/prometheus"
+_RULES_DIR = "/etc/prometheus-rules"
+_DATA_DIR = "/prometheus"
+_SCRAPED_PORTS = (MLFLOW_PORT, S3_PORT, SERVING_REST_PORT, SYNC_PORT, API_PORT, CONTROLLER_METRICS_PORT)
+_DISK_SHARE = 0.8
+_MODEL_SERVERS = {"app.kubernetes.io/name": "model-server"}
+_DASHBOARDS = Path(__file__).parent / "dashboards"
+_DASHBOARD_LABEL = {"grafana_dashboard": "1"}
+_SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+"""What is measured may come later, or be away."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitoringArgs:
+    """What Prometheus needs to know."""
+
+    namespace: pulumi.Input[str]
+    namespace_name: str
+    """The namespace's name as a plain text: the configuration contains it."""
+    image: str
+    gateway: GatewayPeer
+    proxy: _scraping.GatewayProxy
+    """What the gateway's pods run."""
+    scrape_interval_seconds: int
+    retention_days: int
+    storage_gib: int
+    storage_class: str | None
+    """None takes the cluster's default class."""
+    resources: Resources
+    protect: bool
+    """Whether the samples outlive a deletion of the component, and Pulumi refuses to delete them."""
+
+
+class Monitoring(PlatformComponent):
+    """A Prometheus server."""
+
+    service: pulumi.Output[str]
+    url: str
+    """Address inside the namespace."""
+
+    def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._name, self._args = name, args
+        self._labels = object_labels(_NAME, name, args.image)
+        self._selector = selector_labels(_NAME, name)
+        self.url = f"http://{name}:{PROMETHEUS_PORT}"
+        self.service = self._create_service()
+        self._create_finders()
+        self._create_dashboards()
+        self._create_server()
+        self._create_policies()
+        self.finish(service=self.service, url=self.url)
+
+    def _create_service(self) -> pulumi.Output[str]:
+        service = k8s.core.v1.Service(
+            self._name,
+            metadata=self._metadata(self._name),
+            spec=k8s.core.v1.ServiceSpecArgs(
+                selector=self._selector,
+                ports=[
+                    k8s.core.v1.ServicePortArgs(
+                        name="http-prometheus", port=PROMETHEUS_PORT, target_port="http-prometheus"
+                    )
+                ],
+            ),
+            opts=self.child(),
+        )
+        return service.metadata.name
+
+    def _create_finders(self) -> None:
+        """One headless Service per kind of target; its addresses are the pods'."""
+        gateway = self._args.gateway
+        for workload, port in {target.workload: target.port for target in _scraping.TARGETS}.items():
+            self._create_finder(workload, self._args.namespace, _selector_of(workload), port)
+        self._create_finder(_scraping.GATEWAY_TARGET, gateway.namespace, gateway.selector, GATEWAY_ADMIN_PORT)
+
+    def _create_finder(
+        self, workload: str, namespace: pulumi.Input[str], selector: Mapping[str, str], port: int
+    ) -> None:
+        name = _scraping.finder(self._name, workload)
+        k8s.core.v1.Service(
+            name,
+            metadata=k8s.meta.v1.ObjectMetaArgs(
+                name=name, namespace=namespace, labels=dict(self._labels), annotations=_SKIP_AWAIT
+            ),
+            spec=k8s.core.v1.ServiceSpecArgs(
+                cluster_ip="None",
+                # A pod that is not ready is measured all the more.
+                publish_not_ready_addresses=True,
+                selector=dict(selector),
+                ports=[k8s.core.v1.ServicePortArgs(name="http-metrics", port=port)],
+            ),
+            opts=self.child(),
+        )
+
+    def _create_dashboards(self) -> None:
+        for file in sorted(_DASHBOARDS.glob("*.json")):
+            k8s.core.v1.ConfigMap(
+                f"{self._name}-dashboard-{file.stem}",
+                metadata=k8s.meta.v1.ObjectMetaArgs(
+                    namespace=self._args.namespace, labels={**self._labels, **_DASHBOARD_LABEL}
+                ),
+                data={file.name: file.read_text(encoding="utf-8")},
+                opts=self.child(),
+            )
+
+    def _create_config(self, role: str, file: str, content: object) -> pulumi.Output[str]:
+        config = k8s.core.v1.ConfigMap(
+            f"{self._name}-{role}",
+            metadata=self._metadata(),
+            data={file: yaml.safe_dump(content, sort_keys=False, width=1000)},
+            opts=self.child(),
+        )
+        return config.metadata.name
+
+    def _create_server(self) -> None:
+        args = self._args
+        scraping = _scraping.configuration(
+            self._name,
+            namespace=args.namespace_name,
+            gateway_namespace=args.gateway.namespace,
+            proxy=args.proxy,
+            interval_seconds=args.scrape_interval_seconds,
+            rules_folder=_RULES_DIR,
+        )
+        rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds)
+        volumes = {
+            "config": self._create_config("config", "prometheus.yaml", scraping),
+            "rules": self._create_config("rules", "platform.yaml", rules),
+        }
+        template = pod_template(
+            [self._server_container()],
+            labels=self._labels,
+            # Prometheus reads its files when it starts.
+            annotations={CONFIG_ANNOTATION: _fingerprint(scraping, rules)},
+            volumes=[
+                k8s.core.v1.VolumeArgs(name=name, config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=config))
+                for name, config in volumes.items()
+            ],
+            grace_seconds=60,
+        )
+        stateful_set(
+            self,
+            self._name,
+            metadata=self._metadata(self._name),
+            service=self._name,
+            selector=self._selector,
+            template=template,
+            claims=[claim("data", args.storage_gib, args.storage_class, self._labels)],
+            protect=args.protect,
+        )
+
+    def _server_container(self) -> k8s.core.v1.ContainerArgs:
+        args = self._args
+        kept_mib = int(args.storage_gib * 1024 * _DISK_SHARE)
+        return container(
+            "server",
+            args.image,
+            args.resources,
+            command=["prometheus"],
+            args=[
+                f"--config.file={_CONFIG_DIR}/prometheus.yaml",
+                f"--storage.tsdb.path={_DATA_DIR}",
+                f"--storage.tsdb.retention.time={args.retention_days}d",
+                # Whichever comes first: a full volume would stop all measuring.
+                f"--storage.tsdb.retention.size={kept_mib}MB",
+                f"--web.listen-address=:{PROMETHEUS_PORT}",
+            ],
+            ports={"http-prometheus": PROMETHEUS_PORT},
+            mounts={_DATA_DIR: "data"},
+            read_only_mounts={_CONFIG_DIR: "config", _RULES_DIR: "rules"},
+            # It answers once it has read its log of recent samples again.
+            startup=http_probe("/-/ready", "http-prometheus", period_seconds=2, failures=150),
+            readiness=http_probe("/-/ready", "http-prometheus", period_seconds=5),
+            liveness=http_probe("/-/healthy", "http-prometheus", period_seconds=10, failures=6),
+        )
+
+    def _create_policies(self) -> None:
+        args = self._args
+        offer_service(
+            self,
+            self._name,
+            namespace=args.namespace,
+            labels=self._labels,
+            selector=self._selector,
+            ports=[PROMETHEUS_PORT],
+        )
+        everything: dict[str, str] = {}
+        policies = {
+            "scrapes": allow_to_pods(self._selector, everything, _SCRAPED_PORTS),
+            "scraped": allow_from_pods(everything, self._selector, _SCRAPED_PORTS),
+            "scrapes-gateway": allow_to_pods(
+                self._selector, args.gateway.selector, [GATEWAY_ADMIN_PORT], namespace=args.gateway.namespace
+            ),
+        }
+        for role, spec in policies.items():
+            k8s.networking.v1.NetworkPolicy(
+                f"{self._name}-{role}", metadata=self._metadata(), spec=spec, opts=self.child()
+            )
+
+    def _metadata(self, name: str | None = None) -> k8s.meta.v1.ObjectMetaArgs:
+        return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=dict(self._labels))
+
+
+def _fingerprint(*contents: object) -> str:
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _selector_of(workload: str) -> Mapping[str, str]:
+    # Every model has its own instance of the model server; of the rest there is one, and Jobs that share its name.
+    return _MODEL_SERVERS if workload in _MODEL_SERVERS.values() else selector_labels(workload, workload)

@@ -1,0 +1,126 @@
+"""`python -m ml.api`: serves the API in a pod until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncGenerator, Mapping
+from typing import Final
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from ml.api.app import create_app
+from ml.api.auth import Authenticator, TokenSource
+from ml.api.changes import StreamChanges
+from ml.api.gathering import GatheredOutcomes
+from ml.api.local_tokens import LocalTokens
+from ml.api.oidc import OidcTokens
+from ml.api.platform import DeclaredPlatform
+from ml.api.ports import Ports
+from ml.api.settings import Settings, SettingsError, load_settings
+from ml.events.audit import Audit
+from ml.events.idempotency import Idempotency
+from ml.events.outcomes import PostgresOutcomeStore
+from ml.events.pool import DatabaseSettings, Pool, open_pool
+from ml.events.ports import StoreUnavailableError
+from ml.events.projector import Projector
+from ml.events.queries import Queries
+from ml.events.schema import migrate
+from ml.events.store import PostgresEventStore
+from ml.kubernetes import AB_TESTS, VIRTUAL_SERVICES, ApiError, Resources, in_cluster_client
+
+_MIGRATE_AGAIN_SECONDS: Final = 2.0
+_STOP_SECONDS: Final = 10
+_LARGEST_MESSAGE_BYTES: Final = 65_536
+_log = logging.getLogger("ml.api")
+
+
+def build_ports(settings: Settings, pool: Pool, cluster: httpx.AsyncClient, changes: StreamChanges) -> Ports:
+    """Return the real parts behind the API."""
+    return Ports(
+        events=PostgresEventStore(pool),
+        queries=Queries(pool),
+        outcomes=GatheredOutcomes(PostgresOutcomeStore(pool)),
+        idempotency=Idempotency(pool),
+        audit=Audit(pool),
+        tests=Resources(cluster, AB_TESTS, settings.namespace, manager="mlplatform-api"),
+        platform=DeclaredPlatform(Resources(cluster, VIRTUAL_SERVICES, settings.namespace)),
+        changes=changes,
+        clock=time.time,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings, database: DatabaseSettings, cluster: httpx.AsyncClient
+) -> AsyncGenerator[FastAPI]:
+    """Yield the application with everything that runs beside it: migration, projector, listener."""
+    async with (
+        open_pool(database, size=settings.database_pool_size) as pool,
+        httpx.AsyncClient(follow_redirects=False) as issuer,
+    ):
+        changes = StreamChanges(pool)
+        sources: list[TokenSource] = [LocalTokens(settings.tokens_dir)] if settings.tokens_dir else []
+        if settings.oidc:
+            sources.append(OidcTokens(settings.oidc, issuer))
+        app = create_app(settings, build_ports(settings, pool, cluster, changes), Authenticator(sources))
+        beside = [asyncio.create_task(_project(pool)), asyncio.create_task(changes.run())]
+        try:
+            yield app
+        finally:
+            for task in beside:
+                task.cancel()
+            for ended in await asyncio.gather(*beside, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    _log.error("stopped before its time", exc_info=ended)
+
+
+async def serve(settings: Settings, database: DatabaseSettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    async with in_cluster_client() as cluster, running(settings, database, cluster) as app:
+        config = uvicorn.Config(
+            app,
+            host="0.0.0.0",  # noqa: S104 - a pod's address is not known; network policies say who reaches it
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+            ws_max_size=_LARGEST_MESSAGE_BYTES,
+        )
+        await uvicorn.Server(config).serve()
+
+
+async def _project(pool: Pool) -> None:
+    """Bring the schema up to date, then keep the read models up with the log."""
+    while True:
+        try:
+            await migrate(pool)
+        except StoreUnavailableError as error:
+            _log.warning("waiting for the database: %s", error)
+            await asyncio.sleep(_MIGRATE_AGAIN_SECONDS)
+        else:
+            break
+    await Projector(pool).run()
+
+
+def main(environment: Mapping[str, str] = os.environ) -> int:
+    """Return the process's exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        asyncio.run(serve(load_settings(environment), DatabaseSettings.from_environment(environment)))
+    except (SettingsError, ValueError, ApiError) as error:
+        print(f"api: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

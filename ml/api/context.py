@@ -1,0 +1,35 @@
+"""What a request is served with: settings, the parts behind the API, and who may ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import HTTPConnection
+
+from ml.api.auth import Authenticator, Principal
+from ml.api.metrics import Metrics
+from ml.api.ports import Ports
+from ml.api.rates import RateLimiter
+from ml.api.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One application."""
+
+    settings: Settings
+    ports: Ports
+    authenticator: Authenticator
+    rates: RateLimiter
+    metrics: Metrics
+
+
+def context_of(connection: HTTPConnection) -> Context:
+    """Return the application that serves a request."""
+    return cast("Context", connection.app.state.context)
+
+
+def principal_of(connection: HTTPConnection) -> Principal:
+    """Return who asks; only on guarded routes."""
+    return cast("Principal", connection.state.principal)

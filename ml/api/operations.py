@@ -1,0 +1,34 @@
+"""Routes for Kubernetes and Prometheus; not for clients, and not reachable through the gateway."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from ml.api.context import context_of
+from ml.events.ports import StoreUnavailableError
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/healthz")
+async def healthz() -> PlainTextResponse:
+    """Say that the process answers."""
+    return PlainTextResponse("ok\n")
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> PlainTextResponse:
+    """Say whether questions can be answered."""
+    try:
+        ready = await context_of(request).ports.queries.ping()
+    except StoreUnavailableError as error:
+        return PlainTextResponse(f"{error}\n", status_code=503)
+    return PlainTextResponse("ok\n") if ready else PlainTextResponse("the schema is older\n", status_code=503)
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Return what Prometheus collects."""
+    return Response(generate_latest(context_of(request).metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,1 @@
+"""`mlp experiment`: experiments on live traffic, through the API."""

@@ -1,0 +1,49 @@
+"""`mlp experiment list`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final, cast
+
+from rich.console import Console
+from rich.table import Table
+
+from ml.cli.experiment.client import ApiClient
+from ml.reporting.experiment.words import PHASES, moment, traffic
+
+_WIDTH_WITHOUT_TERMINAL: Final = 160
+
+Document = dict[str, Any]
+
+
+async def collect(api: ApiClient, *, model: str | None, phase: str | None, limit: int) -> list[Document]:
+    """Return the newest experiments."""
+    found: list[Document] = []
+    async for item in api.experiments(model=model, phase=phase):
+        found.append(item)
+        if len(found) == limit:
+            break
+    return found
+
+
+def render(experiments: list[Document]) -> None:
+    """Print experiments as a table."""
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
+    if not experiments:
+        console.print("no experiments; `mlp experiment create` starts one")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("experiment", "state", "model", "traffic", "created", "by"):
+        table.add_column(column, overflow="fold")
+    for item in experiments:
+        weights = cast("dict[str, int]", item.get("weights") or {})
+        phase = str(item.get("phase", ""))
+        table.add_row(
+            str(item.get("name", "")),
+            PHASES.get(phase, phase).split(":")[0],
+            str(item.get("model", "")),
+            traffic(weights),
+            moment(cast("float | None", item.get("createdAt"))),
+            str(item.get("createdBy") or "-"),
+        )
+    console.print(table)

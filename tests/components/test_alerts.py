@@ -1,0 +1,199 @@
+"""Rules and scraping against promtool: every alert has a firing and a silent case, and a runbook."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components import _alerts, _scraping
+from components._scraping import GatewayProxy
+from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES
+from ml.contracts.abtest import LATENCY_EDGES_MILLIS
+from ml.events.types import FINAL_PHASES
+from tests.support.prometheus import binaries
+
+RUNBOOKS = Path(__file__).resolve().parents[2] / "docs" / "runbooks"
+GROUPS: list[dict[str, Any]] = _alerts.rule_groups("envoy", 5)["groups"]
+ALERTS: dict[str, dict[str, Any]] = {
+    rule["alert"]: rule for group in GROUPS for rule in group["rules"] if "alert" in rule
+}
+LABELS = 'instance="10.0.0.1",model="m",slot="stable"'
+ENVOY = 'instance="10.0.0.1",job="gateway",model="m",slot="stable"'
+REQUESTS = f'envoy_cluster_upstream_rq{{{ENVOY},code_class="%s"}}'
+TIMES = f'envoy_cluster_upstream_rq_time_bucket{{{ENVOY},le="%s"}}'
+TRACKING, GATEWAY, CONTROLLER = (
+    f'up{{job="{job}",instance="x"}}' for job in ("tracking-server", "gateway", "controller")
+)
+EXPERIMENTS = 'mlplatform_controller_experiments{phase="%s"}'
+LAST = "mlplatform_controller_last_success_timestamp_seconds"
+
+CASES: list[tuple[str, str, bool, dict[str, str]]] = [
+    ("ModelLatencyHigh", "a tenth is slower than the objective", True,
+     {REQUESTS % "2xx": "0+600x30", TIMES % "100": "0+540x30", TIMES % "250": "0+600x30", TIMES % "+Inf": "0+600x30"}),
+    ("ModelLatencyHigh", "four of a hundred are", False,
+     {REQUESTS % "2xx": "0+600x30", TIMES % "100": "0+576x30", TIMES % "250": "0+600x30", TIMES % "+Inf": "0+600x30"}),
+    ("ModelLatencyHigh", "hardly anybody asks", False,
+     {REQUESTS % "2xx": "0+1x30", TIMES % "100": "0+0x30", TIMES % "250": "0+1x30", TIMES % "+Inf": "0+1x30"}),
+    ("PredictionErrorRateHigh", "a tenth fails", True, {REQUESTS % "2xx": "0+540x30", REQUESTS % "5xx": "0+60x30"}),
+    ("PredictionErrorRateHigh", "four of a hundred fail", False,
+     {REQUESTS % "2xx": "0+576x30", REQUESTS % "5xx": "0+24x30"}),
+    ("PredictionErrorRateHigh", "callers err", False, {REQUESTS % "2xx": "0+300x30", REQUESTS % "4xx": "0+300x30"}),
+    ("ModelRegistryUnavailable", "its pod does not answer", True, {TRACKING: "1x10 0x20"}),
+    ("ModelRegistryUnavailable", "it has no pod", True, {GATEWAY: "1x30"}),
+    ("ModelRegistryUnavailable", "one of two pods is away", False,
+     {TRACKING: "0x30", 'up{job="tracking-server",instance="y"}': "1x30"}),
+    ("GatewayMetricsMissing", "the gateway does not answer", True, {GATEWAY: "1x10 0x20"}),
+    ("GatewayMetricsMissing", "it answers", False, {GATEWAY: "1x30"}),
+    ("ExperimentStuck", "data stay away", True, {EXPERIMENTS % "HoldNoData": "1x30"}),
+    ("ExperimentStuck", "a promotion takes its minutes", False, {EXPERIMENTS % "Promoting": "0x15 1x10 0x5"}),
+    ("ExperimentStuck", "it runs", False, {EXPERIMENTS % "Running": "2x30"}),
+    ("ExperimentControllerStalled", "an active experiment is not looked after", True,
+     {CONTROLLER: "1x30", LAST: "600x30", EXPERIMENTS % "Running": "1x30"}),
+    ("ExperimentControllerStalled", "no controller answers", True, {CONTROLLER: "1x10 0x20"}),
+    ("ExperimentControllerStalled", "there is nothing to do", False,
+     {CONTROLLER: "1x30", LAST: "600x30", EXPERIMENTS % "Promoted": "3x30"}),
+    ("ExperimentControllerStalled", "it works", False,
+     {CONTROLLER: "1x30", LAST: "0+60x30", EXPERIMENTS % "Running": "1x30"}),
+]  # fmt: skip
+"""Alert, situation, whether it fires after half an hour, and series with a sample per minute."""
+
+
+def promtool(*arguments: str, cwd: Path) -> str:
+    """Run promtool and return what it says; fail with what it found wrong."""
+    command = [str(binaries() / "promtool"), *arguments]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def write_rules(folder: Path, proxy: GatewayProxy = "envoy") -> None:
+    (folder / "rules.yaml").write_text(yaml.safe_dump(_alerts.rule_groups(proxy, 5), width=1000))
+
+
+def run_case(folder: Path, test: dict[str, Any], proxy: GatewayProxy = "envoy") -> None:
+    write_rules(folder, proxy)
+    document = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [{"interval": "1m", **test}]}
+    (folder / "test.yaml").write_text(yaml.safe_dump(document, width=1000))
+    promtool("test", "rules", "test.yaml", cwd=folder)
+
+
+def series(values: dict[str, str]) -> list[dict[str, str]]:
+    return [{"series": name, "values": samples} for name, samples in values.items()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("alert", "fires", "values"), [(c[0], c[2], c[3]) for c in CASES], ids=[f"{c[0]}: {c[1]}" for c in CASES]
+)
+def test_alert_speaks_up_only_when_it_should(tmp_path: Path, alert: str, fires: bool, values: dict[str, str]) -> None:
+    count = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) or vector(0)'
+    expected = {"expr": count, "eval_time": "30m", "exp_samples": [{"labels": "{}", "value": int(fires)}]}
+    run_case(tmp_path, {"input_series": series(values), "promql_expr_test": [expected]})
+
+
+@pytest.mark.parametrize("alert", sorted(ALERTS))
+def test_alert_has_cases_and_a_runbook_when_it_exists(alert: str) -> None:
+    assert {fires for name, _, fires, _ in CASES if name == alert} == {True, False}
+    annotations = ALERTS[alert]["annotations"]
+    assert annotations["runbook_url"] == f"docs/runbooks/{alert}.md"
+    text = (RUNBOOKS / f"{alert}.md").read_text(encoding="utf-8")
+    for heading in ("## What it means", "## What users notice", "## What to do", "## When it is over"):
+        assert heading in text
+    assert ALERTS[alert]["labels"]["severity"] in ("warning", "critical")
+
+
+def test_runbooks_are_about_alerts_that_exist_when_listed() -> None:
+    assert {file.stem for file in RUNBOOKS.glob("*.md")} == set(ALERTS)
+
+
+def test_final_phases_are_the_ones_that_the_alert_leaves_out_when_compared() -> None:
+    (phases,) = re.findall(r'phase!~"([^"]+)"', ALERTS["ExperimentControllerStalled"]["expr"])
+    assert set(phases.split("|")) == FINAL_PHASES
+
+
+@pytest.mark.slow
+def test_each_gateway_keeps_its_own_counters_when_rules_are_evaluated(tmp_path: Path) -> None:
+    second = REQUESTS.replace("10.0.0.1", "10.0.0.2")
+    values = {
+        REQUESTS % "2xx": "0+10x10",
+        second % "2xx": "0+1x10",
+        'envoy_cluster_upstream_rq{instance="10.0.0.1",cluster_name="xds-grpc",code_class="2xx"}': "0+7x10",
+        'envoy_cluster_upstream_rq{instance="10.0.0.1",model="m",slot="stable",response_code="200"}': "0+10x10",
+    }
+    samples = [
+        {"labels": f'{GATEWAY_REQUESTS_SERIES}{{code_class="2xx",{LABELS}}}', "value": 100},
+        {"labels": f'{GATEWAY_REQUESTS_SERIES}{{code_class="2xx",{LABELS.replace("0.1", "0.2")}}}', "value": 10},
+    ]
+    expected = {"expr": GATEWAY_REQUESTS_SERIES, "eval_time": "10m", "exp_samples": samples}
+    run_case(tmp_path, {"input_series": series(values), "promql_expr_test": [expected]})
+
+
+@pytest.mark.slow
+def test_counters_look_the_same_when_the_gateway_runs_istios_proxy(tmp_path: Path) -> None:
+    values = {
+        f'istio_requests_total{{{ENVOY},code_class="2xx",response_code="200"}}': "0+3x10",
+        f'istio_requests_total{{{ENVOY},code_class="2xx",response_code="201"}}': "0+2x10",
+        f'istio_request_duration_milliseconds_bucket{{{ENVOY},response_code="200",le="100.0"}}': "0+3x10",
+        f'istio_request_duration_milliseconds_bucket{{{ENVOY},response_code="200",le="+Inf"}}': "0+5x10",
+    }
+    requests = {"labels": f'{GATEWAY_REQUESTS_SERIES}{{code_class="2xx",{LABELS}}}', "value": 50}
+    latency = [
+        {"labels": f'{GATEWAY_LATENCY_SERIES}{{{LABELS},le="{edge}"}}', "value": value}
+        for edge, value in (("100", 30), ("+Inf", 50))
+    ]
+    expected = [
+        {"expr": GATEWAY_REQUESTS_SERIES, "eval_time": "10m", "exp_samples": [requests]},
+        {"expr": GATEWAY_LATENCY_SERIES, "eval_time": "10m", "exp_samples": latency},
+    ]
+    run_case(tmp_path, {"input_series": series(values), "promql_expr_test": expected}, "istio")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("proxy", ["envoy", "istio"])
+def test_prometheus_accepts_configuration_and_rules_when_checked(tmp_path: Path, proxy: GatewayProxy) -> None:
+    write_rules(tmp_path, proxy)
+    config = _scraping.configuration(
+        "prometheus",
+        namespace="research",
+        gateway_namespace="istio-system",
+        proxy=proxy,
+        interval_seconds=5,
+        rules_folder=str(tmp_path),
+    )
+    config["rule_files"] = [str(tmp_path / "rules.yaml")]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config, width=1000))
+    assert "SUCCESS" in promtool("check", "config", "prometheus.yml", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("outbound|8501|candidate-a|some-model.research.svc.cluster.local", ("candidate-a", "some-model")),
+        ("outbound|8501||some-model.research.svc.cluster.local", None),
+        ("outbound|8500|stable|some-model.research.svc.cluster.local", None),
+        ("outbound|8501|stable|some-model.elsewhere.svc.cluster.local", None),
+        ("outbound|8501|stable|some-model.researchXsvc.cluster.local", None),
+    ],
+)
+def test_slot_and_model_are_read_from_a_cluster_when_it_is_a_slot_of_this_platform(
+    name: str, expected: tuple[str, str] | None
+) -> None:
+    config = _scraping.configuration(
+        "p", namespace="research", gateway_namespace="mesh", proxy="envoy", interval_seconds=5, rules_folder="/r"
+    )
+    rules = config["scrape_configs"][0]["metric_relabel_configs"]
+    (pattern,) = {rule["regex"] for rule in rules if rule.get("source_labels") == ["cluster_name"]}
+    found = re.fullmatch(pattern, name)
+    assert (found.groups() if found else None) == expected
+
+
+def test_local_gateway_has_every_edge_that_a_guardrail_may_name_when_configured() -> None:
+    root = Path(__file__).resolve().parents[2]
+    bootstrap = yaml.safe_load((root / "local/mesh/yaml/envoy-bootstrap.yaml").read_text())
+    (buckets,) = [entry["buckets"] for entry in bootstrap["stats_config"]["histogram_bucket_settings"]]
+    assert set(LATENCY_EDGES_MILLIS) <= set(buckets)

@@ -1,0 +1,476 @@
+"""A world for the controller's core: gateway, slots, registry, metrics and users, on a virtual clock.
+
+Everything but the event store (the real in-memory one) is simulated, with true effects that the tests choose. Every
+call of a port passes a gate before and after its effect, where a test may lose the call or its answer, or kill the
+controller. The world also keeps watch: it writes down whatever the controller must never do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from ml.contracts import CHAMPION_ALIAS, slot_alias
+from ml.controller.commands import COMMAND_ANNOTATION
+from ml.controller.ports import (
+    AbTest,
+    RequestCounts,
+    RequestWindow,
+    RouteState,
+    SlotState,
+    TestGoneError,
+    UnavailableError,
+)
+from ml.controller.reconciler import Reconciled, Reconciler
+from ml.controller.state import ExperimentState, fold
+from ml.events.memory import MemoryEventStore
+from ml.events.ports import EpochOutcomes, OutcomeSums, StoreUnavailableError
+from ml.events.types import AnyEvent, ModelPromoted, experiment_stream, model_stream
+from ml.experiments.ratio import RatioSums, mean_sums
+
+MODEL = "content_quality_model"
+START = 1_800_000_000.0
+LONG = {"name": "converted", "baseline": 0.5, "minimumEffect": 0.007}
+"""A primary metric that takes ten minutes of virtual time."""
+SCRAPE_SECONDS = 5.0
+GATEWAY_DELAY_SECONDS = 1.0
+LOAD_SECONDS = 3.0
+
+
+class Killed(BaseException):
+    """The controller's process is gone, in the middle of a call."""
+
+
+@dataclass
+class Arm:
+    """What is true of a slot's model, and of its pods."""
+
+    version: int | None
+    converts: float = 0.5
+    correct: float = 0.9
+    slow: float = 0.01
+    fails: float = 0.001
+    ready: bool = True
+
+
+@dataclass
+class Sums:
+    """Running sums of one epoch and arm."""
+
+    units: int = 0
+    answered: int = 0
+    hits: Counter[str] = field(default_factory=Counter[str])
+
+
+Gate = Callable[[str, str, Literal["before", "after"]], None]
+
+
+class World:
+    """One model with its slots, and what the controller may touch."""
+
+    def __init__(
+        self, *arms: tuple[str, Arm], users_per_second: int = 400, seed: int = 1, other_slots: Sequence[str] = ()
+    ) -> None:
+        self.now = START
+        self.arms = dict(arms)
+        self.slots = (*self.arms, *other_slots)
+        self.random = np.random.default_rng(seed)
+        self.users_per_second = users_per_second
+        self.store = MemoryEventStore()
+        self.tests: dict[str, AbTest] = {}
+        self.written = RouteState(weights={slot: 1000 if slot == "stable" else 0 for slot in self.slots}, salt_index=3)
+        self.in_force = self.written
+        self._coming: list[tuple[float, RouteState]] = []
+        self.aliases: dict[str, int] = {slot_alias(s): a.version for s, a in arms if a.version is not None}
+        self._loading: dict[str, tuple[float, int | None]] = {}
+        self.request_log: list[RequestCounts] = []
+        self.scraping = True
+        self.skew_seconds = 0.0
+        """By how much the metrics store's clock is ahead."""
+        self.reporting = True
+        self.newest_outcome: float | None = None
+        self.opened: dict[str, float] = {}
+        self.epochs: dict[str, dict[int, float]] = {}
+        self.closed: dict[str, float] = {}
+        self.sums: dict[tuple[str, int, str], Sums] = {}
+        self.violations: list[str] = []
+        self.champion_moves: list[int] = []
+        self.weight_history: list[tuple[float, Mapping[str, int]]] = []
+        self.gate: Gate = _open_gate
+        self.calls = 0
+        self._folded: dict[str, tuple[int, ExperimentState]] = {}
+        self.controller = self.start_controller()
+
+    # The controller --------------------------------------------------------------------------------------------------
+    def start_controller(self) -> Reconciler:
+        """Return a controller that knows nothing but the stores."""
+        self.controller = Reconciler(
+            tests=Port(self, "tests", _Tests(self)),  # pyright: ignore[reportArgumentType] stands in for any port
+            traffic=Port(self, "traffic", _Traffic(self)),  # pyright: ignore[reportArgumentType] likewise
+            slots=Port(self, "slots", _Slots(self)),  # pyright: ignore[reportArgumentType] likewise
+            registry=Port(self, "registry", _Registry(self)),  # pyright: ignore[reportArgumentType] likewise
+            requests=Port(self, "requests", _Requests(self)),  # pyright: ignore[reportArgumentType] likewise
+            events=Port(self, "events", self.store),  # pyright: ignore[reportArgumentType] likewise
+            outcomes=Port(self, "outcomes", _Outcomes(self)),  # pyright: ignore[reportArgumentType] likewise
+            index=_Index(self),
+        )
+        return self.controller
+
+    def tick(self, only: Sequence[str] | None = None) -> Sequence[Reconciled]:
+        """Let the controller reconcile once."""
+        return asyncio.run(self.controller.tick(self.now, only))
+
+    def run(self, seconds: float, *, until: Callable[[], bool] | None = None) -> None:
+        """Let time pass; the controller looks when it wants to, at the latest after 30 s."""
+        end = self.now + seconds
+        due = self.now
+        while self.now < end and not (until is not None and until()):
+            if self.now >= due:
+                due = self._reconcile()
+            self.pass_second()
+
+    def _reconcile(self) -> float:
+        try:
+            done = self.tick()
+        except UnavailableError:
+            return self.now + 1
+        except Killed:
+            self.start_controller()
+            return self.now + 1
+        self._check_dead_slots([item.error for item in done])
+        return min((item.due_at for item in done if item.due_at is not None), default=self.now + 30)
+
+    def run_to_end(self, name: str = "test", seconds: float = 2000) -> ExperimentState:
+        """Let time pass until an experiment has ended, and a little longer."""
+        self.run(seconds, until=lambda: self.state(name).is_final)
+        assert self.state(name).is_final, (self.state(name).phase, self.state(name).reason, self.state(name).message)
+        self.run(10)
+        return self.state(name)
+
+    # Time ------------------------------------------------------------------------------------------------------------
+    def pass_second(self) -> None:
+        """One second of users, requests and slow machinery."""
+        self.now += 1
+        for at, route in [item for item in self._coming if item[0] <= self.now]:
+            self._coming.remove((at, route))
+            if route != self.in_force:
+                self.weight_history.append((self.now, dict(route.weights)))
+            self.in_force = route
+        for slot, (at, version) in list(self._loading.items()):
+            if at <= self.now:
+                del self._loading[slot]
+                self.arms[slot].version = version
+        self._users()
+        if self.scraping and int(self.now - START) % int(SCRAPE_SECONDS) == 0:
+            self._scrape()
+
+    def _users(self) -> None:
+        total = sum(self.in_force.weights.values())
+        shares = [self.in_force.weights.get(slot, 0) / total for slot in self.arms]
+        drawn = self.random.multinomial(self.users_per_second, np.array(shares) / sum(shares))
+        counts = [int(count) for count in drawn]
+        for (slot, arm), count in zip(self.arms.items(), counts, strict=True):
+            for uid in self.opened if self.reporting else ():
+                if uid in self.closed or slot not in self._arms_of(uid):
+                    continue
+                index = max(self.epochs.get(uid, {}), default=None)
+                if index is None:
+                    continue
+                entry = self.sums.setdefault((uid, index, slot), Sums())
+                entry.units += count
+                if not arm.ready:
+                    continue  # the application knows whom it sent, but there was no answer to report on
+                entry.answered += count
+                entry.hits["converted"] += int(self.random.binomial(count, arm.converts))
+                entry.hits["correct"] += int(self.random.binomial(count, arm.correct))
+                self.newest_outcome = self.now
+
+    def _arms_of(self, uid: str) -> set[str]:
+        test = self.tests.get(uid)
+        return set(self.arms) if test is None else {arm["slot"] for arm in test.spec.get("arms", [])} or set(self.arms)
+
+    def _scrape(self) -> None:
+        total = sum(self.in_force.weights.values())
+        for slot, arm in self.arms.items():
+            share = self.in_force.weights.get(slot, 0) / total
+            requests = round(self.users_per_second * SCRAPE_SECONDS * share)
+            failed = requests if not arm.ready else int(self.random.binomial(requests, arm.fails))
+            slow = int(self.random.binomial(requests, arm.slow))
+            self.request_log.append(
+                RequestCounts(
+                    slot=slot,
+                    started_at=self.now - SCRAPE_SECONDS,
+                    ended_at=self.now,
+                    requests=float(requests),
+                    failed=float(failed),
+                    above={100: float(slow)},
+                )
+            )
+
+    # What people and machines do -------------------------------------------------------------------------------------
+    def create(self, name: str = "test", **spec: Any) -> str:
+        """Create an `ABTest`."""
+        uid = f"uid-{name}"
+        self.tests[uid] = AbTest(
+            uid=uid,
+            name=name,
+            namespace="research",
+            generation=1,
+            resource_version="1",
+            spec={**default_spec(tuple(self.arms)), **spec},
+            status={},
+            annotations={},
+            created_at=self.now,
+        )
+        return uid
+
+    def delete(self, name: str = "test") -> None:
+        """Delete an `ABTest`."""
+        del self.tests[f"uid-{name}"]
+
+    def set_spec(self, name: str = "test", **spec: Any) -> None:
+        """Change the spec of an `ABTest`."""
+        test = self.tests[f"uid-{name}"]
+        self.tests[test.uid] = replace(test, spec={**test.spec, **spec}, generation=test.generation + 1)
+
+    def command(self, action: str, *, name: str = "test", arm: str | None = None, number: int = 1) -> None:
+        """Write the annotation of a command."""
+        body = {"id": f"{action}-{number}", "action": action, "by": "ada", "why": "a test", "arm": arm}
+        test = self.tests[f"uid-{name}"]
+        self.tests[test.uid] = replace(test, annotations={COMMAND_ANNOTATION: json.dumps(body)})
+
+    # What one can see ------------------------------------------------------------------------------------------------
+    def events(self, name: str = "test") -> Sequence[AnyEvent]:
+        """Return the stream of an experiment."""
+        return [item.event for item in asyncio.run(self.store.read(experiment_stream(f"uid-{name}")))]
+
+    def state(self, name: str = "test") -> ExperimentState:
+        """Return the fold of an experiment's stream."""
+        position, state = self._folded.get(name, (0, ExperimentState()))
+        stored = asyncio.run(self.store.read(experiment_stream(f"uid-{name}"), position))
+        if stored:
+            position, state = stored[-1].position, fold([item.event for item in stored], state)
+            self._folded[name] = position, state
+        return state
+
+    def promotions(self) -> Sequence[ModelPromoted]:
+        """Return the promotions in the model's stream."""
+        stored = asyncio.run(self.store.read(model_stream(MODEL)))
+        return [item.event for item in stored if isinstance(item.event, ModelPromoted)]
+
+    def phases(self, name: str = "test") -> Sequence[str]:
+        """Return the phases that were entered, in order."""
+        return [event.phase for event in self.events(name) if event.type == "PhaseEntered"]
+
+    # Watching --------------------------------------------------------------------------------------------------------
+    def route_was_set(self, model: str, route: RouteState) -> None:
+        """Check a write of the controller against the truth."""
+        if model != MODEL:
+            self.violations.append(f"route of {model}")
+        if sum(route.weights.values()) != 1000 or tuple(route.weights) != self.slots:
+            self.violations.append(f"weights {dict(route.weights)}")
+        gained = [s for s in self.arms if route.weights[s] > self.written.weights.get(s, 0)]
+        self.violations += [
+            f"weight on dead {slot} at {self.now - START}" for slot in gained if not self.arms[slot].ready
+        ]
+
+    def _check_dead_slots(self, errors: Sequence[str]) -> None:
+        """After a tick in which everything answered no dead slot has weight, as long as another one lives."""
+        running = [uid for uid in self.tests if self.state(self.tests[uid].name).is_running]
+        if any(errors) or not running or not any(arm.ready for arm in self.arms.values()):
+            return
+        for slot, arm in self.arms.items():
+            if not arm.ready and self.written.weights[slot] > 0 and self.arms["stable"].ready:
+                self.violations.append(f"weight left on dead {slot} at {self.now - START}")
+
+    def load(self, alias: str) -> None:
+        """A slot notices that its alias has changed."""
+        slot = "stable" if alias == CHAMPION_ALIAS else alias
+        if slot in self.arms:
+            self._loading[slot] = (self.now + LOAD_SECONDS, self.aliases.get(alias))
+
+    def come_into_force(self, route: RouteState) -> None:
+        """The gateway takes a route a little later."""
+        self._coming.append((self.now + GATEWAY_DELAY_SECONDS, route))
+
+
+def _open_gate(port: str, method: str, when: str) -> None:
+    """Let every call pass."""
+
+
+class Port:
+    """A port whose calls pass the world's gate before and after their effect."""
+
+    def __init__(self, world: World, name: str, real: object) -> None:
+        self._world, self._name, self._real = world, name, real
+
+    def __getattr__(self, method: str) -> Any:
+        async def call(*args: Any) -> Any:
+            self._world.calls += 1
+            self._world.gate(self._name, method, "before")
+            answer = await getattr(self._real, method)(*args)
+            self._world.gate(self._name, method, "after")
+            return answer
+
+        return call
+
+
+def unavailable(port: str) -> Exception:
+    """Return the error by which a port says that it did not get an answer."""
+    return StoreUnavailableError(port) if port in ("events", "outcomes") else UnavailableError(port)
+
+
+class _Tests:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def list(self) -> Sequence[AbTest]:
+        return list(self.world.tests.values())
+
+    async def write_status(self, test: AbTest, status: Mapping[str, Any]) -> None:
+        if test.uid not in self.world.tests:
+            raise TestGoneError(test.name)
+        self.world.tests[test.uid] = replace(self.world.tests[test.uid], status=status)
+
+
+class _Traffic:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def set_route(self, model: str, route: RouteState) -> None:
+        self.world.route_was_set(model, route)
+        self.world.written = route
+        self.world.come_into_force(route)
+
+    async def written(self, model: str) -> RouteState | None:
+        return self.world.written if model == MODEL else None
+
+    async def in_force(self, model: str) -> RouteState | None:
+        return self.world.in_force if model == MODEL else None
+
+
+class _Slots:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def declared(self) -> Mapping[str, Sequence[str]]:
+        return {MODEL: self.world.slots}
+
+    async def state(self, _model: str, slot: str) -> SlotState:
+        arm = self.world.arms.get(slot, Arm(version=None, ready=False))
+        return SlotState(
+            slot=slot, ready_pods=1 if arm.ready else 0, serving_version=arm.version if arm.ready else None
+        )
+
+
+class _Registry:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def alias(self, _model: str, alias: str) -> int | None:
+        return self.world.aliases.get(alias)
+
+    async def set_alias(self, model: str, alias: str, version: int) -> None:
+        if model != MODEL or alias != CHAMPION_ALIAS:
+            self.world.violations.append(f"alias {alias} of {model}")
+        if self.world.aliases.get(alias) != version:
+            self.world.champion_moves.append(version)
+        self.world.aliases[alias] = version
+        self.world.load(alias)
+
+    async def delete_alias(self, model: str, alias: str) -> None:
+        if model != MODEL or alias == CHAMPION_ALIAS or self.world.in_force.weights.get(alias, 0):
+            self.world.violations.append(f"deleted alias {alias} of {model}")
+        self.world.aliases.pop(alias, None)
+        self.world.load(alias)
+
+
+class _Requests:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def since(self, moments: Mapping[str, float]) -> Mapping[str, RequestWindow]:
+        skew = self.world.skew_seconds
+        log = [
+            replace(item, started_at=item.started_at + skew, ended_at=item.ended_at + skew)
+            for item in self.world.request_log
+        ]
+        return {
+            model: RequestWindow(
+                counts=[item for item in log if item.started_at >= moment],
+                newest_at=log[-1].ended_at if log else None,
+            )
+            for model, moment in moments.items()
+        }
+
+
+class _Outcomes:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def open_experiment(
+        self, experiment: str, _model: str, _spec: Mapping[str, object], _salt: str, started_at: float
+    ) -> None:
+        self.world.opened.setdefault(experiment, started_at)
+
+    async def start_epoch(self, experiment: str, index: int, weights: Mapping[str, int], started_at: float) -> None:
+        assert (
+            sum(weights.values()) in (0, 1000) or self.world.violations.append(f"epoch weights {dict(weights)}") is None
+        )
+        self.world.epochs.setdefault(experiment, {}).setdefault(index, started_at)
+
+    async def close_experiment(self, experiment: str, ended_at: float) -> None:
+        self.world.closed.setdefault(experiment, ended_at)
+
+    async def sums(self, experiments: Sequence[str]) -> Mapping[str, OutcomeSums]:
+        return {uid: self._sums(uid) for uid in experiments if uid in self.world.opened}
+
+    def _sums(self, uid: str) -> OutcomeSums:
+        epochs: dict[int, EpochOutcomes] = {}
+        for index in self.world.epochs.get(uid, {}):
+            entries = {slot: s for (owner, i, slot), s in self.world.sums.items() if (owner, i) == (uid, index)}
+            metrics: dict[str, dict[str, RatioSums]] = {
+                name: {slot: mean_sums(s.answered, s.hits[name], s.hits[name]) for slot, s in entries.items()}
+                for name in ("converted", "correct")
+            }
+            epochs[index] = EpochOutcomes(units={slot: s.units for slot, s in entries.items()}, metrics=metrics)
+        return OutcomeSums(epochs=epochs, newest_at=self.world.newest_outcome)
+
+
+class _Index:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def unfinished(self) -> list[str]:
+        uids = {item.stream.removeprefix("experiment-") for _, item in await self.world.store.log(0, 100_000)}
+        states = {uid: fold([s.event for s in await self.world.store.read(experiment_stream(uid))]) for uid in uids}
+        return sorted(uid for uid, state in states.items() if state.is_running)
+
+
+def default_spec(slots: Sequence[str]) -> dict[str, Any]:
+    """Return a spec that ends within a minute or two of virtual time."""
+    rest = round(50 / max(1, len(slots) - 1), 1)
+    control = 100 - rest * (len(slots) - 1)
+    return {
+        "model": MODEL,
+        "arms": [{"slot": s, "weightPercent": control if s == "stable" else rest} for s in slots],
+        "primary": {"name": "converted", "baseline": 0.5, "minimumEffect": 0.05},
+        "ramp": {"durationSeconds": 0},
+        "durationSeconds": 900,
+        "expectedUnitsPerDay": 34_560_000,
+        "minSampleSize": 500,
+        "reconcileIntervalSeconds": 5,
+        "noData": {"staleAfterSeconds": 30, "timeoutSeconds": 120},
+    }
+
+
+def two_arms(*, users_per_second: int = 400, **candidate: Any) -> World:
+    """Return a world with a stable slot and one candidate."""
+    arms = (("stable", Arm(version=4)), ("candidate-a", Arm(version=5, **candidate)))
+    return World(*arms, users_per_second=users_per_second)
