@@ -18,7 +18,12 @@ from local.lifecycle.instance import Instance
 from local.lifecycle.platform import Platform
 from local.progress import ConsoleProgress
 
-_OFFLINE = {"program": "bench.program", "experiments": "bench.experiments", "events": "bench.events"}
+_OFFLINE = {
+    "program": "bench.program",
+    "experiments": "bench.experiments",
+    "events": "bench.events",
+    "controller": "bench.controller",
+}
 _LIVE = {"engine": "bench.engine", "serving": "bench.serving", "splitting": "bench.splitting"}
 
 

@@ -20,6 +20,8 @@ _SLOW_PLACES = (
 """Tests that train or serve a real model, simulate, or need TensorFlow or MLflow, whose imports take longest."""
 _SLOW_TESTS = (
     "tests/local/provider/test_waiting.py::test_the_object_is_kept_and_the_cause_named_when_the_server_stays_away",
+    "tests/ml/controller/test_admission.py::test_advice_leads_to_admission_when_it_is_followed",
+    "tests/ml/controller/test_admission.py::test_decision_can_be_taken_when_a_spec_is_admitted",
     "tests/ml/serving/test_sync_histories.py::",
     "tests/ml/training/test_dataset.py::test_split_and_sample_are_the_same_when_another_process_makes_them",
     "tests/stack/test_golden.py::test_graph_is_identical_when_hashes_are_seeded_differently",

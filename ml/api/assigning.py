@@ -21,18 +21,19 @@ async def assignment_of(ports: Ports, model: str, user_id: str) -> AssignmentVie
     if slots is None:
         raise not_found("served model", model)
     record = await ports.queries.active_experiment(model)
-    if record is None or not any(record.weights.values()):
+    if record is None:
         everything = {slot: TOTAL_WEIGHT if slot == STABLE_SLOT else 0 for slot in slots}
         return AssignmentView(
             model=model, user_id=user_id, slot=STABLE_SLOT, experiment=None, counted=False, weights=everything
         )
     weights = {slot: record.weights.get(slot, 0) for slot in slots}
-    # The record has the weights of those who take part; at the gateway the held out are on control.
-    weights[STABLE_SLOT] = TOTAL_WEIGHT - sum(weight for slot, weight in weights.items() if slot != STABLE_SLOT)
-    if record.spec.get("unit") == "request":
+    if record.spec.get("unit") == "request" or not any(weights.values()):
+        # Split at random, or the gateway is between two settings: nobody can tell the slot.
         return AssignmentView(
             model=model, user_id=user_id, slot=None, experiment=record.name, counted=True, weights=weights
         )
+    # The record has the weights of those who take part; at the gateway the held out are on control.
+    weights[STABLE_SLOT] = TOTAL_WEIGHT - sum(weight for slot, weight in weights.items() if slot != STABLE_SLOT)
     salt = experiment_salt(model, record.salt_index)
     index = int(assign([user_id], list(weights.values()), salt)[0])
     held_out = float(record.spec.get("holdoutPercent", 0)) * TOTAL_WEIGHT / 100

@@ -84,6 +84,7 @@ def _document(app: FastAPI, public_host: str) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for name, schema in extra["$defs"].items():
         schemas.setdefault(name, schema)
+    schemas["CreateRequest"]["properties"]["spec"] = {"$ref": "#/components/schemas/AbTestSpec"}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     components["securitySchemes"] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic.alias_generators import to_camel
 
 from ml.contracts.abtest import MetricName, ModelName, Slot
@@ -25,8 +25,8 @@ EXAMPLE_SPEC: Final[dict[str, Any]] = {
 }
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 Why = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S", description="The reason, for the record.")]
-SpecDocument = Annotated[dict[str, Any], WithJsonSchema({"$ref": "#/components/schemas/AbTestSpec"})]
-"""Validated by admission, which says more about what is wrong than a schema can."""
+SpecDocument = dict[str, Any]
+"""Validated by admission, which says more about what is wrong than a schema can; `documentation` has its schema."""
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\r\n]+$")]
 
 
@@ -274,7 +274,7 @@ class AssignmentView(Shape):
 
     model: str
     user_id: str
-    slot: str | None = Field(description="null where requests are split at random.")
+    slot: str | None = Field(description="null where requests are split at random, or weights are changing just now.")
     experiment: str | None = Field(description="Name of the experiment that shares out the users; null if none does.")
     counted: bool = Field(description="Whether the user is part of the comparison.")
     weights: dict[str, int]

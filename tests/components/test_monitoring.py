@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import yaml
 
@@ -43,7 +45,7 @@ def test_every_port_that_is_read_is_open_from_prometheus_alone_when_traffic_is_d
 
 
 def test_pod_is_replaced_when_rules_or_targets_change() -> None:
-    def annotations(**changes: object) -> str:
+    def annotations(**changes: Any) -> str:
         graph = declare_one(Monitoring, instance="prometheus", **changes)
         return str(pods.template_of(graph.object("StatefulSet", "prometheus"))["metadata"]["annotations"])
 

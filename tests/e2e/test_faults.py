@@ -61,7 +61,8 @@ def test_up_names_the_database_and_continues_when_its_disk_is_full(
 def _small_disk(cluster: Cluster) -> Generator[Path]:
     """Move the database's files to a disk with hardly any room left while the body runs; the database is stopped."""
     claim = cluster.get("persistentvolumeclaim", f"data-{DATABASE}-0")
-    folder = cluster.instance.node_dir / "volumes" / claim["spec"]["volumeName"]
+    source = cluster.get("persistentvolume", claim["spec"]["volumeName"])["spec"]
+    folder = Path(source["local"]["path"])  # as the node sees it
     spare = f"{folder}.small"
     _stop_database(cluster)
     used_kib = int(_in_node(cluster, f"du -sk {folder}").split()[0])
@@ -80,6 +81,7 @@ def _small_disk(cluster: Cluster) -> Generator[Path]:
             f" && rm -f {folder}/ballast && umount {spare} && rmdir {spare}",
         )
         _start_database(cluster)
+        cluster.kubectl("rollout", "status", f"statefulset/{DATABASE}", "--timeout=120s")
 
 
 def _stop_database(cluster: Cluster) -> None:

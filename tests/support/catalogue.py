@@ -229,9 +229,7 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     TrafficSplit: Example(component=TrafficSplit, args=traffic_split),
     Gateway: Example(component=Gateway, args=gateway),
     ExperimentController: Example(component=ExperimentController, args=experiment_controller),
-    AbTestDefinition: Example(
-        component=AbTestDefinition, args=lambda _: AbTestDefinitionArgs(protect=True)
-    ),
+    AbTestDefinition: Example(component=AbTestDefinition, args=lambda _: AbTestDefinitionArgs(protect=True)),
     EventStore: Example(
         component=EventStore, args=lambda name: EventStoreArgs(namespace=name, image=IMAGE, database=DATABASE)
     ),

@@ -6,8 +6,9 @@ fragment is weighed once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from graphql import (
     FieldNode,
@@ -18,9 +19,9 @@ from graphql import (
     IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
-    ValidationRule,
 )
 from graphql.language import DocumentNode
+from strawberry.extensions import SchemaExtension
 
 MAX_DEPTH: Final = 10
 MAX_COST: Final = 5000
@@ -45,26 +46,32 @@ class Weight:
 _TOO_MUCH: Final = Weight(MAX_DEPTH + 1, MAX_COST + 1)
 
 
-class SizeLimit(ValidationRule):
-    """Refuses queries that are too deep or too costly."""
+class SizeLimit(SchemaExtension):
+    """Refuses queries that are too deep or too costly, before rules see them that take a fragment apart each time."""
 
-    def enter_document(self, node: DocumentNode, *_: Any) -> None:
-        """Weigh every operation."""
-        scale = _Scale(node)
-        for definition in node.definitions:
-            if not isinstance(definition, OperationDefinitionNode):
-                continue
-            weight = scale.weigh(definition.selection_set)
-            if weight.depth > MAX_DEPTH:
-                self.report_error(GraphQLError(f"the query is too deep; allowed are {MAX_DEPTH} levels", definition))
-            if weight.cost > MAX_COST:
-                self.report_error(
-                    GraphQLError(
-                        f"the query costs too much; allowed are {MAX_COST} fields, "
-                        "each as often as the lists around it are long",
-                        definition,
-                    )
-                )
+    def on_validate(self) -> Iterator[None]:
+        """Weigh every operation; what is too large is not validated any further."""
+        document = self.execution_context.graphql_document
+        problems = size_problems(document) if document else []
+        if problems:
+            self.execution_context.pre_execution_errors = problems[:1]
+        yield
+
+
+def size_problems(document: DocumentNode) -> list[GraphQLError]:
+    """Return what is too large in a document: its operations, and fragments that nobody uses as well."""
+    scale = _Scale(document)
+    problems: list[GraphQLError] = []
+    for definition in document.definitions:
+        if not isinstance(definition, OperationDefinitionNode | FragmentDefinitionNode):
+            continue
+        weight = scale.weigh(definition.selection_set)
+        if weight.depth > MAX_DEPTH:
+            problems.append(GraphQLError(f"the query is too deep; allowed are {MAX_DEPTH} levels", definition))
+        if weight.cost > MAX_COST:
+            allowed = f"allowed are {MAX_COST} fields, each as often as the lists around it are long"
+            problems.append(GraphQLError(f"the query costs too much; {allowed}", definition))
+    return problems
 
 
 class _Scale:
@@ -94,7 +101,8 @@ class _Scale:
 
     def _field(self, field: FieldNode) -> Weight:
         if field.name.value.startswith("__"):
-            return Weight(1, 1)  # graphql-core limits introspection itself
+            # Introspection may be deep, but graphql-core's own limit for it takes fragments apart again and again.
+            return Weight(1, self.weigh(field.selection_set).cost + 1)
         inner = self.weigh(field.selection_set)
         cost = (_EXPENSIVE.get(field.name.value, 1) + inner.cost) * _size(field)
         return Weight(inner.depth + 1, min(cost, MAX_COST + 1))
@@ -105,9 +113,11 @@ class _Scale:
         if name not in self._known:
             fragment = self._fragments.get(name)
             if fragment is None:
-                return Weight(0, 0)  # another rule says so
+                return Weight(0, 1)  # another rule says so
             self._open.add(name)
-            self._known[name] = self.weigh(fragment.selection_set)
+            inner = self.weigh(fragment.selection_set)
+            # Taking a fragment apart is work, too, even where nothing is in it.
+            self._known[name] = Weight(inner.depth, min(inner.cost + 1, MAX_COST + 1))
             self._open.discard(name)
         return self._known[name]
 

@@ -9,7 +9,7 @@ from typing import Final, get_args
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import AddValidationRules, MaskErrors, MaxAliasesLimiter, MaxTokensLimiter, SchemaExtension
+from strawberry.extensions import MaskErrors, MaxAliasesLimiter, MaxTokensLimiter, SchemaExtension
 from strawberry.types import ExecutionContext, Info
 from strawberry.types.graphql import OperationType
 
@@ -186,9 +186,9 @@ def build_schema() -> strawberry.Schema:
         query=Query,
         subscription=Subscription,
         extensions=[
+            SizeLimit,
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
             lambda: MaxAliasesLimiter(max_alias_count=MAX_ALIASES),
-            lambda: AddValidationRules([SizeLimit]),
             MaskedErrors,
             OverWebSocketsOnly,
         ],

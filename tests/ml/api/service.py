@@ -1,4 +1,4 @@
-"""The real API for tests: uvicorn on loopback, a real PostgreSQL, and a small stand-in for the Kubernetes API server."""
+"""The real API for tests: uvicorn on loopback, a real PostgreSQL, a small stand-in for the Kubernetes API server."""
 
 from __future__ import annotations
 

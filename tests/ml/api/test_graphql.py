@@ -17,6 +17,7 @@ from ml.events.types import PhaseEntered, experiment_stream
 from tests.ml.api.service import MODEL, TOKENS, Service
 
 pytestmark = pytest.mark.slow
+SLOW = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
 PATH = "/ml/graphql"
 
 
@@ -70,14 +71,6 @@ def test_models_have_their_declared_slots_when_nothing_was_deployed_yet(service:
     ]
 
 
-def nested(levels: int) -> str:
-    return (
-        "{ models { experiments { nodes { name } } " * 1 + "}" + " }"
-        if levels == 0
-        else ("{ models { experiments { nodes { decisions { " + "weights { slot } " * levels + "} } } } }")
-    )
-
-
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -106,9 +99,20 @@ def test_a_query_is_refused_and_says_why_when_it_is_wrong_or_too_large(
     assert words.lower() in json.dumps(body["errors"]).lower()
 
 
-def test_fragments_that_multiply_are_weighed_quickly_when_nested(service: Service) -> None:
-    parts = [f"fragment F{n} on Model {{ ...F{n + 1} ...F{n + 1} }}" for n in range(60)]
-    body = ask(service, " ".join([*parts, "fragment F60 on Model { name } { models { ...F0 } }"]))
+@pytest.mark.parametrize(
+    ("kind", "end", "query"),
+    [
+        ("Model", "fragment F60 on Model { name }", "{ models { ...F0 } }"),
+        ("Model", "", "{ models { ...F0 } }"),
+        ("Model", "fragment F60 on Model { name }", "{ models { name } }"),
+        ("__Type", "fragment F60 on __Type { name }", "{ __schema { types { ...F0 } } }"),
+    ],
+)
+def test_fragments_that_multiply_are_refused_at_once_when_nested(
+    service: Service, kind: str, end: str, query: str
+) -> None:
+    parts = [f"fragment F{n} on {kind} {{ ...F{n + 1} ...F{n + 1} }}" for n in range(60)]
+    body = ask(service, " ".join([*parts, end, query]))
     assert "costs too much" in body["errors"][0]["message"]
 
 
@@ -129,7 +133,7 @@ def test_nothing_is_a_fault_of_the_platform_when_queries_are_made_up(service: Se
     service.seed()
 
     @given(query=from_schema(build_schema().as_str()))
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
     def check(query: str) -> None:
         with service.client() as client:
             answer = client.post(PATH, json={"query": query})
@@ -137,7 +141,7 @@ def test_nothing_is_a_fault_of_the_platform_when_queries_are_made_up(service: Se
         assert "fault of the platform" not in answer.text
 
     @given(text=st.text(alphabet='{}()[]$:!@#"\\ abcmodelsnx01.,\n\u00e9', max_size=200))
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
     def check_noise(text: str) -> None:
         with service.client() as client:
             answer = client.post(PATH, json={"query": text})

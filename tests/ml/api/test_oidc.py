@@ -31,7 +31,7 @@ EC_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
 def public(key: Any, kid: str, **fields: str) -> dict[str, Any]:
-    algorithm = ECAlgorithm if isinstance(key, ec.EllipticCurvePrivateKey) else RSAAlgorithm
+    algorithm: Any = ECAlgorithm if isinstance(key, ec.EllipticCurvePrivateKey) else RSAAlgorithm
     return {**json.loads(algorithm.to_jwk(key.public_key())), "kid": kid, "use": "sig", **fields}
 
 
@@ -72,9 +72,14 @@ def issuer() -> Iterator[Issuer]:
 def token(key: Any = RSA_KEY, kid: str = "one", algorithm: str = "RS256", **changes: Any) -> str:
     now = time.time()
     claims = {
-        "iss": ISSUER, "aud": AUDIENCE, "sub": "ann@example", "exp": now + 600, "iat": now, "scope": "openid read decide",
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "ann@example",
+        "exp": now + 600,
+        "iat": now,
+        "scope": "openid read decide",
         **changes,
-    }  # fmt: skip
+    }
     return jwt.encode({k: v for k, v in claims.items() if v is not None}, key, algorithm, headers={"kid": kid})
 
 
@@ -152,8 +157,7 @@ def test_another_kind_of_key_and_claim_serves_when_the_issuer_has_it(issuer: Iss
         "",
         "..",
     ],
-    ids=lambda value: None,
-)  # fmt: skip
+)
 def test_a_token_is_nobodys_when_anything_is_wrong(issuer: Issuer, bad: str) -> None:
     assert recognise(issuer, bad) == [None]
 

@@ -115,8 +115,8 @@ def test_create_recognises_its_own_object_when_the_first_answer_was_lost(service
 
 
 async def _forget_answers(service: Service) -> None:
-    pool: Any = service.context.ports.idempotency._pool  # pyright: ignore
-    async with pool.connection() as connection:
+    store: Any = service.context.ports.idempotency
+    async with store._pool.connection() as connection:
         await connection.execute("DELETE FROM idempotency_keys")
 
 

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -88,9 +89,8 @@ def clean(cluster: Cluster) -> Iterator[None]:
 
 @pytest.fixture
 def relay(cluster: Cluster) -> Iterator[Relay]:
-    address = urlsplit(
-        yaml.safe_load(cluster.kubeconfig.read_text(encoding="utf-8"))["clusters"][0]["cluster"]["server"]
-    )
+    kubeconfig: dict[str, Any] = yaml.safe_load(cluster.kubeconfig.read_text(encoding="utf-8"))
+    address = urlsplit(str(kubeconfig["clusters"][0]["cluster"]["server"]))
     assert address.hostname is not None
     assert address.port is not None
     found = Relay((address.hostname, address.port))

@@ -78,7 +78,8 @@ def platform(cluster: Cluster) -> Generator[None]:
         serving("127.0.9.3", SYNC_PORT) as stable,
         serving("127.0.9.4", SYNC_PORT) as candidate,
     ):
-        for answers, alias, version in ((stable, "champion", 1), (candidate, "candidate-a", 2)):
+        for answers, alias in ((stable, "champion"), (candidate, "candidate-a")):
+            version = register(alias)
             status = SlotStatus(
                 model=REGISTRY_MODEL, alias=alias, phase="serving", ready=True, wanted_version=version,
                 serving_version=version,
@@ -93,6 +94,27 @@ def platform(cluster: Cluster) -> Generator[None]:
         finally:
             stop.set()
             thread.join()
+
+
+def registry() -> httpx.Client:
+    return httpx.Client(base_url=f"{shared_tracking_server().url}/api/2.0/mlflow", timeout=30, trust_env=False)
+
+
+def register(alias: str) -> int:
+    """Register a version with an alias; return its number."""
+    with registry() as client:
+        client.post("/registered-models/create", json={"name": REGISTRY_MODEL})  # once is enough
+        made = client.post("/model-versions/create", json={"name": REGISTRY_MODEL, "source": "s3://x/y"})
+        version = str(made.raise_for_status().json()["model_version"]["version"])
+        body = {"name": REGISTRY_MODEL, "alias": alias, "version": version}
+        client.post("/registered-models/alias", json=body).raise_for_status()
+    return int(version)
+
+
+def aliases() -> set[str]:
+    with registry() as client:
+        found = client.get("/registered-models/get", params={"name": REGISTRY_MODEL}).raise_for_status().json()
+    return {entry["alias"] for entry in found["registered_model"].get("aliases", [])}
 
 
 def _follow(cluster: Cluster, gateway: Answers, stop: threading.Event) -> None:
@@ -166,7 +188,9 @@ def test_experiment_ramps_is_repaired_and_stops_when_told_to(
         eventually(lambda: phase(clean, "refused") == "Invalid", "the unknown model is refused")
         assert [item.event.type for item in stream(database, refused)][:1] == ["ExperimentRefused"]
         uid = put_test(clean, "ramps")
-        eventually(lambda: phase(clean, "ramps") == "Ramping", "the gateway was seen to have the first weights")
+        eventually(lambda: phase(clean, "ramps") == "Ramping", "the experiment begins")
+        begun = "the gateway was seen to have the first weights"
+        eventually(lambda: "EpochStarted" in [item.event.type for item in stream(database, uid)], begun)
         assert 0 < clean.weights(MODEL)["candidate-a"] <= 500
         split = clean.find(f"{MODEL}-split")
         assert split is not None
@@ -179,13 +203,13 @@ def test_experiment_ramps_is_repaired_and_stops_when_told_to(
         eventually(lambda: clean.weights(MODEL) == everything, "a command through the API is heard at once", 10)
         took = time.monotonic() - started
         eventually(lambda: phase(clean, "ramps") == "Cancelled", "the experiment has ended")
+        assert aliases() == {"champion"}, "the candidate is released, the champion stays"
         assert metric(controller, "mlplatform_controller_leader") == 1
         assert metric(controller, "mlplatform_controller_last_success_timestamp_seconds") > time.time() - 60
         assert metric(controller, 'mlplatform_controller_experiments{phase="Cancelled"}') == 1
         print(f"stop to weights written: {took:.2f} s")
     types = [item.event.type for item in stream(database, uid)]
     assert types[0] == "ExperimentCreated"
-    assert "EpochStarted" in types
     assert "CommandHandled" in types
 
 
