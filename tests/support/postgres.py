@@ -38,6 +38,15 @@ def shared_postgres() -> PostgresServer:
     return server
 
 
+def open_to_others(folder: Path) -> None:
+    """Let other users pass through pytest's own folders, which are closed to them, down to this one."""
+    top = Path(tempfile.gettempdir())
+    for parent in (folder, *folder.parents):
+        if not parent.is_relative_to(top) or parent == top:
+            return
+        parent.chmod(0o755)
+
+
 class PostgresServer:
     """One server; it can be stopped and started again with its data."""
 
@@ -55,7 +64,7 @@ class PostgresServer:
 
     def initialise(self) -> None:
         """Make the data folder."""
-        self.folder.chmod(0o755)
+        open_to_others(self.folder)
         os.chown(self.folder, self._user, -1)
         word = self.folder / "password"
         word.write_text(_PASSWORD, encoding="utf-8")

@@ -184,8 +184,6 @@ def test_migration_refuses_when_the_database_is_newer(on_postgres: OnPostgres) -
 @pytest.mark.slow
 def test_store_says_unavailable_and_recovers_when_the_server_goes_and_returns(tmp_path_factory: Any) -> None:
     folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
     server = PostgresServer(folder)
     server.initialise()
     server.start()

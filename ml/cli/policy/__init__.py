@@ -1,0 +1,1 @@
+"""The commands about policies: judge a stack offline, show repairs, explain rules."""

@@ -1,0 +1,56 @@
+"""Small stacks for the examples of rules over several resources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from policies._model import Resource
+
+LABELS = {"app": "server"}
+
+
+def workload(
+    name: str = "server",
+    *,
+    kind: str = "apps/Deployment",
+    labels: Any = LABELS,
+    replicas: int = 1,
+    protected: bool | None = None,
+) -> Resource:
+    """Return a workload with labelled pods."""
+    spec: dict[str, Any] = {
+        "replicas": replicas,
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": []}},
+    }
+    return thing(kind, name, {"spec": spec}, protected=protected)
+
+
+def thing(kind: str, name: str, properties: Mapping[str, Any], *, protected: bool | None = None) -> Resource:
+    """Return a resource of the namespace `models`."""
+    metadata = {"name": name, "namespace": "models", **properties.get("metadata", {})}
+    return Resource(
+        kind=kind,
+        name=name,
+        namespace="models",
+        properties={**properties, "metadata": metadata},
+        urn=f"urn:pulumi:sample::sample::{kind}::{name}",
+        protected=protected,
+    )
+
+
+def network_policy(selector: Any, *types: str) -> Resource:
+    """Return a NetworkPolicy."""
+    return thing(
+        "networking.k8s.io/NetworkPolicy", "policy", {"spec": {"podSelector": selector, "policyTypes": list(types)}}
+    )
+
+
+def budget(selector: Any) -> Resource:
+    """Return a disruption budget."""
+    return thing("policy/PodDisruptionBudget", "budget", {"spec": {"maxUnavailable": 1, "selector": selector}})
+
+
+def service(selector: Any, **labels: Any) -> Resource:
+    """Return a Service."""
+    return thing("core/Service", "server", {"metadata": {"labels": labels}, "spec": {"selector": selector}})

@@ -1,0 +1,291 @@
+"""Runs a Pulumi program without an engine and records everything that it declares.
+
+Stricter than the engine's own test monitor: it refuses a second resource of the same URN, a parent that does not exist,
+a resource that would use a default provider, one that an apply declares, and reading what exists. It sees parents,
+providers, dependencies, protection and secrets, and names objects as the Kubernetes provider does. It cannot tell what
+a cluster would make of the objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from unittest import mock
+
+import pulumi
+from google.protobuf import empty_pb2, json_format, struct_pb2
+from pulumi.runtime import mocks, settings
+from pulumi.runtime import stack as runtime_stack
+from pulumi.runtime.proto import resource_pb2
+
+PROJECT = "mlplatform"
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 the engine's mark of secret values, itself none
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+_STACK_TYPE = "pulumi:pulumi:Stack"
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A recorded value that is marked secret."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A recorded value that is not known before the update."""
+
+
+class InvalidRegistrationError(Exception):
+    """The program declared something that the engine would refuse or that the house rules forbid."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """One resource as the program declared it."""
+
+    urn: str
+    type: str
+    name: str
+    custom: bool
+    parent: str
+    provider: str
+    """Name of the provider's resource; empty for components."""
+    inputs: Mapping[str, Any]
+    """With `Secret` and `Unknown` in place of such values."""
+    depends_on: tuple[str, ...]
+    """URNs of all resources that it comes after, declared or by data."""
+    property_dependencies: Mapping[str, tuple[str, ...]]
+    protect: bool
+    ignore_changes: tuple[str, ...]
+    delete_before_replace: bool
+    retain_on_delete: bool
+    aliases: int
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The Kubernetes object, with secrets opened."""
+        return cast("dict[str, Any]", reveal(dict(self.inputs)))
+
+    @property
+    def kind(self) -> str:
+        """Kubernetes kind."""
+        return str(self.inputs.get("kind", ""))
+
+    @property
+    def object_name(self) -> str:
+        """Name of the Kubernetes object; empty if the provider chooses it."""
+        return str(self.manifest.get("metadata", {}).get("name", ""))
+
+
+@dataclass
+class Graph:
+    """Everything that one run of a program declared."""
+
+    resources: dict[str, Recorded] = field(default_factory=dict[str, Recorded])
+    outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """Outputs that each component, and the stack, registered; by URN."""
+    output_registrations: dict[str, int] = field(default_factory=dict[str, int])
+    stack_urn: str = ""
+
+    @property
+    def stack_outputs(self) -> Mapping[str, Any]:
+        """What the program exported."""
+        return self.outputs[self.stack_urn]
+
+    def of_type(self, token: str) -> list[Recorded]:
+        """Return the resources of one type."""
+        return [resource for resource in self.resources.values() if resource.type == token]
+
+    def of_kind(self, kind: str) -> list[Recorded]:
+        """Return the Kubernetes objects of one kind."""
+        return [resource for resource in self.resources.values() if resource.kind == kind]
+
+    def object(self, kind: str, name: str) -> Recorded:
+        """Return the one Kubernetes object of this kind whose object name, or logical name, this is."""
+        found = [item for item in self.of_kind(kind) if name in (item.object_name, item.name)]
+        if len(found) != 1:
+            known = ", ".join(sorted(item.object_name or item.name for item in self.of_kind(kind)))
+            raise AssertionError(f"{len(found)} objects {kind} {name!r}; there are: {known}")
+        return found[0]
+
+    def kubernetes_objects(self) -> list[Recorded]:
+        """Return every declared Kubernetes object."""
+        return [resource for resource in self.resources.values() if resource.kind]
+
+
+class RecordingMonitor(mocks.MockMonitor):
+    """The engine's side of a program run."""
+
+    def __init__(self, *, preview: bool) -> None:
+        super().__init__(_NoMocks())
+        self.graph = Graph()
+        self._preview = preview
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the engine's name
+        """Record a resource and answer with what the provider would make of it."""
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if request.type == _STACK_TYPE:
+            self.graph.stack_urn = urn
+            return resource_pb2.RegisterResourceResponse(urn=urn)
+        self._check(request, urn)
+        self.graph.resources[urn] = _record(request, urn)
+        state = struct_pb2.Struct()
+        state.CopyFrom(request.object)
+        identifier = _settle(request, state, urn)
+        return resource_pb2.RegisterResourceResponse(urn=urn, id="" if self._preview else identifier, object=state)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 the engine's name
+        """Record the outputs of a component or of the stack."""
+        self.graph.outputs[request.urn] = _plain(request.outputs)
+        self.graph.output_registrations[request.urn] = self.graph.output_registrations.get(request.urn, 0) + 1
+        return empty_pb2.Empty()
+
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802 the engine's name
+        """Refuse to read an object that the program did not declare: a preview would need the cluster."""
+        raise InvalidRegistrationError(f"{request.type} {request.name}: existing resources are not read")
+
+    def _check(self, request: Any, urn: str) -> None:
+        if urn in self.graph.resources:
+            raise InvalidRegistrationError(f"{urn}: declared twice")
+        if request.parent not in self.graph.resources and request.parent != self.graph.stack_urn:
+            raise InvalidRegistrationError(f"{urn}: parent {request.parent!r} does not exist")
+        needs_provider = request.custom and not request.type.startswith("pulumi:providers:")
+        if needs_provider and not request.provider:
+            raise InvalidRegistrationError(f"{urn}: would use a default provider")
+
+
+class _NoMocks(mocks.Mocks):
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        raise InvalidRegistrationError(f"{args.token}: a program reads nothing from a cluster")
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> Any:
+        raise NotImplementedError("RecordingMonitor records resources itself")
+
+
+def run(
+    program: Callable[[], None],
+    *,
+    stack: str = "test",
+    preview: bool = False,
+    config: Mapping[str, str] | None = None,
+    encrypted: tuple[str, ...] = (),
+) -> Graph:
+    """Run a program to its end, in an event loop of its own, and return what it declared.
+
+    `config` holds the stack's configuration with namespaced keys, of which `encrypted` are secret.
+    """
+    monitor = RecordingMonitor(preview=preview)
+
+    has_ended = False
+
+    def guarded_program() -> None:
+        nonlocal has_ended
+        program()
+        has_ended = True
+
+    initialise = pulumi.Resource.__init__
+
+    def guarded_initialise(resource: pulumi.Resource, t: str, name: str, *args: Any, **kwargs: Any) -> None:
+        if has_ended:
+            raise InvalidRegistrationError(f"{t} {name}: declared inside an apply, a preview would not show it")
+        initialise(resource, t, name, *args, **kwargs)
+
+    async def main() -> None:
+        pulumi.runtime.set_all_config(dict(config or {}), list(encrypted))
+        mocks.set_mocks(_NoMocks(), project=PROJECT, stack=stack, preview=preview, monitor=monitor)
+        cast("Any", settings).SETTINGS.outputs.clear()  # a run that failed leaves its own behind
+        settings.ROOT.set(None)  # the one that set_mocks has just made; run_in_stack makes its own
+        await runtime_stack.run_in_stack(guarded_program)
+
+    # The variable turns an Output that is formatted into a text from a silent mistake into an error.
+    with (
+        mock.patch.object(pulumi.Resource, "__init__", guarded_initialise),
+        mock.patch.dict(os.environ, {"PULUMI_ERROR_OUTPUT_STRING": "true"}),
+    ):
+        _run_in_a_loop_of_its_own(main())
+    return monitor.graph
+
+
+def _run_in_a_loop_of_its_own(main: Coroutine[Any, Any, None]) -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(main)
+    finally:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def reveal(value: Any) -> Any:
+    """Return a recorded value with all secrets opened."""
+    if isinstance(value, Secret):
+        return reveal(value.value)
+    if isinstance(value, dict):
+        return {key: reveal(item) for key, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [reveal(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _record(request: Any, urn: str) -> Recorded:
+    provider_urn = request.provider.rpartition("::")[0]
+    return Recorded(
+        urn=urn,
+        type=request.type,
+        name=request.name,
+        custom=bool(request.custom),
+        parent=request.parent,
+        provider=provider_urn.rpartition("::")[2],
+        inputs=_plain(request.object),
+        depends_on=tuple(sorted(request.dependencies)),
+        property_dependencies={
+            key: tuple(sorted(item.urns)) for key, item in sorted(request.propertyDependencies.items()) if item.urns
+        },
+        protect=bool(request.protect),
+        ignore_changes=tuple(request.ignoreChanges),
+        delete_before_replace=bool(request.deleteBeforeReplace),
+        retain_on_delete=bool(request.retainOnDelete),
+        aliases=len(request.aliases),
+    )
+
+
+def _settle(request: Any, state: struct_pb2.Struct, urn: str) -> str:
+    """Name an object as the Kubernetes provider does, in `state`; return its id."""
+    if not request.custom:
+        return ""
+    digest = hashlib.sha256(urn.encode()).hexdigest()[:8]
+    if not request.type.startswith("kubernetes:"):
+        return f"{request.name}-{digest}"
+    metadata = state.fields["metadata"].struct_value  # reading a missing field of a Struct creates it
+    if "name" not in metadata.fields:
+        metadata.fields["name"].string_value = f"{request.name}-{digest}"
+    name = metadata.fields["name"].string_value
+    return f"{metadata.fields['namespace'].string_value}/{name}" if "namespace" in metadata.fields else name
+
+
+def _plain(struct: struct_pb2.Struct) -> dict[str, Any]:
+    return cast("dict[str, Any]", _unwrap(json_format.MessageToDict(struct)))
+
+
+def _unwrap(value: Any) -> Any:
+    if value == _UNKNOWN:
+        return Unknown()
+    if isinstance(value, dict):
+        table = cast("dict[str, Any]", value)
+        if table.get(_SIGNATURE) == _SECRET_SIGNATURE:
+            return Secret(_unwrap(table.get("value")))
+        return {key: _unwrap(item) for key, item in table.items()}
+    if isinstance(value, list):
+        return [_unwrap(item) for item in cast("list[Any]", value)]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,1 @@
+"""One rule per file; `policies.registry` lists them all."""

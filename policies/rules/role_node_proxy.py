@@ -1,0 +1,21 @@
+"""Role may reach the nodes' own API."""
+
+from __future__ import annotations
+
+from policies._kinds import ROLES
+from policies._logic import Every, Is
+from policies._model import Example, ObjectRule, Severity
+
+RULE = ObjectRule(
+    id="role-node-proxy",
+    title="role may reach the nodes' own API",
+    severity=Severity.CRITICAL,
+    frameworks=("CIS Kubernetes 5.1.10",),
+    kinds=ROLES,
+    demand=Every("rules", Every("resources", ~Is("", "nodes/proxy"))),
+    why="The nodes' API runs commands in all their pods, past admission and the audit log.",
+    how="Ask the metrics API for figures.",
+    example=Example(
+        of="ClusterRole", fails={"rules.0.resources": ["nodes/proxy"]}, neighbour={"rules.0.resources": ["nodes"]}
+    ),
+)

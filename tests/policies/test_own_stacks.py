@@ -1,0 +1,157 @@
+"""What this repository deploys keeps its own rules, and the commands say so."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from functools import cache
+
+import pytest
+from typer.testing import CliRunner
+
+from ml.cli.app import app
+from ml.cli.policy.rendering import render
+from policies import docs, fixing
+from policies._model import Resource, Verdict
+from policies._paths import MISSING, changed
+from policies.configuration import Configuration, load
+from policies.engine import evaluate
+from policies.report import as_data, as_sarif, ordered, word
+from tests.policies.samples import resource_of
+
+_STACKS = ("local", "dev")
+
+_rendered = cache(render)
+"""Each stack's program runs once; what it declares is never changed."""
+
+
+@pytest.fixture(scope="module", params=_STACKS)
+def rendered(request: pytest.FixtureRequest) -> tuple[str, list[Resource]]:
+    return request.param, _rendered(request.param)
+
+
+@pytest.fixture
+def configuration() -> Configuration:
+    return load(datetime.now(UTC).date())
+
+
+def test_nothing_is_refused_or_unknown_when_a_stack_is_rendered(
+    rendered: tuple[str, list[Resource]], configuration: Configuration
+) -> None:
+    stack, resources = rendered
+    report = evaluate(resources, configuration, stack)
+    assert len(resources) > 50
+    assert [(item.rule.id, item.finding.resource.title) for item in report.judged if item.refuses] == []
+    assert report.of(Verdict.UNKNOWN) == ()
+
+
+def test_every_exemption_is_used_when_all_stacks_are_judged(configuration: Configuration) -> None:
+    used = {
+        (item.rule.id, item.finding.resource.name)
+        for stack in _STACKS
+        for item in evaluate(_rendered(stack), configuration, stack).of(Verdict.EXEMPT)
+    }
+    assert used == {(item.rule, item.name) for item in configuration.exemptions}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "patch", "rule"),
+    [
+        ("apps/StatefulSet", "metadata-db", {"spec.template.spec.hostNetwork": True}, "pod-host-network"),
+        (
+            "apps/Deployment",
+            "api",
+            {"spec.template.spec.containers.0.image": "docker.io/x:latest"},
+            "image-version-pinned",
+        ),
+        ("apps/Deployment", "api", {"spec.template.metadata.labels": {}}, "service-without-pods"),
+        ("core/Namespace", "free-deep-research", {"metadata.labels": MISSING}, "namespace-pod-security"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_stack_is_refused_when_one_of_its_resources_is_weakened(
+    rendered: tuple[str, list[Resource]],
+    configuration: Configuration,
+    kind: str,
+    name: str,
+    patch: dict[str, object],
+    rule: str,
+) -> None:
+    stack, resources = rendered
+    weakened = [
+        Resource(
+            kind=item.kind,
+            name=item.name,
+            namespace=item.namespace,
+            properties=changed(item.properties, patch) if (item.kind, item.name) == (kind, name) else item.properties,
+            urn=item.urn,
+            protected=item.protected,
+        )
+        for item in resources
+    ]
+    report = evaluate(weakened, configuration, stack)
+    assert rule in {item.rule.id for item in report.judged if item.refuses}
+
+
+def test_contents_of_secrets_are_left_out_when_a_stack_is_rendered(rendered: tuple[str, list[Resource]]) -> None:
+    secrets = [item for item in rendered[1] if item.kind == "core/Secret"]
+    values = {value for item in secrets for value in dict(item.properties["stringData"]).values()}
+    assert values == {"[secret]"}
+
+
+def test_check_prints_sarif_when_asked() -> None:
+    done = CliRunner().invoke(app, ["policy", "check", "dev", "--format", "sarif"])
+    assert done.exit_code == 0, done.output
+    results = json.loads(done.stdout)["runs"][0]["results"]
+    assert {result["ruleId"] for result in results} == {"gateway-tls", "stateful-backup", "workload-monitored"}
+    assert all(result["suppressions"][0]["justification"] for result in results)
+
+
+def test_check_prints_one_summary_line_when_asked_for_a_table() -> None:
+    done = CliRunner().invoke(app, ["policy", "check", "dev"])
+    assert done.exit_code == 0
+    assert "0 refused, 0 advised, 0 unknown, 5 exempt" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(["check", "none"], "there is no stack `none`"), (["explain", "none"], "there is no rule `none`")],
+)
+def test_command_names_what_there_is_when_asked_for_something_else(arguments: list[str], expected: str) -> None:
+    done = CliRunner().invoke(app, ["policy", *arguments])
+    assert done.exit_code == 1
+    assert expected in done.output
+
+
+def test_report_words_differ_when_verdicts_do() -> None:
+    resources = [
+        resource_of("Ingress", {"spec.tls": []}),
+        resource_of("Service", {"spec.type": "NodePort", "metadata.labels": MISSING}),
+    ]
+    configuration = Configuration()
+    report = evaluate(resources, configuration, "dev")
+    assert [word(item) for item in ordered(report)] == ["refused"] * 3
+    assert as_data(report)["refused"] is True
+    levels = {result["ruleId"]: result["level"] for result in as_sarif(report)["runs"][0]["results"]}
+    assert levels == {"ingress-tls": "error", "service-outside": "error", "labels-recommended": "error"}
+
+
+def test_patch_repairs_when_a_rule_knows_how() -> None:
+    resource = resource_of("Deployment", {"spec.template.spec.containers.0.securityContext": MISSING})
+    report = evaluate([resource], Configuration(), "dev")
+    found = {item.rule.id: fixing.patch(item) for item in report.judged}
+    place = "/spec/template/spec/containers/0/securityContext"
+    assert found["container-privilege-escalation"] == [
+        {"op": "add", "path": place, "value": {}},
+        {"op": "add", "path": f"{place}/allowPrivilegeEscalation", "value": False},
+    ]
+    assert found["container-writable-root"] == []
+
+
+def test_document_is_current_when_rules_change() -> None:
+    assert docs.FILE.read_text(encoding="utf-8") == docs.document(), "run `python -m policies.docs`"
+
+
+def test_configuration_is_valid_today_when_loaded() -> None:
+    assert load(datetime.now(UTC).date()).exemptions
+    assert all(item.expires > date(2026, 11, 24) for item in load(datetime.now(UTC).date()).exemptions)
