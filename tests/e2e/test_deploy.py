@@ -71,7 +71,7 @@ def test_split_comes_back_when_somebody_deletes_it(cluster: Cluster) -> None:
         within_seconds=30,
         what="the controller recreates the split",
     )
-    assert cluster.weights(model) == {contracts.STABLE_SLOT: 100, contracts.DEFAULT_CANDIDATE_SLOT: 0}
+    assert cluster.weights(model) == {contracts.STABLE_SLOT: 1000, contracts.DEFAULT_CANDIDATE_SLOT: 0}
     eventually(lambda: cluster.predict(model)[0] == 200, within_seconds=30, what="the route answers again")
 
 
