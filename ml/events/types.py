@@ -10,21 +10,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-Phase = Literal[
-    "Pending",
-    "Shadow",
-    "Ramping",
-    "Running",
-    "HoldNoData",
-    "AwaitingApproval",
-    "Promoting",
-    "RollingBack",
-    "Promoted",
-    "RolledBack",
-    "Inconclusive",
-    "Invalid",
-    "Cancelled",
-]
+from ml.contracts.abtest_status import Phase
+
 FINAL_PHASES: Final = frozenset({"Promoted", "RolledBack", "Inconclusive", "Invalid", "Cancelled"})
 CommandAction = Literal["pause", "resume", "stop", "approve", "promote", "rollback"]
 Document = dict[str, Any]
