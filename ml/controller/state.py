@@ -206,8 +206,6 @@ def apply(state: ExperimentState, event: AnyEvent) -> ExperimentState:
         case CommandHandled():
             return _handled(state, event)
         case SequenceStarted():
-            if event.sequence == "release":
-                return state
             begun = SequenceState(
                 kind=event.sequence, arm=event.arm, outcome=event.outcome, details=event.details, at=event.at
             )

@@ -126,7 +126,7 @@ class SequenceStarted(Event):
 
     type: Literal["SequenceStarted"] = "SequenceStarted"
     version: Literal[1] = 1
-    sequence: Literal["promote", "rollback", "release"]
+    sequence: Literal["promote", "rollback"]
     arm: str | None
     """The treatment to promote; None when all goes back to control."""
     outcome: Phase

@@ -44,7 +44,7 @@ events = st.one_of(
     st.builds(
         SequenceStarted,
         at=AT,
-        sequence=st.sampled_from(["promote", "rollback", "release"]),
+        sequence=st.sampled_from(["promote", "rollback"]),
         arm=st.just("candidate-a"),
         outcome=st.just("Promoted"),
     ),
