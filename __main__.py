@@ -6,14 +6,16 @@ import pulumi
 
 from components import settings
 from components._timeouts import ready_within
-from components.cluster import connect
+from components.place import prepare
 from components.platform import MlPlatform, MlPlatformArgs
 
 configuration = settings.load()
-cluster = connect("cluster", configuration)
+place = prepare(configuration)
 options = pulumi.ResourceOptions(
-    providers=[cluster], transformations=[ready_within(configuration.ready_timeout_seconds)]
+    providers=[place.provider],
+    depends_on=place.before,
+    transformations=[ready_within(configuration.ready_timeout_seconds)],
 )
-platform = MlPlatform("platform", MlPlatformArgs(settings=configuration), options)
+platform = MlPlatform("platform", MlPlatformArgs(settings=configuration, cloud=place.cloud), options)
 for key, value in platform.outputs.items():
     pulumi.export(key, value)

@@ -16,6 +16,8 @@ from components._base import PlatformComponent
 from ml.contracts import access_label
 
 _NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+_IDENTITY_CIDR = "169.254.170.23/32"
+"""Where EKS answers pods that ask for their role; the same address in every cluster."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,23 @@ def allow_https(selector: Mapping[str, str]) -> k8s.networking.v1.NetworkPolicyS
         pod_selector=_select(selector),
         policy_types=["Egress"],
         egress=[k8s.networking.v1.NetworkPolicyEgressRuleArgs(ports=_tcp([443]))],
+    )
+
+
+def allow_cloud(selector: Mapping[str, str]) -> k8s.networking.v1.NetworkPolicySpecArgs:
+    """Return a policy under which the selected pods may call services of the cloud, and ask who they are there.
+
+    Those services have no fixed addresses, so their port has to stand for them; the one that tells a pod its role has
+    an address on every node.
+    """
+    identity = k8s.networking.v1.NetworkPolicyPeerArgs(ip_block=k8s.networking.v1.IPBlockArgs(cidr=_IDENTITY_CIDR))
+    return k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_select(selector),
+        policy_types=["Egress"],
+        egress=[
+            k8s.networking.v1.NetworkPolicyEgressRuleArgs(ports=_tcp([443])),
+            k8s.networking.v1.NetworkPolicyEgressRuleArgs(to=[identity], ports=_tcp([80])),
+        ],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network
 from typing import TypeVar, cast
 
 from components._schema import Problems, Rule, Sensitive, canonical
@@ -44,6 +45,36 @@ def text(pattern: str, allowed: str, *, max_length: int = 253) -> Rule[str]:
     def read(raw: object, key: str, problems: Problems) -> str | None:
         if isinstance(raw, str) and len(raw) <= max_length and compiled.fullmatch(raw):
             return raw
+        problems.add(key, raw, allowed)
+        return None
+
+    return Rule(allowed, read, is_text=True)
+
+
+def choice(values: Sequence[str]) -> Rule[str]:
+    """Accept one of these texts."""
+    allowed = f"one of {', '.join(values)}"
+
+    def read(raw: object, key: str, problems: Problems) -> str | None:
+        if isinstance(raw, str) and raw in values:
+            return raw
+        problems.add(key, raw, allowed)
+        return None
+
+    return Rule(allowed, read, is_text=True)
+
+
+def network(longest_prefix: int) -> Rule[str]:
+    """Accept an IPv4 network in CIDR form, not smaller than this prefix says."""
+    allowed = f"an IPv4 network such as 10.64.0.0/16, up to /{longest_prefix}"
+
+    def read(raw: object, key: str, problems: Problems) -> str | None:
+        try:
+            found = IPv4Network(raw) if isinstance(raw, str) and "/" in raw else None
+        except ValueError:  # not a network, or one with host bits
+            found = None
+        if found is not None and 0 < found.prefixlen <= longest_prefix:
+            return str(found)
         problems.add(key, raw, allowed)
         return None
 

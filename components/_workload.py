@@ -107,6 +107,7 @@ def pod_template(
     volumes: Sequence[k8s.core.v1.VolumeArgs] = (),
     uid: int = UNPRIVILEGED_UID,
     service_account: pulumi.Input[str] | None = None,
+    identity: pulumi.Input[str] | None = None,
     restart_policy: str | None = None,
     grace_seconds: int = 30,
     spread: Mapping[str, str] | None = None,
@@ -114,7 +115,8 @@ def pod_template(
 ) -> k8s.core.v1.PodTemplateSpecArgs:
     """Return a pod template that the namespace's Pod Security level "restricted" admits.
 
-    Only a pod with a `service_account` of its own gets a token. `spread` are the labels of the pods that should not
+    Only a pod with a `service_account` of its own gets a token; `identity` is an account by which the cloud knows the
+    pod, which gets no token for Kubernetes. `spread` are the labels of the pods that should not
     share a node.
     """
     return k8s.core.v1.PodTemplateSpecArgs(
@@ -122,7 +124,7 @@ def pod_template(
         spec=k8s.core.v1.PodSpecArgs(
             containers=list(containers),
             volumes=list(volumes) or None,
-            service_account_name=service_account,
+            service_account_name=service_account if identity is None else identity,
             automount_service_account_token=service_account is not None,
             # Service links would put one variable per Service into every process and let names collide.
             enable_service_links=False,

@@ -9,12 +9,13 @@ from components._schema import Sensitive
 from components.settings import Settings
 
 
-def connect(name: str, settings: Settings) -> k8s.Provider:
-    """Declare the provider of every object of the stack."""
-    kubeconfig = settings.kubeconfig
+def connect(name: str, settings: Settings, made: pulumi.Output[str] | None = None) -> k8s.Provider:
+    """Declare the provider of every object of the stack; `made` is the kubeconfig of a cluster that the stack makes."""
+    given = settings.kubeconfig
+    kubeconfig = pulumi.Output.secret(given.reveal()) if isinstance(given, Sensitive) else given
     return k8s.Provider(
         name,
-        kubeconfig=pulumi.Output.secret(kubeconfig.reveal()) if isinstance(kubeconfig, Sensitive) else kubeconfig,
+        kubeconfig=kubeconfig if made is None else made,
         context=settings.context,
         cluster_identifier=settings.cluster_identifier,
         enable_server_side_apply=True,

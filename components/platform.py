@@ -10,6 +10,7 @@ import pulumi
 
 from components import _versions
 from components._base import PlatformComponent
+from components._cloud import CloudParts
 from components._database import DatabaseAccess
 from components._network import GatewayPeer
 from components._scraping import GatewayProxy
@@ -25,7 +26,7 @@ from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.settings import ModelSettings, Settings
-from components.tracking_server import BucketAccess, TrackingServer, TrackingServerArgs
+from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.training import Training, TrainingArgs
 from ml.contracts import (
@@ -58,6 +59,8 @@ class MlPlatformArgs:
     """What makes one platform differ from another: its settings."""
 
     settings: Settings
+    cloud: CloudParts | None = None
+    """What the stack has made of the cloud's own services instead of pods."""
 
 
 class MlPlatform(PlatformComponent):
@@ -68,18 +71,18 @@ class MlPlatform(PlatformComponent):
 
     def __init__(self, name: str, args: MlPlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._settings = args.settings
+        self._settings, self._cloud = args.settings, args.cloud
         self._secrets = SecretSource(pulumi.Output.secret(args.settings.master_secret.reveal()))
         gateway = args.settings.gateway
         self._peer = GatewayPeer(namespace=gateway.namespace, selector=gateway.selector)
-        self._hosts = {role: f"{role}.{args.settings.domain}" for role in ("mlflow", "minio", "ml", "api")}
+        self._hosts = hosts(args.settings)
         self.namespace = PlatformNamespace(
             "platform-namespace",
             PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
             self.child(),
         )
         self.metadata_db = self._create_metadata_db()
-        self.object_store = self._create_object_store()
+        self.object_store = self._create_object_store() if args.settings.object_store.kind == "minio" else None
         self.tracking_server = self._create_tracking_server()
         self.event_store = self._create_event_store()
         self.test_definition = AbTestDefinition(
@@ -141,13 +144,7 @@ class MlPlatform(PlatformComponent):
                 image=settings.image(_versions.MLFLOW),
                 secrets=self._secrets,
                 database=self._database_of(_MLFLOW),
-                artifacts=BucketAccess(
-                    secret=self.object_store.consumer_secrets[_MLFLOW],
-                    bucket=_MLFLOW_BUCKET,
-                    endpoint=self.object_store.endpoint,
-                    fingerprint=self.object_store.consumer_fingerprint(_MLFLOW),
-                    label=OBJECT_STORE_SERVICE,
-                ),
+                artifacts=self._artifacts(),
                 public_host=self._hosts["mlflow"],
                 gateway=self._peer,
                 allowed_hosts=settings.tracking_server.allowed_hosts,
@@ -157,7 +154,19 @@ class MlPlatform(PlatformComponent):
                 memory_per_worker_mib=settings.tracking_server.memory_per_worker_mib,
             ),
             # The gate: its database, its bucket and the users of both exist before MLflow first asks for them.
-            self.child(depends_on=[self.metadata_db, self.object_store]),
+            self.child(depends_on=[part for part in (self.metadata_db, self.object_store) if part is not None]),
+        )
+
+    def _artifacts(self) -> BucketAccess | CloudBucket:
+        if self.object_store is None:
+            bucket = cast("CloudParts", self._cloud).bucket
+            return CloudBucket(bucket=bucket.name, region=bucket.region)
+        return BucketAccess(
+            secret=self.object_store.consumer_secrets[_MLFLOW],
+            bucket=_MLFLOW_BUCKET,
+            endpoint=self.object_store.endpoint,
+            fingerprint=self.object_store.consumer_fingerprint(_MLFLOW),
+            label=OBJECT_STORE_SERVICE,
         )
 
     def _database_of(self, consumer: str) -> DatabaseAccess:
@@ -242,12 +251,7 @@ class MlPlatform(PlatformComponent):
                         service=self.tracking_server.service,
                         port=MLFLOW_PORT,
                     ),
-                    HostRoute(
-                        role="minio",
-                        host=self._hosts["minio"],
-                        service=self.object_store.service,
-                        port=S3_CONSOLE_PORT,
-                    ),
+                    *self._console_routes(),
                     HostRoute(
                         role="api",
                         host=self._hosts["api"],
@@ -259,6 +263,12 @@ class MlPlatform(PlatformComponent):
             ),
             self.child(),
         )
+
+    def _console_routes(self) -> list[HostRoute]:
+        store = self.object_store
+        if store is None:
+            return []
+        return [HostRoute(role="minio", host=self._hosts["minio"], service=store.service, port=S3_CONSOLE_PORT)]
 
     def _create_model(self, model: ModelSettings) -> tuple[ModelServer, TrafficSplit]:
         serving = self._settings.model_server
@@ -337,15 +347,7 @@ class MlPlatform(PlatformComponent):
                 "adminSecret": self.metadata_db.admin_secret,
                 "consumers": dict(self.metadata_db.consumer_secrets),
             },
-            "objectStore": {
-                "service": self.object_store.service,
-                "port": S3_PORT,
-                "consolePort": S3_CONSOLE_PORT,
-                "adminSecret": self.object_store.admin_secret,
-                "consumers": {
-                    _MLFLOW: {"secret": self.object_store.consumer_secrets[_MLFLOW], "bucket": _MLFLOW_BUCKET}
-                },
-            },
+            "objectStore": self._store_outputs(),
             "trackingServer": {
                 "service": self.tracking_server.service,
                 "port": MLFLOW_PORT,
@@ -370,6 +372,19 @@ class MlPlatform(PlatformComponent):
             },
         }
 
+    def _store_outputs(self) -> dict[str, Any]:
+        store = self.object_store
+        if store is None:
+            bucket = cast("CloudParts", self._cloud).bucket
+            return {"kind": "s3", "region": bucket.region, "consumers": {_MLFLOW: {"bucket": bucket.name}}}
+        return {
+            "service": store.service,
+            "port": S3_PORT,
+            "consolePort": S3_CONSOLE_PORT,
+            "adminSecret": store.admin_secret,
+            "consumers": {_MLFLOW: {"secret": store.consumer_secrets[_MLFLOW], "bucket": _MLFLOW_BUCKET}},
+        }
+
     def _serving_image(self) -> str:
         gpus = self._settings.model_server.resources.gpus
         return self._settings.image(_versions.MODEL_SERVER_GPU if gpus else _versions.MODEL_SERVER)
@@ -389,3 +404,9 @@ class MlPlatform(PlatformComponent):
             "root": split.root,
             "split": split.split,
         }
+
+
+def hosts(settings: Settings) -> dict[str, str]:
+    """Return the host of every role that the platform answers to."""
+    consoles = ("minio",) if settings.object_store.kind == "minio" else ()
+    return {role: f"{role}.{settings.domain}" for role in ("mlflow", *consoles, "ml", "api")}

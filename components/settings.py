@@ -12,10 +12,11 @@ from collections.abc import Set as AbstractSet
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from components._rules import either, flag, integer, listing, sensitive, table, text
+from components._rules import choice, either, flag, integer, listing, sensitive, table, text
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
 from components._versions import IMAGES
 from components._workload import Resources
+from components.settings_aws import AwsSettings
 from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
 
 _MASTER_SECRET_MIN_LENGTH = 32
@@ -69,6 +70,8 @@ class MetadataDbSettings:
 class ObjectStoreSettings:
     """The object store."""
 
+    kind: str = setting(choice(("minio", "s3")), default="minio")
+    """`s3` takes AWS's own, in the account that `aws` names; what follows here is about MinIO."""
     storage_gib: int = setting(integer(1, 65_536, "GiB"), default=100)
     resources: Resources = setting(section(Resources, _STORE), default=_STORE)
 
@@ -209,12 +212,12 @@ class Settings:
         listing(section(ModelSettings), minimum=1),
         default_factory=lambda: tuple(ModelSettings(name=name) for name in DEFAULT_MODELS),
     )
+    aws: AwsSettings | None = setting(section(AwsSettings), default=None)
+    """None takes the cluster that `kubeconfig` and `context` name; otherwise the stack makes its own on AWS."""
 
     def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
         """Refuse settings that are each allowed but not together."""
-        found: list[tuple[str, str]] = []
-        if faulty.isdisjoint({"kubeconfig", "context"}) and self.kubeconfig is None and self.context is None:
-            found.append(("context", "the name of a context, unless `kubeconfig` is set"))
+        found = [] if "aws" in faulty else self._cloud_conflicts(faulty)
         if faulty.isdisjoint({"images", "image_registry"}) and self.image_registry is None:
             homeless = [name for name, image in IMAGES.items() if image.own and name not in self.images]
             if homeless:
@@ -224,6 +227,27 @@ class Settings:
         if len(set(names)) < len(names):
             found.append(("models", "a list in which every name occurs once"))
         return found
+
+    def _cloud_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        if faulty.isdisjoint({"kubeconfig", "context"}):
+            named = self.kubeconfig is not None or self.context is not None
+            if self.aws is None and not named:
+                found.append(("context", "the name of a context, unless `kubeconfig` is set"))
+            if self.aws is not None and named:
+                found.append(("aws", "absent where `kubeconfig` or `context` names a cluster"))
+        if "object_store" not in faulty and self.object_store.kind == "s3" and self.aws is None:
+            found.append(("object_store", "minio, unless `aws` is set"))
+        if self.aws is None or "model_server" in faulty:
+            return found
+        if self.model_server.resources.gpus and not self.aws.gpu_pools:
+            found.append(("model_server", "no GPUs, unless `aws.gpuPools` has a pool"))
+        return found + self._single_replicas(faulty, highly_available=self.aws.highly_available)
+
+    def _single_replicas(self, faulty: AbstractSet[str], *, highly_available: bool) -> list[tuple[str, str]]:
+        names = ("tracking_server", "model_server", "controller", "api") if highly_available else ()
+        allowed = "2 replicas or more, unless `aws.highlyAvailable` is false"
+        return [(name, allowed) for name in names if name not in faulty and getattr(self, name).replicas < 2]
 
     def image(self, name: str) -> str:
         """Return the reference to pull for a logical image name."""

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components._accounts import service_account
 from components._base import PlatformComponent
 from components._database import DatabaseAccess
 from components._disruption import disruption_budget
 from components._labels import object_labels, selector_labels
-from components._network import GatewayPeer, offer_service
+from components._network import GatewayPeer, allow_cloud, offer_service
 from components._secrets import SecretSource
 from components._workload import (
     CONFIG_ANNOTATION,
@@ -62,6 +63,14 @@ class BucketAccess:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CloudBucket:
+    """A bucket of the cloud, which the server's pods open by being who they are: there is no key."""
+
+    bucket: str
+    region: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrackingServerArgs:
     """What the tracking server needs to know."""
 
@@ -71,7 +80,7 @@ class TrackingServerArgs:
     image: str
     secrets: SecretSource
     database: DatabaseAccess
-    artifacts: BucketAccess
+    artifacts: BucketAccess | CloudBucket
     public_host: str
     gateway: GatewayPeer
     """Who may reach the server from outside the namespace."""
@@ -99,6 +108,7 @@ class TrackingServer(PlatformComponent):
         self.url = f"http://{name}:{MLFLOW_PORT}"
         self.service = self._create_service()
         keys = self._create_keys()
+        self._account = self._create_account() if isinstance(args.artifacts, CloudBucket) else None
         migration = self._create_migration()
         self.server = self._create_server(keys, migration)
         if args.replicas > 1:
@@ -141,6 +151,16 @@ class TrackingServer(PlatformComponent):
         )
         return keys.metadata.name
 
+    def _create_account(self) -> pulumi.Output[str]:
+        """Declare who the pods are to the cloud, and let them call it."""
+        k8s.networking.v1.NetworkPolicy(
+            f"{self._name}-cloud",
+            metadata=k8s.meta.v1.ObjectMetaArgs(namespace=self._args.namespace, labels=self._labels),
+            spec=allow_cloud(self._selector),
+            opts=self.child(),
+        )
+        return service_account(self, self._name, self._args.namespace, self._labels)
+
     def _create_migration(self) -> k8s.batch.v1.Job:
         role = f"{self._name}-migration"
         migration = container(
@@ -167,18 +187,21 @@ class TrackingServer(PlatformComponent):
 
     def _create_server(self, keys: pulumi.Output[str], migration: k8s.batch.v1.Job) -> k8s.apps.v1.Deployment:
         args = self._args
+        store = args.artifacts if isinstance(args.artifacts, BucketAccess) else None
+        fingerprints = [
+            args.database.fingerprint,
+            *([store.fingerprint] if store else []),
+            args.secrets.fingerprint(f"{self._name}/crypto", f"{self._name}/webhook"),
+        ]
         template = pod_template(
             [self._server_container(keys)],
-            labels={**self._labels, **access_label(args.database.label), **access_label(args.artifacts.label)},
-            annotations={
-                CONFIG_ANNOTATION: pulumi.Output.concat(
-                    args.database.fingerprint,
-                    "-",
-                    args.artifacts.fingerprint,
-                    "-",
-                    args.secrets.fingerprint(f"{self._name}/crypto", f"{self._name}/webhook"),
-                )
+            labels={
+                **self._labels,
+                **access_label(args.database.label),
+                **(access_label(store.label) if store else {}),
             },
+            annotations={CONFIG_ANNOTATION: pulumi.Output.all(*fingerprints).apply("-".join)},
+            identity=self._account,
             volumes=[scratch_volume("tmp", 1024), scratch_volume("metrics", 64)],
             spread=self._selector if args.replicas > 1 else None,
         )
@@ -243,6 +266,8 @@ class TrackingServer(PlatformComponent):
 
     def _artifact_env(self) -> list[k8s.core.v1.EnvVarArgs]:
         artifacts = self._args.artifacts
+        if isinstance(artifacts, CloudBucket):
+            return [env("AWS_DEFAULT_REGION", artifacts.region)]
         return [
             env_from_secret("AWS_ACCESS_KEY_ID", artifacts.secret, "access-key"),
             env_from_secret("AWS_SECRET_ACCESS_KEY", artifacts.secret, "secret-key"),

@@ -22,6 +22,8 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime import stack as runtime_stack
 from pulumi.runtime.proto import resource_pb2
 
+from policies.render import aws_outputs
+
 PROJECT = "mlplatform"
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 the engine's mark of secret values, itself none
@@ -137,8 +139,27 @@ class RecordingMonitor(mocks.MockMonitor):
         self.graph.resources[urn] = _record(request, urn)
         state = struct_pb2.Struct()
         state.CopyFrom(request.object)
-        identifier = _settle(request, state, urn)
+        if request.type.startswith("aws:"):
+            identifier = self._settle_in_the_cloud(request, state, urn)
+        else:
+            identifier = _settle(request, state, urn)
         return resource_pb2.RegisterResourceResponse(urn=urn, id="" if self._preview else identifier, object=state)
+
+    def _settle_in_the_cloud(self, request: Any, state: struct_pb2.Struct, urn: str) -> str:
+        """Add what AWS would answer to `state`, unless this is a preview, which cannot know; return the id."""
+        provider = self.graph.resources[request.provider.rpartition("::")[0]].manifest
+        inputs = cast("dict[str, Any]", reveal(_plain(request.object)))
+        made = aws_outputs.Made(
+            token=request.type,
+            name=request.name,
+            urn=urn,
+            inputs=inputs,
+            region=str(inputs.get("region") or provider.get("region", aws_outputs.REGION)),
+        )
+        if not self._preview:
+            # Inputs that are secret stay so: only what is added is written.
+            json_format.ParseDict({**json_format.MessageToDict(state), **aws_outputs.computed(made)}, state)
+        return aws_outputs.identifier(made)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 the engine's name
         """Record the outputs of a component or of the stack."""

@@ -1,0 +1,125 @@
+"""Builders of IAM roles and of exactly what each may do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from components._aws import AwsScope
+from components._base import PlatformComponent
+
+_VERSION = "2012-10-17"
+_POD_IDENTITY = "pods.eks.amazonaws.com"
+Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allow:
+    """Actions on resources, under conditions."""
+
+    sid: str
+    actions: Sequence[str]
+    resources: Sequence[str]
+    conditions: Conditions = field(default_factory=dict[str, Mapping[str, str | Sequence[str]]])
+
+    def statement(self) -> dict[str, Any]:
+        """Return the form that a policy has."""
+        found: dict[str, Any] = {
+            "Sid": self.sid,
+            "Effect": "Allow",
+            "Action": list(self.actions),
+            "Resource": list(self.resources),
+        }
+        return {**found, "Condition": self.conditions} if self.conditions else found
+
+
+def document(statements: Sequence[Mapping[str, Any]]) -> str:
+    """Return a policy."""
+    return json.dumps({"Version": _VERSION, "Statement": list(statements)})
+
+
+def policy(allowed: Sequence[Allow]) -> str:
+    """Return a policy that allows these things and nothing else."""
+    return document([item.statement() for item in allowed])
+
+
+def service_trust(service: str, account_id: str | None = None) -> str:
+    """Return the trust of a role that a service takes; with an account only on behalf of that one."""
+    found: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    if account_id is not None:
+        found["Condition"] = {"StringEquals": {"aws:SourceAccount": account_id}}
+    return document([found])
+
+
+def pod_trust(scope: AwsScope, namespace: str, account: str) -> str:
+    """Return the trust of a role that the pods of one service account of one cluster take."""
+    tags = {
+        "aws:RequestTag/eks-cluster-arn": scope.cluster_arn,
+        "aws:RequestTag/kubernetes-namespace": namespace,
+        "aws:RequestTag/kubernetes-service-account": account,
+    }
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": _POD_IDENTITY},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Condition": {"StringEquals": {"aws:SourceAccount": scope.account_id, **tags}},
+    }
+    return document([trust])
+
+
+def role(
+    component: PlatformComponent,
+    name: str,
+    scope: AwsScope,
+    *,
+    role_name: str,
+    trust: str,
+    allowed: Sequence[Allow] = (),
+    managed: Sequence[str] = (),
+) -> aws.iam.Role:
+    """Declare a role with its own policy and with policies that AWS maintains, given by the ends of their ARNs."""
+    found = aws.iam.Role(
+        f"{name}-role",
+        name=role_name,
+        assume_role_policy=trust,
+        max_session_duration=3600,
+        tags=scope.tagged(role_name),
+        opts=component.child(),
+    )
+    if allowed:
+        aws.iam.RolePolicy(f"{name}-policy", role=found.name, policy=policy(allowed), opts=component.child())
+    for arn in managed:
+        aws.iam.RolePolicyAttachment(
+            f"{name}-{arn.rpartition('/')[2]}",
+            role=found.name,
+            policy_arn=f"arn:aws:iam::aws:policy/{arn}",
+            opts=component.child(),
+        )
+    return found
+
+
+def pod_identity(
+    component: PlatformComponent,
+    name: str,
+    scope: AwsScope,
+    *,
+    cluster: pulumi.Input[str],
+    namespace: str,
+    account: str,
+    role: aws.iam.Role,
+) -> aws.eks.PodIdentityAssociation:
+    """Let the pods of a service account take a role."""
+    return aws.eks.PodIdentityAssociation(
+        f"{name}-identity",
+        cluster_name=cluster,
+        namespace=namespace,
+        service_account=account,
+        role_arn=role.arn,
+        tags=scope.tagged(scope.named(account)),
+        opts=component.child(),
+    )

@@ -1,0 +1,156 @@
+"""A kind of node that Karpenter may add: which machines, how many at most, for whom, and when they go again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components._aws import AwsScope
+from components._base import PlatformComponent
+from components._labels import object_labels
+
+_NAME = "node-pool"
+_CORE = "karpenter.sh"
+_AWS = "karpenter.k8s.aws"
+_DISCOVERY = "karpenter.sh/discovery"
+_GPU_RESOURCE = "nvidia.com/gpu"
+_POOL_LABEL = "mlplatform.dev/pool"
+_ROOT_DEVICE = "/dev/xvda"
+_DATA_DEVICE = "/dev/xvdb"
+_ROOT_GIB = 4
+_GRACE_HOURS = 1
+_OFFICE_HOURS = {"schedule": "0 6 * * mon-fri", "duration": "12h"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpus:
+    """What makes nodes into GPU nodes."""
+
+    accelerator: str
+    """The card, in the label `accelerator`, by which pods choose it."""
+    per_node: int
+    limit: int
+    """Cards of all nodes together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePoolArgs:
+    """What distinguishes one pool from another."""
+
+    scope: AwsScope
+    image: str
+    """Release of the nodes' system, such as bottlerocket@v1.63.0."""
+    instance_profile: pulumi.Input[str]
+    security_group: pulumi.Input[str]
+    """The group that nodes and control plane share."""
+    families: tuple[str, ...]
+    capacity: tuple[str, ...]
+    """`on-demand`, `spot` or both; with both, Karpenter takes spot and falls back."""
+    limits: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of all nodes together, such as cpu and memory."""
+    idle_seconds: int
+    expire_hours: int
+    volume_gib: int
+    gpus: Gpus | None = None
+
+
+class NodePool(PlatformComponent):
+    """A pool with the class of its nodes."""
+
+    def __init__(self, name: str, args: NodePoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._name, self._args = name, args
+        node_class = self._create(f"{name}-class", f"{_AWS}/v1", "EC2NodeClass", self._class_spec())
+        # The class is known by its name; it is there before the pool because the pool takes the name from it.
+        self._class_name = pulumi.Output.all(node_class.urn).apply(lambda _: name)
+        self.pool = self._create(name, f"{_CORE}/v1", "NodePool", self._pool_spec())
+        self.finish(pool=self._class_name)
+
+    def _create(
+        self, name: str, api_version: str, kind: str, spec: Mapping[str, Any]
+    ) -> k8s.apiextensions.CustomResource:
+        return k8s.apiextensions.CustomResource(
+            name,
+            api_version=api_version,
+            kind=kind,
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=self._name, labels=object_labels(_NAME, self._name)),
+            spec=dict(spec),
+            opts=self.child(),
+        )
+
+    def _class_spec(self) -> dict[str, Any]:
+        args = self._args
+        return {
+            "amiSelectorTerms": [{"alias": args.image}],
+            "instanceProfile": args.instance_profile,
+            "subnetSelectorTerms": [{"tags": {_DISCOVERY: args.scope.name}}],
+            "securityGroupSelectorTerms": [{"id": args.security_group}],
+            "blockDeviceMappings": [
+                _disk(_ROOT_DEVICE, _ROOT_GIB, root=False),
+                # Bottlerocket keeps images and what pods write on a disk of its own.
+                _disk(_DATA_DEVICE, args.volume_gib, root=True),
+            ],
+            "metadataOptions": {
+                "httpEndpoint": "enabled",
+                "httpProtocolIPv6": "disabled",
+                "httpTokens": "required",
+                "httpPutResponseHopLimit": 1,
+            },
+            "tags": args.scope.tagged(args.scope.named(self._name)),
+        }
+
+    def _pool_spec(self) -> dict[str, Any]:
+        args = self._args
+        spec: dict[str, Any] = {
+            "requirements": self._requirements(),
+            "nodeClassRef": {"group": _AWS, "kind": "EC2NodeClass", "name": self._class_name},
+            "expireAfter": f"{args.expire_hours}h",
+            # A pod that cannot be moved must not keep an old node for ever.
+            "terminationGracePeriod": f"{_GRACE_HOURS}h",
+        }
+        labels = {_POOL_LABEL: self._name}
+        if args.gpus is not None:
+            spec["taints"] = [{"key": _GPU_RESOURCE, "value": "true", "effect": "NoSchedule"}]
+            labels["accelerator"] = args.gpus.accelerator
+        return {
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+            "disruption": self._disruption(),
+            "limits": {**args.limits, **({_GPU_RESOURCE: str(args.gpus.limit)} if args.gpus else {})},
+        }
+
+    def _requirements(self) -> list[dict[str, Any]]:
+        args = self._args
+        found: list[dict[str, Any]] = [
+            {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]},
+            {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
+            {"key": "karpenter.sh/capacity-type", "operator": "In", "values": list(args.capacity)},
+            {"key": f"{_AWS}/instance-family", "operator": "In", "values": list(args.families)},
+        ]
+        if args.gpus is not None:
+            count = {"key": f"{_AWS}/instance-gpu-count", "operator": "In", "values": [str(args.gpus.per_node)]}
+            found.append(count)
+        return found
+
+    def _disruption(self) -> dict[str, Any]:
+        idle = f"{self._args.idle_seconds}s"
+        if self._args.gpus is not None:
+            # A pod on a GPU works for hours: it is never moved to save money, an empty node goes at once.
+            return {"consolidationPolicy": "WhenEmpty", "consolidateAfter": idle, "budgets": [{"nodes": "100%"}]}
+        return {
+            "consolidationPolicy": "WhenEmptyOrUnderutilized",
+            "consolidateAfter": idle,
+            # One node at a time, and none to save money while people work.
+            "budgets": [{"nodes": "1"}, {"nodes": "0", "reasons": ["Underutilized"], **_OFFICE_HOURS}],
+        }
+
+
+def _disk(device: str, size_gib: int, *, root: bool) -> dict[str, Any]:
+    return {
+        "deviceName": device,
+        "rootVolume": root,
+        "ebs": {"volumeSize": f"{size_gib}Gi", "volumeType": "gp3", "encrypted": True, "deleteOnTermination": True},
+    }

@@ -1,0 +1,43 @@
+"""Where a stack's platform runs: the cluster that somebody has, or one on AWS that the stack makes.
+
+What AWS needs is imported only where a stack is there: its package alone takes longer to load than everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components._cloud import CloudParts
+from components.cluster import connect
+from components.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A cluster, and what comes with it."""
+
+    provider: k8s.Provider
+    """Of every object in the cluster."""
+    cloud: CloudParts | None = None
+    before: Sequence[pulumi.Resource] = ()
+    """What the platform waits for as a whole: nodes and disks. It leaves before they do."""
+
+
+def prepare(settings: Settings) -> Place:
+    """Declare everything that the platform stands on."""
+    if settings.aws is None:
+        return Place(provider=connect("cluster", settings))
+    from components import platform_aws as cloud
+
+    aws_only = pulumi.ResourceOptions(providers=[cloud.cloud_provider(settings.aws)])
+    foundation = cloud.CloudFoundation("cloud", cloud.CloudFoundationArgs(settings=settings), aws_only)
+    provider = connect("cluster", settings, foundation.cluster.kubeconfig)
+    both = pulumi.ResourceOptions.merge(aws_only, pulumi.ResourceOptions(providers=[provider]))
+    services = cloud.ClusterServices(
+        "cluster-services", cloud.ClusterServicesArgs(settings=settings, foundation=foundation), both
+    )
+    return Place(provider=provider, cloud=foundation.parts, before=[foundation, services])

@@ -1,0 +1,355 @@
+"""The cloud part of a stack on AWS: what the platform's cluster is made of, and what the cluster itself needs.
+
+Two halves, because the connection to the cluster lies between them: `CloudFoundation` makes the cluster, and
+`ClusterServices` what runs in it before the platform does. `components.place` connects them; nothing else imports this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components._aws import AwsScope
+from components._base import PlatformComponent
+from components._cloud import CloudParts, ManagedBucket
+from components._iam import Allow
+from components.cloud_roles import CloudRoles, CloudRolesArgs
+from components.disk_class import DiskClass, DiskClassArgs
+from components.eks_cluster import EksCluster, EksClusterArgs, SystemNodes
+from components.encryption_key import EncryptionKey, EncryptionKeyArgs, KeyUser
+from components.network_vpc import VpcNetwork, VpcNetworkArgs
+from components.node_pool import Gpus, NodePool, NodePoolArgs
+from components.node_provisioner import NodeProvisioner, NodeProvisionerArgs
+from components.object_store_s3 import S3ObjectStore, S3ObjectStoreArgs
+from components.platform import hosts
+from components.public_access import PublicAccess, PublicAccessArgs
+from components.settings import Settings
+from components.settings_aws import AwsSettings
+from components.spending_budget import SpendingBudget, SpendingBudgetArgs
+from components.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
+from ml.contracts import TRACKING_SERVER_SERVICE
+
+_ARTIFACTS = "artifacts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudFoundationArgs:
+    """What makes one foundation differ from another: the stack's settings."""
+
+    settings: Settings
+    """With its section `aws`."""
+
+
+class CloudFoundation(PlatformComponent):
+    """Network, keys, cluster, buckets and the way in."""
+
+    def __init__(self, name: str, args: CloudFoundationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._settings, self._aws = args.settings, aws_section(args.settings)
+        self._scope = scope_of(self._aws)
+        self._bucket = self._scope.named(f"{_ARTIFACTS}-{self._aws.account_id}")
+        self._replica = f"{self._bucket}-replica"
+        self.roles = CloudRoles(
+            "roles", CloudRolesArgs(scope=self._scope, bucket=self._bucket, replica_bucket=self._replica), self.child()
+        )
+        log_key = self._create_log_key()
+        self.network = self._create_network(log_key)
+        self.cluster = self._create_cluster(log_key)
+        tracking = self._create_identity()
+        self.data_key = self._create_data_key(tracking.role)
+        self.store = self._create_store(tracking.role) if args.settings.object_store.kind == "s3" else None
+        self.access = self._create_access()
+        if self._aws.budget is not None:
+            budget = self._aws.budget
+            SpendingBudget(
+                "budget",
+                SpendingBudgetArgs(scope=self._scope, monthly_usd=budget.monthly_usd, mails=budget.mails),
+                self.child(),
+            )
+        self.finish(clusterName=self.cluster.cluster_name, vpcId=self.network.vpc_id)
+
+    @property
+    def parts(self) -> CloudParts:
+        """What the platform uses instead of pods."""
+        return CloudParts(bucket=ManagedBucket(name=self._bucket, region=self._aws.region))
+
+    def _create_key(
+        self,
+        name: str,
+        purpose: str,
+        users: list[KeyUser],
+        roles: list[aws.iam.Role],
+        region: str | None = None,
+    ) -> EncryptionKey:
+        return EncryptionKey(
+            name,
+            EncryptionKeyArgs(
+                scope=self._scope,
+                purpose=purpose,
+                users=users,
+                roles=roles,
+                region=region,
+                protect=self._settings.protect_data,
+            ),
+            self.child(),
+        )
+
+    def _create_log_key(self) -> EncryptionKey:
+        context = {"kms:EncryptionContext:aws:logs:arn": self._scope.arn("logs", "log-group:*")}
+        logs = KeyUser(
+            sid="Logs",
+            principal={"Service": f"logs.{self._aws.region}.amazonaws.com"},
+            conditions={"ArnLike": context},
+        )
+        return self._create_key("log-key", "logs of the cluster and its network", [logs], [])
+
+    def _create_data_key(self, tracking: aws.iam.Role) -> EncryptionKey:
+        users = [
+            KeyUser(sid="Disks", principal={"AWS": self._scope.role_arn("disks")}, grants=True),
+            KeyUser(sid="Replication", principal={"AWS": self._scope.role_arn("replication")}),
+            KeyUser(sid="Artifacts", principal={"AWS": self._scope.role_arn(TRACKING_SERVER_SERVICE)}),
+        ]
+        roles = [self.roles.disks, self.roles.replication, tracking]
+        return self._create_key("data-key", "disks and objects", users, roles)
+
+    def _create_network(self, log_key: EncryptionKey) -> VpcNetwork:
+        settings = self._aws
+        return VpcNetwork(
+            "network",
+            VpcNetworkArgs(
+                scope=self._scope,
+                cidr=settings.vpc_cidr,
+                zones=settings.zones,
+                nat_per_zone=settings.nat_per_zone,
+                interface_endpoints=settings.interface_endpoints,
+                log_key_arn=log_key.arn,
+                log_retention_days=settings.log_retention_days,
+            ),
+            self.child(),
+        )
+
+    def _create_cluster(self, log_key: EncryptionKey) -> EksCluster:
+        settings, nodes = self._aws, self._aws.system_nodes
+        user = KeyUser(sid="Cluster", principal={"AWS": self._scope.role_arn("cluster")}, grants=True)
+        key = self._create_key("secrets-key", "Secrets of the cluster", [user], [self.roles.cluster])
+        return EksCluster(
+            "cluster",
+            EksClusterArgs(
+                scope=self._scope,
+                version=settings.kubernetes_version,
+                cluster_role=self.roles.cluster,
+                node_role=self.roles.nodes,
+                disk_role=self.roles.disks,
+                subnets=self.network.private_subnets,
+                service_cidr=settings.service_cidr,
+                api_cidrs=settings.api_cidrs,
+                admin_principals=settings.admin_principals,
+                secrets_key_arn=key.arn,
+                log_key_arn=log_key.arn,
+                log_retention_days=settings.log_retention_days,
+                nodes=SystemNodes(
+                    instance_types=nodes.instance_types,
+                    minimum=nodes.minimum,
+                    maximum=nodes.maximum,
+                    volume_gib=nodes.volume_gib,
+                ),
+                protect=self._settings.protect_data,
+            ),
+            self.child(),
+        )
+
+    def _create_identity(self) -> WorkloadIdentity:
+        arn = f"arn:aws:s3:::{self._bucket}"
+        allowed = [
+            Allow(
+                sid="FindArtifacts",
+                actions=["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"],
+                resources=[arn],
+            ),
+            Allow(
+                sid="UseArtifacts",
+                actions=[
+                    "s3:GetObject",
+                    "s3:PutObject",
+                    "s3:DeleteObject",
+                    "s3:AbortMultipartUpload",
+                    "s3:ListMultipartUploadParts",
+                ],
+                resources=[f"{arn}/*"],
+            ),
+        ]
+        return WorkloadIdentity(
+            "tracking-identity",
+            WorkloadIdentityArgs(
+                scope=self._scope,
+                cluster=self.cluster.cluster_name,
+                namespace=self._settings.namespace,
+                account=TRACKING_SERVER_SERVICE,
+                allowed=allowed,
+            ),
+            self.child(),
+        )
+
+    def _create_store(self, tracking: aws.iam.Role) -> S3ObjectStore:
+        settings = self._aws
+        replication = KeyUser(sid="Replication", principal={"AWS": self._scope.role_arn("replication")})
+        # Who reads the copy after a disaster is the same as who read the original.
+        reader = KeyUser(sid="Artifacts", principal={"AWS": self._scope.role_arn(TRACKING_SERVER_SERVICE)})
+        replica_key = self._create_key(
+            "replica-key",
+            "copies of objects",
+            [replication, reader],
+            [self.roles.replication, tracking],
+            settings.replica_region,
+        )
+        return S3ObjectStore(
+            "object-store",
+            S3ObjectStoreArgs(
+                scope=self._scope,
+                bucket=self._bucket,
+                replica_bucket=self._replica,
+                replica_region=settings.replica_region,
+                key_arn=self.data_key.arn,
+                replica_key_arn=replica_key.arn,
+                replication_role=self.roles.replication,
+                infrequent_after_days=settings.bucket.infrequent_after_days,
+                replaced_kept_days=settings.bucket.replaced_kept_days,
+                protect=self._settings.protect_data,
+            ),
+            self.child(),
+        )
+
+    def _create_access(self) -> PublicAccess | None:
+        access = self._aws.access
+        if access is None:
+            return None
+        return PublicAccess(
+            "access",
+            PublicAccessArgs(
+                scope=self._scope,
+                zone_id=access.zone_id,
+                domain=self._settings.domain,
+                hosts=hosts(self._settings),
+                vpc_id=self.network.vpc_id,
+                subnets=self.network.public_subnets,
+                node_group=self.cluster.node_group,
+                node_security_group=self.cluster.security_group,
+                node_port=access.node_port,
+                protect=self._settings.protect_data,
+            ),
+            self.child(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterServicesArgs:
+    """What the services are made for."""
+
+    settings: Settings
+    """With its section `aws`."""
+    foundation: CloudFoundation
+
+
+class ClusterServices(PlatformComponent):
+    """Disks and nodes: what must be there before the first pod of the platform."""
+
+    def __init__(self, name: str, args: ClusterServicesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._settings, self._aws = args.settings, aws_section(args.settings)
+        self._scope, self._foundation = scope_of(self._aws), args.foundation
+        DiskClass(
+            "encrypted",
+            DiskClassArgs(
+                scope=self._scope, key_arn=args.foundation.data_key.arn, keep=args.settings.protect_data
+            ),
+            self.child(),
+        )
+        self.provisioner = NodeProvisioner(
+            "karpenter",
+            NodeProvisionerArgs(
+                scope=self._scope,
+                cluster=args.foundation.cluster.cluster_name,
+                node_role=args.foundation.roles.nodes,
+                replicas=2 if self._aws.highly_available else 1,
+            ),
+            # The gate: Karpenter runs on the managed nodes, under the network that they need.
+            self.child(depends_on=[args.foundation.cluster.node_group]),
+        )
+        self._create_cpu_pool()
+        for pool in self._aws.gpu_pools:
+            self._create_pool(
+                f"gpu-{pool.name}",
+                families=pool.families,
+                capacity=pool.capacity,
+                idle_seconds=pool.idle_seconds,
+                expire_hours=pool.expire_hours,
+                volume_gib=pool.volume_gib,
+                gpus=Gpus(accelerator=pool.accelerator, per_node=pool.gpus_per_node, limit=pool.gpu_limit),
+            )
+        self.finish(pools=["cpu", *(f"gpu-{pool.name}" for pool in self._aws.gpu_pools)])
+
+    def _create_cpu_pool(self) -> None:
+        pool = self._aws.cpu_pool
+        self._create_pool(
+            "cpu",
+            families=pool.families,
+            capacity=pool.capacity,
+            idle_seconds=pool.idle_seconds,
+            expire_hours=pool.expire_hours,
+            volume_gib=pool.volume_gib,
+            limits={"cpu": str(pool.cpu_limit), "memory": f"{pool.memory_limit_gib}Gi"},
+        )
+
+    def _create_pool(
+        self,
+        name: str,
+        *,
+        families: tuple[str, ...],
+        capacity: tuple[str, ...],
+        idle_seconds: int,
+        expire_hours: int,
+        volume_gib: int,
+        limits: dict[str, str] | None = None,
+        gpus: Gpus | None = None,
+    ) -> None:
+        NodePool(
+            name,
+            NodePoolArgs(
+                scope=self._scope,
+                image=self._aws.node_image,
+                instance_profile=self.provisioner.instance_profile,
+                security_group=self._foundation.cluster.security_group,
+                families=families,
+                capacity=capacity,
+                limits=limits or {},
+                idle_seconds=idle_seconds,
+                expire_hours=expire_hours,
+                volume_gib=volume_gib,
+                gpus=gpus,
+            ),
+            # The gate: Karpenter brings the definitions of pools, and has to see them go when the stack does.
+            self.child(depends_on=[self.provisioner.release]),
+        )
+
+
+def aws_section(settings: Settings) -> AwsSettings:
+    """Return the section `aws`.
+
+    Raises:
+        ValueError: the stack makes no cluster on AWS.
+    """
+    if settings.aws is None:
+        raise ValueError("the settings have no section `aws`")
+    return settings.aws
+
+
+def scope_of(settings: AwsSettings) -> AwsScope:
+    """Return where the stack's resources are and what they are called."""
+    return AwsScope(name=settings.name, account_id=settings.account_id, region=settings.region, tags=settings.tags)
+
+
+def cloud_provider(settings: AwsSettings) -> aws.Provider:
+    """Declare the provider of everything in the cloud; it refuses every account but the stack's."""
+    return aws.Provider("aws", region=settings.region, allowed_account_ids=[settings.account_id])
