@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pulumi
-
 
 @dataclass(frozen=True, kw_only=True)
 class AwsScope:
@@ -41,8 +39,3 @@ class AwsScope:
     def cluster_arn(self) -> str:
         """ARN of the stack's cluster."""
         return self.arn("eks", f"cluster/{self.name}")
-
-
-def after(resource: pulumi.Resource, value: str) -> pulumi.Output[str]:
-    """Return a value that is known at once, to be used only when a resource exists."""
-    return pulumi.Output.all(resource.urn).apply(lambda _: value)

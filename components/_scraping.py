@@ -9,6 +9,7 @@ know one form only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -76,8 +77,9 @@ def configuration(
     proxy: GatewayProxy,
     interval_seconds: int,
     rules_folder: str,
+    absent: AbstractSet[str] = frozenset(),
 ) -> dict[str, Any]:
-    """Return the whole configuration of Prometheus."""
+    """Return the whole configuration of Prometheus; `absent` are workloads that the stack does not run."""
     interval = f"{interval_seconds}s"
     return {
         "global": {
@@ -103,6 +105,7 @@ def configuration(
                     labels=[_copy(["__name__"], "__name__", regex=":tensorflow:(.+)", value="tensorflow:$1")],
                 )
                 for target in TARGETS
+                if target.workload not in absent
             ),
             _job("prometheus", {"static_configs": [{"targets": [f"localhost:{PROMETHEUS_PORT}"]}]}),
         ],

@@ -44,9 +44,9 @@ class EksClusterArgs:
 
     scope: AwsScope
     version: str
-    cluster_role: aws.iam.Role
-    node_role: aws.iam.Role
-    disk_role: aws.iam.Role
+    cluster_role_arn: pulumi.Input[str]
+    node_role_arn: pulumi.Input[str]
+    disk_role_arn: pulumi.Input[str]
     """What the driver of EBS disks acts as."""
     subnets: Sequence[pulumi.Input[str]]
     service_cidr: str
@@ -69,6 +69,8 @@ class EksCluster(PlatformComponent):
     """Content of a kubeconfig that holds no secret: a token is asked for whenever one is needed."""
     security_group: pulumi.Output[str]
     """The group that nodes and control plane share."""
+    autoscaling_group: pulumi.Output[str]
+    """Name of the system nodes' group."""
     node_group: aws.eks.NodeGroup
 
     def __init__(self, name: str, args: EksClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -81,6 +83,7 @@ class EksCluster(PlatformComponent):
         self._admit_administrators()
         network = self._create_networking()
         self.node_group = self._create_nodes(network)
+        self.autoscaling_group = self.node_group.resources[0].autoscaling_groups[0].name.apply(str)
         self._create_addons()
         self.finish(clusterName=self.cluster_name, securityGroup=self.security_group)
 
@@ -101,7 +104,7 @@ class EksCluster(PlatformComponent):
             self._name,
             name=args.scope.name,
             version=args.version,
-            role_arn=args.cluster_role.arn,
+            role_arn=args.cluster_role_arn,
             vpc_config=aws.eks.ClusterVpcConfigArgs(
                 subnet_ids=list(args.subnets),
                 endpoint_private_access=True,
@@ -159,7 +162,7 @@ class EksCluster(PlatformComponent):
             "vpc-cni",
             # It enforces the NetworkPolicies, by which every namespace of the platform denies what nobody asked for.
             settings={"enableNetworkPolicy": "true", "env": {"ENABLE_PREFIX_DELEGATION": "true"}},
-            identity=(_NETWORK_ACCOUNT, network_role),
+            identity=(_NETWORK_ACCOUNT, network_role.arn),
         )
 
     def _create_nodes(self, network: aws.eks.Addon) -> aws.eks.NodeGroup:
@@ -169,7 +172,7 @@ class EksCluster(PlatformComponent):
             f"{self._name}-system",
             cluster_name=self.cluster_name,
             node_group_name="system",
-            node_role_arn=args.node_role.arn,
+            node_role_arn=args.node_role_arn,
             subnet_ids=list(args.subnets),
             ami_type="BOTTLEROCKET_x86_64",
             capacity_type="ON_DEMAND",
@@ -214,11 +217,11 @@ class EksCluster(PlatformComponent):
         self._create_addon("coredns", after=self.node_group)
         self._create_addon("metrics-server", after=self.node_group)
         self._create_addon("eks-node-monitoring-agent", after=self.node_group)
-        tags = {key: value for key, value in sorted(self._scope.tags.items())}
+        tags = dict(sorted(self._scope.tags.items()))
         self._create_addon(
             "aws-ebs-csi-driver",
             settings={"controller": {"extraVolumeTags": tags}},
-            identity=(_DISK_ACCOUNT, self._args.disk_role),
+            identity=(_DISK_ACCOUNT, self._args.disk_role_arn),
             after=self.node_group,
         )
 
@@ -227,7 +230,7 @@ class EksCluster(PlatformComponent):
         addon: str,
         *,
         settings: Mapping[str, Any] | None = None,
-        identity: tuple[str, aws.iam.Role] | None = None,
+        identity: tuple[str, pulumi.Input[str]] | None = None,
         after: pulumi.Resource | None = None,
     ) -> aws.eks.Addon:
         return aws.eks.Addon(
@@ -236,7 +239,7 @@ class EksCluster(PlatformComponent):
             addon_name=addon,
             configuration_values=json.dumps(settings) if settings else None,
             pod_identity_associations=[
-                aws.eks.AddonPodIdentityAssociationArgs(service_account=identity[0], role_arn=identity[1].arn)
+                aws.eks.AddonPodIdentityAssociationArgs(service_account=identity[0], role_arn=identity[1])
             ]
             if identity
             else None,

@@ -74,8 +74,6 @@ class EncryptionKeyArgs:
     purpose: str
     """What is encrypted with it, in words."""
     users: Sequence[KeyUser]
-    roles: Sequence[aws.iam.Role] = ()
-    """The roles that `users` names, where this stack makes them: a policy that names a missing role is refused."""
     region: str | None = None
     """None takes the stack's region."""
     protect: bool = True
@@ -83,20 +81,21 @@ class EncryptionKeyArgs:
 
 
 class EncryptionKey(PlatformComponent):
-    """A key that is renewed every year, and its alias."""
+    """A key that is renewed every year, and its alias.
+
+    The roles that its policy names have to be there before it: AWS refuses a policy that names a missing one.
+    """
 
     arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: EncryptionKeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        text = document(_statements(args))
-        policy = pulumi.Output.all(*(role.urn for role in args.roles)).apply(lambda _: text) if args.roles else text
         key = aws.kms.Key(
             name,
             description=f"{args.scope.name}: {args.purpose}",
             enable_key_rotation=True,
             deletion_window_in_days=_DELETION_DAYS,
-            policy=policy,
+            policy=document(_statements(args)),
             region=args.region,
             tags=args.scope.tagged(args.scope.named(name)),
             opts=self.child(protect=args.protect or None),

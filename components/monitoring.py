@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,8 @@ class MonitoringArgs:
     storage_class: str | None
     """None takes the cluster's default class."""
     resources: Resources
+    absent: AbstractSet[str] = frozenset()
+    """Workloads that the stack does not run, because the cloud does."""
     protect: bool
     """Whether the samples outlive a deletion of the component, and Pulumi refuses to delete them."""
 
@@ -109,6 +112,8 @@ class Monitoring(PlatformComponent):
         """One headless Service per kind of target; its addresses are the pods'."""
         gateway = self._args.gateway
         for workload, port in {target.workload: target.port for target in _scraping.TARGETS}.items():
+            if workload in self._args.absent:
+                continue
             self._create_finder(workload, self._args.namespace, _selector_of(workload), port)
         self._create_finder(_scraping.GATEWAY_TARGET, gateway.namespace, gateway.selector, GATEWAY_ADMIN_PORT)
 
@@ -160,6 +165,7 @@ class Monitoring(PlatformComponent):
             proxy=args.proxy,
             interval_seconds=args.scrape_interval_seconds,
             rules_folder=_RULES_DIR,
+            absent=args.absent,
         )
         rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds)
         volumes = {

@@ -1,7 +1,7 @@
 """What adds nodes to a cluster on AWS when pods wait, and removes them when they idle: Karpenter.
 
-It hears from AWS through a queue that a machine is about to go, and empties it before. The chart is Karpenter's own; its
-definitions are a chart of their own, so that they are there before any pool and go after the last.
+It hears from AWS through a queue that a machine is about to go, and empties it before. The chart is Karpenter's own;
+its definitions are a chart of their own, so that they are there before any pool and go after the last.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class NodeProvisionerArgs:
 
     scope: AwsScope
     cluster: pulumi.Input[str]
-    node_role: aws.iam.Role
+    node_role: pulumi.Input[str]
+    """Name of the role of nodes."""
     replicas: int
 
 
@@ -57,7 +58,7 @@ class NodeProvisioner(PlatformComponent):
         profile = aws.iam.InstanceProfile(
             f"{name}-nodes",
             name=self._scope.named(_NODE_ROLE),
-            role=args.node_role.name,
+            role=args.node_role,
             tags=self._tags(_NODE_ROLE),
             opts=self.child(),
         )
@@ -132,9 +133,7 @@ class NodeProvisioner(PlatformComponent):
             role=acting,
         )
 
-    def _create_release(
-        self, queue: aws.sqs.Queue, identity: aws.eks.PodIdentityAssociation
-    ) -> k8s.helm.v3.Release:
+    def _create_release(self, queue: aws.sqs.Queue, identity: aws.eks.PodIdentityAssociation) -> k8s.helm.v3.Release:
         definitions = k8s.helm.v3.Release(
             f"{self._name}-definitions",
             name="karpenter-crd",

@@ -29,7 +29,7 @@ class S3ObjectStoreArgs:
     key_arn: pulumi.Input[str]
     replica_key_arn: pulumi.Input[str]
     """A key of the replica's region."""
-    replication_role: aws.iam.Role
+    replication_role_arn: pulumi.Input[str]
     infrequent_after_days: int
     replaced_kept_days: int
     protect: bool
@@ -156,7 +156,7 @@ class S3ObjectStore(PlatformComponent):
         aws.s3.BucketReplicationConfig(
             f"{self._name}-replication",
             bucket=source.bucket,
-            role=args.replication_role.arn,
+            role=args.replication_role_arn,
             rules=[
                 rule(
                     id="everything",

@@ -31,13 +31,17 @@ def prepare(settings: Settings) -> Place:
     """Declare everything that the platform stands on."""
     if settings.aws is None:
         return Place(provider=connect("cluster", settings))
-    from components import platform_aws as cloud
+    try:
+        from components import platform_aws as cloud
+    except ModuleNotFoundError as error:
+        raise pulumi.RunError(f"a stack on AWS needs the package {error.name}: pip install -e '.[aws]'") from None
 
     aws_only = pulumi.ResourceOptions(providers=[cloud.cloud_provider(settings.aws)])
     foundation = cloud.CloudFoundation("cloud", cloud.CloudFoundationArgs(settings=settings), aws_only)
     provider = connect("cluster", settings, foundation.cluster.kubeconfig)
-    both = pulumi.ResourceOptions.merge(aws_only, pulumi.ResourceOptions(providers=[provider]))
+    # The gate: what runs in the cluster does so on the managed nodes, which are there when the foundation is.
+    both = pulumi.ResourceOptions.merge(aws_only, pulumi.ResourceOptions(providers=[provider], depends_on=[foundation]))
     services = cloud.ClusterServices(
-        "cluster-services", cloud.ClusterServicesArgs(settings=settings, foundation=foundation), both
+        "cluster-services", cloud.ClusterServicesArgs(settings=settings, parts=foundation.cluster_parts), both
     )
     return Place(provider=provider, cloud=foundation.parts, before=[foundation, services])

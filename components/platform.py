@@ -204,6 +204,7 @@ class MlPlatform(PlatformComponent):
                 storage_gib=monitoring.storage_gib,
                 storage_class=settings.storage_class,
                 resources=monitoring.resources,
+                absent=frozenset() if self.object_store is not None else frozenset({OBJECT_STORE_SERVICE}),
                 protect=settings.protect_data,
             ),
             self.child(),

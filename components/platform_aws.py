@@ -6,6 +6,7 @@ Two halves, because the connection to the cluster lies between them: `CloudFound
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -35,6 +36,16 @@ _ARTIFACTS = "artifacts"
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClusterParts:
+    """What the foundation has made that the services need."""
+
+    cluster: pulumi.Input[str]
+    security_group: pulumi.Input[str]
+    node_role: pulumi.Input[str]
+    data_key_arn: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CloudFoundationArgs:
     """What makes one foundation differ from another: the stack's settings."""
 
@@ -58,8 +69,8 @@ class CloudFoundation(PlatformComponent):
         self.network = self._create_network(log_key)
         self.cluster = self._create_cluster(log_key)
         tracking = self._create_identity()
-        self.data_key = self._create_data_key(tracking.role)
-        self.store = self._create_store(tracking.role) if args.settings.object_store.kind == "s3" else None
+        self.data_key = self._create_data_key(tracking)
+        self.store = self._create_store(tracking) if args.settings.object_store.kind == "s3" else None
         self.access = self._create_access()
         if self._aws.budget is not None:
             budget = self._aws.budget
@@ -71,6 +82,16 @@ class CloudFoundation(PlatformComponent):
         self.finish(clusterName=self.cluster.cluster_name, vpcId=self.network.vpc_id)
 
     @property
+    def cluster_parts(self) -> ClusterParts:
+        """What the services of the cluster need."""
+        return ClusterParts(
+            cluster=self.cluster.cluster_name,
+            security_group=self.cluster.security_group,
+            node_role=self.roles.nodes.name,
+            data_key_arn=self.data_key.arn,
+        )
+
+    @property
     def parts(self) -> CloudParts:
         """What the platform uses instead of pods."""
         return CloudParts(bucket=ManagedBucket(name=self._bucket, region=self._aws.region))
@@ -80,7 +101,8 @@ class CloudFoundation(PlatformComponent):
         name: str,
         purpose: str,
         users: list[KeyUser],
-        roles: list[aws.iam.Role],
+        *,
+        after: Sequence[pulumi.Resource] = (),
         region: str | None = None,
     ) -> EncryptionKey:
         return EncryptionKey(
@@ -89,11 +111,11 @@ class CloudFoundation(PlatformComponent):
                 scope=self._scope,
                 purpose=purpose,
                 users=users,
-                roles=roles,
                 region=region,
                 protect=self._settings.protect_data,
             ),
-            self.child(),
+            # The gate: the roles that the key's policy names exist before it.
+            self.child(depends_on=after),
         )
 
     def _create_log_key(self) -> EncryptionKey:
@@ -103,16 +125,15 @@ class CloudFoundation(PlatformComponent):
             principal={"Service": f"logs.{self._aws.region}.amazonaws.com"},
             conditions={"ArnLike": context},
         )
-        return self._create_key("log-key", "logs of the cluster and its network", [logs], [])
+        return self._create_key("log-key", "logs of the cluster and its network", [logs])
 
-    def _create_data_key(self, tracking: aws.iam.Role) -> EncryptionKey:
+    def _create_data_key(self, tracking: WorkloadIdentity) -> EncryptionKey:
         users = [
             KeyUser(sid="Disks", principal={"AWS": self._scope.role_arn("disks")}, grants=True),
             KeyUser(sid="Replication", principal={"AWS": self._scope.role_arn("replication")}),
             KeyUser(sid="Artifacts", principal={"AWS": self._scope.role_arn(TRACKING_SERVER_SERVICE)}),
         ]
-        roles = [self.roles.disks, self.roles.replication, tracking]
-        return self._create_key("data-key", "disks and objects", users, roles)
+        return self._create_key("data-key", "disks and objects", users, after=[self.roles, tracking])
 
     def _create_network(self, log_key: EncryptionKey) -> VpcNetwork:
         settings = self._aws
@@ -133,15 +154,15 @@ class CloudFoundation(PlatformComponent):
     def _create_cluster(self, log_key: EncryptionKey) -> EksCluster:
         settings, nodes = self._aws, self._aws.system_nodes
         user = KeyUser(sid="Cluster", principal={"AWS": self._scope.role_arn("cluster")}, grants=True)
-        key = self._create_key("secrets-key", "Secrets of the cluster", [user], [self.roles.cluster])
+        key = self._create_key("secrets-key", "Secrets of the cluster", [user], after=[self.roles])
         return EksCluster(
             "cluster",
             EksClusterArgs(
                 scope=self._scope,
                 version=settings.kubernetes_version,
-                cluster_role=self.roles.cluster,
-                node_role=self.roles.nodes,
-                disk_role=self.roles.disks,
+                cluster_role_arn=self.roles.cluster.arn,
+                node_role_arn=self.roles.nodes.arn,
+                disk_role_arn=self.roles.disks.arn,
                 subnets=self.network.private_subnets,
                 service_cidr=settings.service_cidr,
                 api_cidrs=settings.api_cidrs,
@@ -157,7 +178,8 @@ class CloudFoundation(PlatformComponent):
                 ),
                 protect=self._settings.protect_data,
             ),
-            self.child(),
+            # The gate: without the rights of its roles neither the cluster nor a node comes up.
+            self.child(depends_on=[self.roles]),
         )
 
     def _create_identity(self) -> WorkloadIdentity:
@@ -192,7 +214,7 @@ class CloudFoundation(PlatformComponent):
             self.child(),
         )
 
-    def _create_store(self, tracking: aws.iam.Role) -> S3ObjectStore:
+    def _create_store(self, tracking: WorkloadIdentity) -> S3ObjectStore:
         settings = self._aws
         replication = KeyUser(sid="Replication", principal={"AWS": self._scope.role_arn("replication")})
         # Who reads the copy after a disaster is the same as who read the original.
@@ -201,8 +223,8 @@ class CloudFoundation(PlatformComponent):
             "replica-key",
             "copies of objects",
             [replication, reader],
-            [self.roles.replication, tracking],
-            settings.replica_region,
+            after=[self.roles, tracking],
+            region=settings.replica_region,
         )
         return S3ObjectStore(
             "object-store",
@@ -213,7 +235,7 @@ class CloudFoundation(PlatformComponent):
                 replica_region=settings.replica_region,
                 key_arn=self.data_key.arn,
                 replica_key_arn=replica_key.arn,
-                replication_role=self.roles.replication,
+                replication_role_arn=self.roles.replication.arn,
                 infrequent_after_days=settings.bucket.infrequent_after_days,
                 replaced_kept_days=settings.bucket.replaced_kept_days,
                 protect=self._settings.protect_data,
@@ -234,7 +256,7 @@ class CloudFoundation(PlatformComponent):
                 hosts=hosts(self._settings),
                 vpc_id=self.network.vpc_id,
                 subnets=self.network.public_subnets,
-                node_group=self.cluster.node_group,
+                autoscaling_group=self.cluster.autoscaling_group,
                 node_security_group=self.cluster.security_group,
                 node_port=access.node_port,
                 protect=self._settings.protect_data,
@@ -249,7 +271,7 @@ class ClusterServicesArgs:
 
     settings: Settings
     """With its section `aws`."""
-    foundation: CloudFoundation
+    parts: ClusterParts
 
 
 class ClusterServices(PlatformComponent):
@@ -258,24 +280,21 @@ class ClusterServices(PlatformComponent):
     def __init__(self, name: str, args: ClusterServicesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._settings, self._aws = args.settings, aws_section(args.settings)
-        self._scope, self._foundation = scope_of(self._aws), args.foundation
+        self._scope, self._parts = scope_of(self._aws), args.parts
         DiskClass(
             "encrypted",
-            DiskClassArgs(
-                scope=self._scope, key_arn=args.foundation.data_key.arn, keep=args.settings.protect_data
-            ),
+            DiskClassArgs(scope=self._scope, key_arn=args.parts.data_key_arn, keep=args.settings.protect_data),
             self.child(),
         )
         self.provisioner = NodeProvisioner(
             "karpenter",
             NodeProvisionerArgs(
                 scope=self._scope,
-                cluster=args.foundation.cluster.cluster_name,
-                node_role=args.foundation.roles.nodes,
+                cluster=args.parts.cluster,
+                node_role=args.parts.node_role,
                 replicas=2 if self._aws.highly_available else 1,
             ),
-            # The gate: Karpenter runs on the managed nodes, under the network that they need.
-            self.child(depends_on=[args.foundation.cluster.node_group]),
+            self.child(),
         )
         self._create_cpu_pool()
         for pool in self._aws.gpu_pools:
@@ -320,7 +339,7 @@ class ClusterServices(PlatformComponent):
                 scope=self._scope,
                 image=self._aws.node_image,
                 instance_profile=self.provisioner.instance_profile,
-                security_group=self._foundation.cluster.security_group,
+                security_group=self._parts.security_group,
                 families=families,
                 capacity=capacity,
                 limits=limits or {},

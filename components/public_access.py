@@ -32,7 +32,8 @@ class PublicAccessArgs:
     vpc_id: pulumi.Input[str]
     subnets: Sequence[pulumi.Input[str]]
     """Public ones."""
-    node_group: aws.eks.NodeGroup
+    autoscaling_group: pulumi.Input[str]
+    """Of the nodes on which the gateway listens."""
     node_security_group: pulumi.Input[str]
     node_port: int
     protect: bool
@@ -168,7 +169,7 @@ class PublicAccess(PlatformComponent):
         )
         aws.autoscaling.Attachment(
             self._name,
-            autoscaling_group_name=self._args.node_group.resources[0].autoscaling_groups[0].name.apply(str),
+            autoscaling_group_name=self._args.autoscaling_group,
             lb_target_group_arn=target.arn,
             opts=self.child(),
         )

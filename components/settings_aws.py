@@ -27,9 +27,7 @@ _region = choice(REGIONS)
 _zone = text(r"[a-f]", "a zone's letter from a to f")
 _kubernetes_version = text(r"1\.(3[5-9]|[4-9][0-9])", "a Kubernetes version of EKS from 1.35, in quotes")
 _instance_type = text(r"[a-z][a-z0-9-]*\.[a-z0-9]+", "an instance type such as m7i.large")
-_principal = text(
-    r"arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+", "the ARN of an IAM role or user", max_length=2048
-)
+_principal = text(r"arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+", "the ARN of an IAM role or user", max_length=2048)
 _tag_value = text(r"[\w.:/=+@-]([\w .:/=+@-]*[\w.:/=+@-])?", "a tag value", max_length=256)
 _capacity = choice(("on-demand", "spot"))
 _image = text(r"bottlerocket@v[0-9]+\.[0-9]+\.[0-9]+", "a Bottlerocket release such as bottlerocket@v1.63.0")
@@ -227,11 +225,6 @@ class AwsSettings:
         if missing:
             known = ", ".join(GPU_FAMILIES[self.region])
             yield "gpu_pools", f"families of region {self.region}, which are {known}; there is no {', '.join(missing)}"
-
-    @property
-    def cluster_arn(self) -> str:
-        """ARN of the cluster."""
-        return f"arn:aws:eks:{self.region}:{self.account_id}:cluster/{self.name}"
 
     @property
     def tags(self) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What a stack may cost a month, and who is told before it does.
 
-Costs are found by the tag `stack`; until somebody makes it a cost allocation tag in the account's billing, AWS sees none.
+Costs are found by the tag `stack`; until somebody makes it a cost allocation tag in the account's billing, AWS sees
+none.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from ml.cli.errors import UserError
 from ml.cli.experiment.app import experiment
 from ml.cli.policy.app import policy
+from ml.cli.render.app import register as register_render
 from ml.reporting.app import register as register_reports
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ app = typer.Typer(
 )
 
 register_reports(app)
+register_render(app)
 app.add_typer(experiment, name="experiment")
 app.add_typer(policy, name="policy")
 

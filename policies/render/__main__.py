@@ -52,19 +52,20 @@ def graph(stack: str, folder: Path) -> Graph:
 
 
 def lines(rendered: Graph) -> list[str]:
-    """Return one line of JSON per resource. Contents of secrets are left out: no rule needs them."""
+    """Return one line of JSON per resource and component. Contents of secrets are left out: nobody needs them."""
     return [
         json.dumps(
             {
                 "type": item.type,
                 "name": item.name,
                 "urn": item.urn,
+                "parent": item.parent,
+                "custom": item.custom,
                 "protect": item.protect,
                 "inputs": _plain(dict(item.inputs)),
             }
         )
         for item in rendered.resources.values()
-        if item.custom
     ]
 
 

@@ -146,7 +146,7 @@ class RecordingMonitor(mocks.MockMonitor):
         return resource_pb2.RegisterResourceResponse(urn=urn, id="" if self._preview else identifier, object=state)
 
     def _settle_in_the_cloud(self, request: Any, state: struct_pb2.Struct, urn: str) -> str:
-        """Add what AWS would answer to `state`, unless this is a preview, which cannot know; return the id."""
+        """Add what AWS would answer to `state`, in a preview only that there will be an answer; return the id."""
         provider = self.graph.resources[request.provider.rpartition("::")[0]].manifest
         inputs = cast("dict[str, Any]", reveal(_plain(request.object)))
         made = aws_outputs.Made(
@@ -156,9 +156,12 @@ class RecordingMonitor(mocks.MockMonitor):
             inputs=inputs,
             region=str(inputs.get("region") or provider.get("region", aws_outputs.REGION)),
         )
-        if not self._preview:
-            # Inputs that are secret stay so: only what is added is written.
-            json_format.ParseDict({**json_format.MessageToDict(state), **aws_outputs.computed(made)}, state)
+        known = json_format.MessageToDict(state)
+        answer = aws_outputs.computed(made)
+        if self._preview:
+            # What is missing as a whole counts as unknown by itself; what is missing inside an input does not.
+            answer = {key: _unknown_inside(value, known[key]) for key, value in answer.items() if key in known}
+        json_format.ParseDict({**known, **answer}, state)
         return aws_outputs.identifier(made)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 the engine's name
@@ -291,6 +294,14 @@ def _settle(request: Any, state: struct_pb2.Struct, urn: str) -> str:
         metadata.fields["name"].string_value = f"{request.name}-{digest}"
     name = metadata.fields["name"].string_value
     return f"{metadata.fields['namespace'].string_value}/{name}" if "namespace" in metadata.fields else name
+
+
+def _unknown_inside(answer: Any, known: Any) -> Any:
+    """Return what is known of a table, with a mark in place of everything else that the answer will hold."""
+    if not isinstance(answer, dict) or not isinstance(known, dict):
+        return known
+    table = cast("dict[str, Any]", known)
+    return {key: table.get(key, _UNKNOWN) for key in cast("dict[str, Any]", answer)}
 
 
 def _plain(struct: struct_pb2.Struct) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from tests.support.recording_monitor import Graph
-from tests.support.stacks import STACKS
+from tests.support.stacks import CLOUD_STACKS, STACKS
 
 
 @functools.cache
@@ -20,6 +20,30 @@ def graph_of(stack: str) -> Graph:
 def graph(request: pytest.FixtureRequest) -> Graph:
     """Every stack in turn."""
     return graph_of(request.param)
+
+
+@pytest.fixture(params=sorted(set(STACKS) - set(CLOUD_STACKS)))
+def given(request: pytest.FixtureRequest) -> Graph:
+    """Every stack whose cluster somebody else made."""
+    return graph_of(request.param)
+
+
+@pytest.fixture(params=CLOUD_STACKS)
+def cloud(request: pytest.FixtureRequest) -> Graph:
+    """Every stack that makes its own cluster."""
+    return graph_of(request.param)
+
+
+@pytest.fixture
+def staging() -> Graph:
+    """The small stack on AWS."""
+    return graph_of("staging")
+
+
+@pytest.fixture
+def prod() -> Graph:
+    """The stack of production."""
+    return graph_of("prod")
 
 
 @pytest.fixture

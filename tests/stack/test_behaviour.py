@@ -23,6 +23,14 @@ def explicit_edges(graph: Graph, item: Recorded) -> set[str]:
     return set(item.depends_on) - by_data
 
 
+def reachable(graph: Graph, workload: str) -> set[str]:
+    """Return the services whose access label the pods of a workload carry."""
+    (item,) = [item for item in pods.workloads(graph) if item.name == workload]
+    labels = pods.template_of(item)["metadata"]["labels"]
+    prefix = "mlplatform.dev/access-"
+    return {label.removeprefix(prefix) for label in labels if label.startswith(prefix)}
+
+
 # What other parts rely on -------------------------------------------------------------------------------------------
 
 
@@ -78,8 +86,8 @@ def test_model_outputs_name_existing_objects_when_exported(graph: Graph, model: 
         assert graph.object("Deployment", entry["deployment"])
 
 
-def test_secrets_named_by_outputs_exist_when_exported(graph: Graph) -> None:
-    outputs = graph.stack_outputs
+def test_secrets_named_by_outputs_exist_when_exported(given: Graph) -> None:
+    outputs = given.stack_outputs
     for name in (
         outputs["metadataDb"]["adminSecret"],
         *outputs["metadataDb"]["consumers"].values(),
@@ -87,7 +95,7 @@ def test_secrets_named_by_outputs_exist_when_exported(graph: Graph) -> None:
         outputs["objectStore"]["adminSecret"],
         outputs["objectStore"]["consumers"]["mlflow"]["secret"],
     ):
-        assert graph.object("Secret", name)
+        assert given.object("Secret", name)
 
 
 # Ownership ----------------------------------------------------------------------------------------------------------
@@ -121,16 +129,16 @@ def test_stack_outputs_hold_no_secret_when_exported(graph: Graph) -> None:
 # Order --------------------------------------------------------------------------------------------------------------
 
 
-def test_waiting_without_data_is_rare_when_deployed(graph: Graph) -> None:
-    waiting = {item.name: explicit_edges(graph, item) for item in graph.resources.values()}
+def test_waiting_without_data_is_rare_when_deployed(given: Graph) -> None:
+    waiting = {item.name: explicit_edges(given, item) for item in given.resources.values()}
     waiting = {name: edges for name, edges in waiting.items() if edges}
     assert set(waiting) == {"tracking-server", "event-store"}, "their stores, and the tracking server's migration"
 
 
-def test_tracking_server_waits_for_both_bootstraps_when_deployed(graph: Graph) -> None:
-    (component,) = graph.of_type("mlplatform:index:TrackingServer")
+def test_tracking_server_waits_for_both_bootstraps_when_deployed(given: Graph) -> None:
+    (component,) = given.of_type("mlplatform:index:TrackingServer")
     for name in ("metadata-db-bootstrap", "object-store-bootstrap"):
-        assert graph.object("Job", name).urn in component.depends_on
+        assert given.object("Job", name).urn in component.depends_on
 
 
 def test_event_store_waits_for_its_database_when_deployed(graph: Graph) -> None:
@@ -180,10 +188,8 @@ def test_every_access_label_has_a_policy_when_traffic_is_denied_by_default(graph
 @pytest.mark.parametrize(
     ("workload", "services"),
     [
-        ("tracking-server", {"metadata-db", "object-store"}),
         ("tracking-server-migration", {"metadata-db"}),
         ("metadata-db-bootstrap", {"metadata-db"}),
-        ("object-store-bootstrap", {"object-store"}),
         ("research-pattern-predictor-stable", {"tracking-server"}),
         ("content-quality-model-candidate-a", {"tracking-server"}),
         ("experiment-controller", {"metadata-db", "tracking-server", "prometheus"}),
@@ -191,16 +197,26 @@ def test_every_access_label_has_a_policy_when_traffic_is_denied_by_default(graph
         ("event-store-migration", {"metadata-db"}),
         ("prometheus", set[str]()),
         ("metadata-db", set[str]()),
-        ("object-store", set[str]()),
     ],
 )
 def test_pod_may_reach_these_services_and_no_others_when_enforced(
     graph: Graph, workload: str, services: set[str]
 ) -> None:
-    (item,) = [item for item in pods.workloads(graph) if item.name == workload]
-    labels = pods.template_of(item)["metadata"]["labels"]
-    prefix = "mlplatform.dev/access-"
-    assert {label.removeprefix(prefix) for label in labels if label.startswith(prefix)} == services
+    assert reachable(graph, workload) == services
+
+
+@pytest.mark.parametrize(
+    ("workload", "services"),
+    [
+        ("tracking-server", {"metadata-db", "object-store"}),
+        ("object-store-bootstrap", {"object-store"}),
+        ("object-store", set[str]()),
+    ],
+)
+def test_only_clients_of_the_store_may_reach_it_when_it_is_a_pod(
+    given: Graph, workload: str, services: set[str]
+) -> None:
+    assert reachable(given, workload) == services
 
 
 def test_every_host_is_routed_when_deployed(graph: Graph) -> None:

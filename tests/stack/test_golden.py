@@ -24,7 +24,7 @@ every_stack = pytest.mark.parametrize("stack", sorted(STACKS))
 @every_stack
 @pytest.mark.parametrize("preview", [True, False], ids=["preview", "up"])
 def test_graph_is_the_golden_one_when_declared(stack: str, preview: bool) -> None:
-    golden.compare(golden.snapshot(STACKS[stack].run(preview=preview)), GOLDEN / f"{stack}.json")
+    golden.compare(golden.snapshot(STACKS[stack].run(preview=preview)), GOLDEN / f"{stack}.json", preview=preview)
 
 
 @every_stack

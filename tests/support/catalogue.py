@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
+import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 import components
@@ -22,19 +23,32 @@ from components._secrets import SecretSource
 from components._workload import Resources
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
 from components.api import Api, ApiArgs, RequestRates
+from components.cloud_roles import CloudRoles
+from components.disk_class import DiskClass
+from components.eks_cluster import EksCluster
+from components.encryption_key import EncryptionKey
 from components.event_store import EventStore, EventStoreArgs
 from components.experiment_controller import ExperimentController, ExperimentControllerArgs
 from components.gateway import Gateway, GatewayArgs, HostRoute
 from components.metadata_db import MetadataDb, MetadataDbArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
+from components.network_vpc import VpcNetwork
+from components.node_pool import NodePool
+from components.node_provisioner import NodeProvisioner
 from components.object_store import ObjectStore, ObjectStoreArgs
+from components.object_store_s3 import S3ObjectStore
 from components.platform import MlPlatform, MlPlatformArgs
+from components.platform_aws import CloudFoundation, ClusterServices
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
+from components.public_access import PublicAccess
 from components.settings import Settings
+from components.spending_budget import SpendingBudget
 from components.tracking_server import BucketAccess, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.training import Training, TrainingArgs
+from components.workload_identity import WorkloadIdentity
+from tests.support import catalogue_cloud as cloud
 from tests.support.recording_monitor import Graph, run
 
 MASTER_SECRET: Final = "the master secret of component tests"
@@ -236,14 +250,30 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     Api: Example(component=Api, args=api),
     Monitoring: Example(component=Monitoring, args=monitoring),
     Training: Example(component=Training, args=lambda name: TrainingArgs(namespace=name)),
+    CloudFoundation: Example(component=CloudFoundation, args=cloud.cloud_foundation),
+    CloudRoles: Example(component=CloudRoles, args=cloud.cloud_roles),
+    ClusterServices: Example(component=ClusterServices, args=cloud.cluster_services),
+    DiskClass: Example(component=DiskClass, args=cloud.disk_class),
+    EksCluster: Example(component=EksCluster, args=cloud.cluster),
+    EncryptionKey: Example(component=EncryptionKey, args=cloud.encryption_key),
+    NodePool: Example(component=NodePool, args=cloud.node_pool),
+    NodeProvisioner: Example(component=NodeProvisioner, args=cloud.node_provisioner),
+    PublicAccess: Example(component=PublicAccess, args=cloud.public_access),
+    S3ObjectStore: Example(component=S3ObjectStore, args=cloud.object_store),
+    SpendingBudget: Example(component=SpendingBudget, args=cloud.spending_budget),
+    VpcNetwork: Example(component=VpcNetwork, args=cloud.network),
+    WorkloadIdentity: Example(component=WorkloadIdentity, args=cloud.workload_identity),
 }
+ROOTS: Final = {MlPlatform, CloudFoundation, ClusterServices}
+"""A stack has one of each; the names of what is in them are fixed by the contract with other parts."""
 
 
 def declare(build: Callable[[pulumi.ResourceOptions], object], *, preview: bool = False) -> Graph:
-    """Run a program that makes one provider and then what `build` makes with these options."""
+    """Run a program that makes one provider of each kind and then what `build` makes with these options."""
 
     def program() -> None:
-        build(pulumi.ResourceOptions(providers=[k8s.Provider("cluster", context="test")]))
+        providers = [k8s.Provider("cluster", context="test"), aws.Provider("aws", region="eu-west-1")]
+        build(pulumi.ResourceOptions(providers=providers))
 
     return run(program, preview=preview)
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 from tests.support.recording_monitor import Graph, Recorded, Secret, Unknown
 
 _UPDATE = "UPDATE_GOLDEN"
+_UNKNOWN = "[unknown]"
 
 
 def snapshot(graph: Graph) -> str:
@@ -23,8 +24,15 @@ def snapshot(graph: Graph) -> str:
     return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
 
-def compare(text: str, file: Path) -> None:
-    """Fail if `text` differs from the golden file; with UPDATE_GOLDEN=1 write it instead."""
+def compare(text: str, file: Path, *, preview: bool = False) -> None:
+    """Fail if `text` differs from the golden file; with UPDATE_GOLDEN=1 write it instead.
+
+    A preview may not know yet what the file holds; it never writes the file.
+    """
+    if preview:
+        known = json.loads(file.read_text(encoding="utf-8"))
+        assert _fill_in(json.loads(text), known) == known, f"the preview differs from {file} in what it knows"
+        return
     if os.environ.get(_UPDATE) == "1":
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
@@ -32,6 +40,19 @@ def compare(text: str, file: Path) -> None:
     assert json.loads(text) == json.loads(file.read_text(encoding="utf-8")), (
         f"the graph differs from {file}: run with {_UPDATE}=1, review the difference and commit it"
     )
+
+
+def _fill_in(value: Any, known: Any) -> Any:
+    """Return `value` with what is not known in it taken from `known`."""
+    if value == _UNKNOWN:
+        return known
+    if isinstance(value, dict) and isinstance(known, dict):
+        table, other = cast("dict[str, Any]", value), cast("dict[str, Any]", known)
+        return {key: _fill_in(item, other.get(key)) for key, item in table.items()}
+    if isinstance(value, list) and isinstance(known, list):
+        items, others = cast("list[Any]", value), cast("list[Any]", known)
+        return [_fill_in(*pair) for pair in zip(items, others, strict=True)] if len(items) == len(others) else items
+    return value
 
 
 def _resource(item: Recorded, prefix: str) -> dict[str, Any]:
@@ -53,7 +74,7 @@ def _redact(value: Any) -> Any:
     if isinstance(value, Secret):
         return _names_only(value.value)
     if isinstance(value, Unknown):
-        return "[unknown]"
+        return _UNKNOWN
     if isinstance(value, dict):
         return {key: _redact(item) for key, item in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):

@@ -57,8 +57,12 @@ STACKS: Final = {
             },
         ),
         StackUnderTest(name="dev", added={}),
+        StackUnderTest(name="staging", added={}),
+        StackUnderTest(name="prod", added={}),
     )
 }
+CLOUD_STACKS: Final = ("staging", "prod")
+"""Stacks that make their own cluster."""
 
 
 def as_text(value: object) -> str:
