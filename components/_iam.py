@@ -67,7 +67,7 @@ def pod_trust(scope: AwsScope, namespace: str, account: str) -> str:
         "Effect": "Allow",
         "Principal": {"Service": _POD_IDENTITY},
         "Action": ["sts:AssumeRole", "sts:TagSession"],
-        "Condition": {"StringEquals": {"aws:SourceAccount": scope.account_id, **tags}},
+        "Condition": {"StringEquals": tags},
     }
     return document([trust])
 

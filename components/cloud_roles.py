@@ -54,7 +54,7 @@ class CloudRoles(PlatformComponent):
         )
         self.replication = self._create(
             "replication",
-            service_trust("s3.amazonaws.com", args.scope.account_id),
+            service_trust("s3.amazonaws.com"),
             allowed=_replication(args.bucket, args.replica_bucket),
         )
         self.finish(

@@ -33,15 +33,20 @@ def prepare(settings: Settings) -> Place:
         return Place(provider=connect("cluster", settings))
     try:
         from components import platform_aws as cloud
+        from components import platform_aws_services as inside
     except ModuleNotFoundError as error:
         raise pulumi.RunError(f"a stack on AWS needs the package {error.name}: pip install -e '.[aws]'") from None
 
     aws_only = pulumi.ResourceOptions(providers=[cloud.cloud_provider(settings.aws)])
-    foundation = cloud.CloudFoundation("cloud", cloud.CloudFoundationArgs(settings=settings), aws_only)
+    foundation = cloud.CloudFoundation(
+        "cloud", cloud.CloudFoundationArgs(settings=settings, aws=settings.aws), aws_only
+    )
     provider = connect("cluster", settings, foundation.cluster.kubeconfig)
     # The gate: what runs in the cluster does so on the managed nodes, which are there when the foundation is.
     both = pulumi.ResourceOptions.merge(aws_only, pulumi.ResourceOptions(providers=[provider], depends_on=[foundation]))
-    services = cloud.ClusterServices(
-        "cluster-services", cloud.ClusterServicesArgs(settings=settings, parts=foundation.cluster_parts), both
+    services = inside.ClusterServices(
+        "cluster-services",
+        inside.ClusterServicesArgs(aws=settings.aws, keep_disks=settings.protect_data, parts=foundation.cluster_parts),
+        both,
     )
     return Place(provider=provider, cloud=foundation.parts, before=[foundation, services])

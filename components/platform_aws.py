@@ -1,7 +1,7 @@
-"""The cloud part of a stack on AWS: what the platform's cluster is made of, and what the cluster itself needs.
+"""The cloud part of a stack on AWS: what the platform's cluster is made of, and what lies outside it.
 
-Two halves, because the connection to the cluster lies between them: `CloudFoundation` makes the cluster, and
-`ClusterServices` what runs in it before the platform does. `components.place` connects them; nothing else imports this.
+`components.platform_aws_services` is the other half: what runs in the cluster before the platform does. The connection
+to the cluster lies between them; `components.place` makes it, and nothing else imports either.
 """
 
 from __future__ import annotations
@@ -12,19 +12,16 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components._aws import AwsScope
 from components._base import PlatformComponent
 from components._cloud import CloudParts, ManagedBucket
 from components._iam import Allow
 from components.cloud_roles import CloudRoles, CloudRolesArgs
-from components.disk_class import DiskClass, DiskClassArgs
 from components.eks_cluster import EksCluster, EksClusterArgs, SystemNodes
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs, KeyUser
 from components.network_vpc import VpcNetwork, VpcNetworkArgs
-from components.node_pool import Gpus, NodePool, NodePoolArgs
-from components.node_provisioner import NodeProvisioner, NodeProvisionerArgs
 from components.object_store_s3 import S3ObjectStore, S3ObjectStoreArgs
 from components.platform import hosts
+from components.platform_aws_services import ClusterParts
 from components.public_access import PublicAccess, PublicAccessArgs
 from components.settings import Settings
 from components.settings_aws import AwsSettings
@@ -36,21 +33,11 @@ _ARTIFACTS = "artifacts"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterParts:
-    """What the foundation has made that the services need."""
-
-    cluster: pulumi.Input[str]
-    security_group: pulumi.Input[str]
-    node_role: pulumi.Input[str]
-    data_key_arn: pulumi.Input[str]
-
-
-@dataclass(frozen=True, kw_only=True)
 class CloudFoundationArgs:
     """What makes one foundation differ from another: the stack's settings."""
 
     settings: Settings
-    """With its section `aws`."""
+    aws: AwsSettings
 
 
 class CloudFoundation(PlatformComponent):
@@ -58,8 +45,8 @@ class CloudFoundation(PlatformComponent):
 
     def __init__(self, name: str, args: CloudFoundationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._settings, self._aws = args.settings, aws_section(args.settings)
-        self._scope = scope_of(self._aws)
+        self._settings, self._aws = args.settings, args.aws
+        self._scope = args.aws.scope
         self._bucket = self._scope.named(f"{_ARTIFACTS}-{self._aws.account_id}")
         self._replica = f"{self._bucket}-replica"
         self.roles = CloudRoles(
@@ -263,110 +250,6 @@ class CloudFoundation(PlatformComponent):
             ),
             self.child(),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterServicesArgs:
-    """What the services are made for."""
-
-    settings: Settings
-    """With its section `aws`."""
-    parts: ClusterParts
-
-
-class ClusterServices(PlatformComponent):
-    """Disks and nodes: what must be there before the first pod of the platform."""
-
-    def __init__(self, name: str, args: ClusterServicesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__(name, opts)
-        self._settings, self._aws = args.settings, aws_section(args.settings)
-        self._scope, self._parts = scope_of(self._aws), args.parts
-        DiskClass(
-            "encrypted",
-            DiskClassArgs(scope=self._scope, key_arn=args.parts.data_key_arn, keep=args.settings.protect_data),
-            self.child(),
-        )
-        self.provisioner = NodeProvisioner(
-            "karpenter",
-            NodeProvisionerArgs(
-                scope=self._scope,
-                cluster=args.parts.cluster,
-                node_role=args.parts.node_role,
-                replicas=2 if self._aws.highly_available else 1,
-            ),
-            self.child(),
-        )
-        self._create_cpu_pool()
-        for pool in self._aws.gpu_pools:
-            self._create_pool(
-                f"gpu-{pool.name}",
-                families=pool.families,
-                capacity=pool.capacity,
-                idle_seconds=pool.idle_seconds,
-                expire_hours=pool.expire_hours,
-                volume_gib=pool.volume_gib,
-                gpus=Gpus(accelerator=pool.accelerator, per_node=pool.gpus_per_node, limit=pool.gpu_limit),
-            )
-        self.finish(pools=["cpu", *(f"gpu-{pool.name}" for pool in self._aws.gpu_pools)])
-
-    def _create_cpu_pool(self) -> None:
-        pool = self._aws.cpu_pool
-        self._create_pool(
-            "cpu",
-            families=pool.families,
-            capacity=pool.capacity,
-            idle_seconds=pool.idle_seconds,
-            expire_hours=pool.expire_hours,
-            volume_gib=pool.volume_gib,
-            limits={"cpu": str(pool.cpu_limit), "memory": f"{pool.memory_limit_gib}Gi"},
-        )
-
-    def _create_pool(
-        self,
-        name: str,
-        *,
-        families: tuple[str, ...],
-        capacity: tuple[str, ...],
-        idle_seconds: int,
-        expire_hours: int,
-        volume_gib: int,
-        limits: dict[str, str] | None = None,
-        gpus: Gpus | None = None,
-    ) -> None:
-        NodePool(
-            name,
-            NodePoolArgs(
-                scope=self._scope,
-                image=self._aws.node_image,
-                instance_profile=self.provisioner.instance_profile,
-                security_group=self._parts.security_group,
-                families=families,
-                capacity=capacity,
-                limits=limits or {},
-                idle_seconds=idle_seconds,
-                expire_hours=expire_hours,
-                volume_gib=volume_gib,
-                gpus=gpus,
-            ),
-            # The gate: Karpenter brings the definitions of pools, and has to see them go when the stack does.
-            self.child(depends_on=[self.provisioner.release]),
-        )
-
-
-def aws_section(settings: Settings) -> AwsSettings:
-    """Return the section `aws`.
-
-    Raises:
-        ValueError: the stack makes no cluster on AWS.
-    """
-    if settings.aws is None:
-        raise ValueError("the settings have no section `aws`")
-    return settings.aws
-
-
-def scope_of(settings: AwsSettings) -> AwsScope:
-    """Return where the stack's resources are and what they are called."""
-    return AwsScope(name=settings.name, account_id=settings.account_id, region=settings.region, tags=settings.tags)
 
 
 def cloud_provider(settings: AwsSettings) -> aws.Provider:

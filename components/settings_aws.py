@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from ipaddress import IPv4Network
 
+from components._aws import AwsScope
 from components._aws_catalogue import (
     CPU_FAMILIES,
     GPU_CARDS,
@@ -33,7 +34,6 @@ _capacity = choice(("on-demand", "spot"))
 _image = text(r"bottlerocket@v[0-9]+\.[0-9]+\.[0-9]+", "a Bottlerocket release such as bottlerocket@v1.63.0")
 _zone_id = text(r"Z[A-Z0-9]{5,31}", "the id of a Route 53 hosted zone")
 _mail = text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
-_database_class = text(r"db\.[a-z0-9]+\.[a-z0-9]+", "a database instance class such as db.m7g.large")
 _pool_name = text(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", "a pool name: a-z, 0-9 and inner hyphens", max_length=20)
 _retention_days = integer(
     min(LOG_RETENTION_DAYS), max(LOG_RETENTION_DAYS), f"days, one of {', '.join(map(str, LOG_RETENTION_DAYS))}"
@@ -120,23 +120,6 @@ class BucketSettings:
 
 
 @schema
-class DatabaseSettings:
-    """PostgreSQL as a service of AWS instead of a pod."""
-
-    instance_class: str = setting(_database_class, default="db.m7g.large")
-    storage_gib: int = setting(integer(20, 65_536, "GiB"), default=100)
-    most_storage_gib: int = setting(integer(20, 65_536, "GiB"), default=500)
-    backup_days: int = setting(integer(7, 35, "days"), default=14)
-    """How far back the database can be set to any second."""
-
-    def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        """Refuse bounds that cross."""
-        if faulty.isdisjoint({"storage_gib", "most_storage_gib"}) and self.most_storage_gib <= self.storage_gib:
-            return [("most_storage_gib", f"more than storageGib, which is {self.storage_gib}")]
-        return []
-
-
-@schema
 class AccessSettings:
     """The public way in: a load balancer that ends TLS, and the hosts' names."""
 
@@ -188,8 +171,6 @@ class AwsSettings:
     cpu_pool: CpuPoolSettings = setting(section(CpuPoolSettings), default_factory=CpuPoolSettings)
     gpu_pools: tuple[GpuPoolSettings, ...] = setting(listing(section(GpuPoolSettings), maximum=10), default=())
     bucket: BucketSettings = setting(section(BucketSettings), default_factory=BucketSettings)
-    database: DatabaseSettings | None = setting(section(DatabaseSettings), default=None)
-    """None keeps PostgreSQL in the cluster."""
     access: AccessSettings | None = setting(section(AccessSettings), default=None)
     """None leaves the way in to whoever runs the mesh."""
     budget: BudgetSettings | None = setting(section(BudgetSettings), default=None)
@@ -225,6 +206,11 @@ class AwsSettings:
         if missing:
             known = ", ".join(GPU_FAMILIES[self.region])
             yield "gpu_pools", f"families of region {self.region}, which are {known}; there is no {', '.join(missing)}"
+
+    @property
+    def scope(self) -> AwsScope:
+        """Where the stack's resources are and what they are called."""
+        return AwsScope(name=self.name, account_id=self.account_id, region=self.region, tags=self.tags)
 
     @property
     def tags(self) -> dict[str, str]:

@@ -75,8 +75,9 @@ class Directory:
 
 async def directory(kubectl: Kubectl, outputs: StackOutputs, *, show_secrets: bool) -> Directory:
     """Collect what there is to reach; Secrets are read only when they are to be shown."""
+    store = outputs.object_store
     logins = {
-        "object store administrator": outputs.object_store.admin_secret,
+        **({"object store administrator": store.admin_secret} if store else {}),
         "PostgreSQL administrator": outputs.metadata_db.admin_secret,
     }
     return Directory(
@@ -108,7 +109,7 @@ def _addresses(outputs: StackOutputs) -> list[Address]:
 
     return [
         address("MLflow", "mlflow", "/"),
-        address("object store console", "minio", "/"),
+        *([address("object store console", "minio", "/")] if outputs.object_store else []),
         *(address(f"model {model}", "ml", f"/v1/models/{model}:predict", _EXAMPLE) for model in outputs.models),
     ]
 
@@ -119,9 +120,10 @@ def _hosts_line(outputs: StackOutputs) -> str:
 
 
 def _tunnels(kubectl: Kubectl, outputs: StackOutputs) -> dict[str, str]:
+    store = outputs.object_store
     targets = {
         "PostgreSQL": (outputs.metadata_db.service, outputs.metadata_db.port),
-        "S3": (outputs.object_store.service, outputs.object_store.port),
+        **({"S3": (store.service, store.port)} if store else {}),
     }
     return {
         name: _shown(kubectl, "port-forward", "--namespace", outputs.namespace, f"service/{service}", str(port))

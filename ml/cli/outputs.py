@@ -13,7 +13,9 @@ from ml.cli.tools import run_tool
 from ml.contracts import STABLE_SLOT
 
 _PULUMI_TIMEOUT_SECONDS: Final = 20.0
-_HOSTS: Final = ("mlflow", "minio", "ml", "api")
+_HOSTS: Final = ("mlflow", "ml", "api")
+_CONSOLE_HOST: Final = "minio"
+_CLOUD_STORE: Final = "s3"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,8 @@ class StackOutputs:
     gateway: Gateway
     models: Mapping[str, Model]
     metadata_db: MetadataDb
-    object_store: ObjectStore
+    object_store: ObjectStore | None
+    """None where the store is the cloud's own: only pods that the cloud knows can open it."""
     tracking_server: TrackingServer
     controller: str
     """Name of the controller's Deployment."""
@@ -170,7 +173,8 @@ def parse_outputs(value: object) -> StackOutputs:
         training=_training(fields.child("training")),
         api_tokens=_api_tokens(value),
     )
-    problems += [f"`hosts.{host}` is missing" for host in _HOSTS if host not in outputs.hosts]
+    needed = (*_HOSTS, _CONSOLE_HOST) if outputs.object_store else _HOSTS
+    problems += [f"`hosts.{host}` is missing" for host in needed if host not in outputs.hosts]
     if problems:
         raise UserError(
             f"the stack's outputs are not what this `mlp` expects: {'; '.join(problems)}",
@@ -243,7 +247,9 @@ def _metadata_db(fields: _Fields) -> MetadataDb:
     )
 
 
-def _object_store(fields: _Fields) -> ObjectStore:
+def _object_store(fields: _Fields) -> ObjectStore | None:
+    if fields.text("kind", optional=True) == _CLOUD_STORE:
+        return None
     return ObjectStore(
         service=fields.text("service"),
         port=fields.number("port"),

@@ -47,7 +47,7 @@ _EC2_IDS: Final = {
 }
 _GLOBAL: Final = frozenset({"iam", "route53", "budgets"})
 """Services whose ARNs name no region."""
-_NAMES: Final = ("name", "bucket", "identifier", "nodeGroupName", "addonName")
+_NAMES: Final = ("name", "bucket", "nodeGroupName", "addonName")
 """Inputs that are also the resource's id."""
 
 
@@ -108,17 +108,11 @@ def _node_group(made: Made) -> dict[str, Any]:
     return {"resources": [{"autoscalingGroups": [{"name": f"eks-{made.name}-{made.digest}"}]}]}
 
 
-def _database(made: Made) -> dict[str, Any]:
-    address = f"{_named(made)}.{made.digest[:12]}.{made.region}.rds.amazonaws.com"
-    return {"address": address, "endpoint": f"{address}:5432", "port": 5432}
-
-
 _SPECIAL: Final[Mapping[str, Callable[[Made], dict[str, Any]]]] = {
     "aws:eks/cluster:Cluster": _cluster,
     "aws:eks/nodeGroup:NodeGroup": _node_group,
     "aws:acm/certificate:Certificate": _certificate,
     "aws:lb/loadBalancer:LoadBalancer": _load_balancer,
-    "aws:rds/instance:Instance": _database,
     "aws:kms/key:Key": lambda made: {
         "keyId": identifier(made),
         "arn": f"arn:aws:kms:{made.region}:{made.account}:key/{identifier(made)}",

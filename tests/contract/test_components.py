@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import json
 import sys
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pytest
@@ -312,9 +312,11 @@ def agree(one: Any, other: Any) -> bool:
     if isinstance(one, Unknown) or isinstance(other, Unknown):
         return True
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(agree(one[key], other[key]) for key in one)
+        left, right = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+        return left.keys() == right.keys() and all(agree(left[key], right[key]) for key in left)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(agree, one, other))
+        items, others = cast("list[Any]", one), cast("list[Any]", other)
+        return len(items) == len(others) and all(map(agree, items, others))
     return one == other
 
 

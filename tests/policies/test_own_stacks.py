@@ -19,7 +19,7 @@ from policies.engine import evaluate
 from policies.report import as_data, as_sarif, ordered, word
 from tests.policies.samples import resource_of
 
-_STACKS = ("local", "dev")
+_STACKS = ("local", "dev", "staging", "prod")
 
 _rendered = cache(render)
 """Each stack's program runs once; what it declares is never changed."""

@@ -10,10 +10,11 @@ from tests.support import schemas
 from tests.support.recording_monitor import Graph
 
 ISTIO_GROUP = "networking.istio.io/"
+KARPENTER_GROUPS = ("karpenter.sh/", "karpenter.k8s.aws/")
 
 
 def is_custom(manifest: dict[str, Any]) -> bool:
-    return manifest["apiVersion"].startswith(ISTIO_GROUP)
+    return manifest["apiVersion"].startswith((ISTIO_GROUP, *KARPENTER_GROUPS))
 
 
 @pytest.mark.parametrize("version", schemas.KUBERNETES_VERSIONS)
@@ -25,7 +26,9 @@ def test_objects_fit_the_schema_when_checked_by_a_kubernetes_version(graph: Grap
 
 
 def test_mesh_objects_fit_their_definitions_when_checked(graph: Graph) -> None:
-    manifests = [item.manifest for item in graph.kubernetes_objects() if is_custom(item.manifest)]
+    manifests = [
+        item.manifest for item in graph.kubernetes_objects() if item.manifest["apiVersion"].startswith(ISTIO_GROUP)
+    ]
     assert {manifest["kind"] for manifest in manifests} == {
         "Gateway",
         "VirtualService",
@@ -33,6 +36,37 @@ def test_mesh_objects_fit_their_definitions_when_checked(graph: Graph) -> None:
         "EnvoyFilter",
     }
     for manifest in manifests:
+        schemas.check_custom(manifest)
+
+
+def test_node_pools_fit_karpenters_definitions_when_checked(cloud: Graph) -> None:
+    manifests = [
+        item.manifest for item in cloud.kubernetes_objects() if item.manifest["apiVersion"].startswith(KARPENTER_GROUPS)
+    ]
+    assert {manifest["kind"] for manifest in manifests} == {"NodePool", "EC2NodeClass"}
+    assert len(manifests) >= 4
+    for manifest in manifests:
+        schemas.check_custom(manifest)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("disruption", "consolidateAfter"), "5 minutes", "consolidateAfter"),
+        (("disruption", "consolidationPolicy"), "WhenBored", "consolidationPolicy"),
+        (("template", "spec", "expireAfter"), "7d", "expireAfter"),
+        (("limit",), {"cpu": "4"}, "limit"),
+    ],
+)
+def test_check_fails_when_a_node_pool_is_wrong(
+    staging: Graph, path: tuple[str, ...], value: object, named: str
+) -> None:
+    manifest = staging.object("NodePool", "gpu-l4").manifest
+    place = manifest["spec"]
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(schemas.SchemaViolationError, match=named):
         schemas.check_custom(manifest)
 
 

@@ -39,7 +39,8 @@ from components.node_provisioner import NodeProvisioner
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.object_store_s3 import S3ObjectStore
 from components.platform import MlPlatform, MlPlatformArgs
-from components.platform_aws import CloudFoundation, ClusterServices
+from components.platform_aws import CloudFoundation
+from components.platform_aws_services import ClusterServices
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.public_access import PublicAccess
 from components.settings import Settings
@@ -272,7 +273,10 @@ def declare(build: Callable[[pulumi.ResourceOptions], object], *, preview: bool 
     """Run a program that makes one provider of each kind and then what `build` makes with these options."""
 
     def program() -> None:
-        providers = [k8s.Provider("cluster", context="test"), aws.Provider("aws", region="eu-west-1")]
+        providers: list[pulumi.ProviderResource] = [
+            k8s.Provider("cluster", context="test"),
+            aws.Provider("aws", region="eu-west-1"),
+        ]
         build(pulumi.ResourceOptions(providers=providers))
 
     return run(program, preview=preview)

@@ -16,7 +16,8 @@ from components.network_vpc import VpcNetworkArgs
 from components.node_pool import Gpus, NodePoolArgs
 from components.node_provisioner import NodeProvisionerArgs
 from components.object_store_s3 import S3ObjectStoreArgs
-from components.platform_aws import CloudFoundationArgs, ClusterParts, ClusterServicesArgs
+from components.platform_aws import CloudFoundationArgs
+from components.platform_aws_services import ClusterParts, ClusterServicesArgs
 from components.public_access import PublicAccessArgs
 from components.settings import ObjectStoreSettings, Settings
 from components.settings_aws import AccessSettings, AwsSettings, BudgetSettings, GpuPoolSettings
@@ -125,9 +126,9 @@ def public_access(instance: str) -> PublicAccessArgs:
     )
 
 
-def settings(instance: str) -> Settings:
-    """Return the settings of a stack on AWS with everything that can be left out."""
-    cloud = AwsSettings(
+def aws_settings(instance: str) -> AwsSettings:
+    """Return the section `aws` with everything that can be left out."""
+    return AwsSettings(
         name=instance,
         account_id=ACCOUNT,
         region="eu-west-1",
@@ -139,19 +140,23 @@ def settings(instance: str) -> Settings:
         access=AccessSettings(zone_id="Z0EXAMPLE"),
         budget=BudgetSettings(monthly_usd=100, mails=("research@example.org",)),
     )
+
+
+def settings(instance: str) -> Settings:
+    """Return the settings of a stack on AWS."""
     return Settings(
         master_secret=Sensitive("the master secret of component tests"),
         namespace=f"{instance}-namespace",
         image_registry="registry.test",
         object_store=ObjectStoreSettings(kind="s3"),
-        aws=cloud,
+        aws=aws_settings(instance),
     )
 
 
 def cluster_services(instance: str) -> ClusterServicesArgs:
     """Return the services of a cluster that somebody else has made."""
     parts = ClusterParts(cluster=instance, security_group="sg-1", node_role="node", data_key_arn=KEY)
-    return ClusterServicesArgs(settings=settings(instance), parts=parts)
+    return ClusterServicesArgs(aws=aws_settings(instance), keep_disks=True, parts=parts)
 
 
 def cloud_roles(instance: str) -> CloudRolesArgs:
@@ -184,4 +189,4 @@ def workload_identity(instance: str) -> WorkloadIdentityArgs:
 
 def cloud_foundation(instance: str) -> CloudFoundationArgs:
     """Return everything below a cluster."""
-    return CloudFoundationArgs(settings=settings(instance))
+    return CloudFoundationArgs(settings=settings(instance), aws=aws_settings(instance))

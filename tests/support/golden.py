@@ -52,7 +52,7 @@ def _fill_in(value: Any, known: Any) -> Any:
     if isinstance(value, list) and isinstance(known, list):
         items, others = cast("list[Any]", value), cast("list[Any]", known)
         return [_fill_in(*pair) for pair in zip(items, others, strict=True)] if len(items) == len(others) else items
-    return value
+    return cast("Any", value)
 
 
 def _resource(item: Recorded, prefix: str) -> dict[str, Any]:

@@ -51,8 +51,9 @@ def _pod_violations(spec: dict[str, Any]) -> Iterator[str]:
         yield "shares a namespace of the host"
     if spec.get("enableServiceLinks") is not False:
         yield "enableServiceLinks is not false"
-    if spec.get("automountServiceAccountToken") is not bool(spec.get("serviceAccountName")):
-        yield "a token is mounted although the pod has no service account of its own, or the other way round"
+    # An account without a token is one by which the cloud knows the pod.
+    if spec.get("automountServiceAccountToken") not in (False, bool(spec.get("serviceAccountName"))):
+        yield "a token is mounted although the pod has no service account of its own"
     allowed = {"name", "emptyDir", "configMap", "secret", "persistentVolumeClaim", "projected"}
     for item in spec.get("volumes", []):
         if set(item) - allowed:

@@ -15,7 +15,10 @@ import yaml
 
 KUBERNETES_VERSIONS: Final = ("1.34", "1.35", "1.36")
 _KUBERNETES_SCHEMAS: Final = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
-_CRDS: Final = Path(__file__).resolve().parents[2] / "local" / "node" / "crds"
+_CRDS: Final = (
+    Path(__file__).resolve().parents[2] / "local" / "node" / "crds",
+    Path(__file__).resolve().parent / "crds",
+)
 
 
 class SchemaViolationError(AssertionError):
@@ -32,7 +35,7 @@ def check_kubernetes(manifest: Mapping[str, Any], version: str) -> None:
 
 
 def check_custom(manifest: Mapping[str, Any]) -> None:
-    """Hold a custom resource against its definition in local/node/crds.
+    """Hold a custom resource against its definition in local/node/crds or tests/support/crds.
 
     Raises:
         SchemaViolationError: names the path and what is wrong there, or that there is no such definition.
@@ -76,7 +79,7 @@ def _kubernetes_folder(version: str) -> Path:
 @functools.cache
 def _definitions() -> dict[tuple[str, str, str], dict[str, Any]]:
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for file in sorted(_CRDS.glob("*.yaml")):
+    for file in sorted(file for folder in _CRDS for file in folder.glob("*.yaml")):
         for crd in yaml.load_all(file.read_text(encoding="utf-8"), yaml.CSafeLoader):
             if not crd or crd.get("kind") != "CustomResourceDefinition":
                 continue

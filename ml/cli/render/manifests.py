@@ -16,7 +16,7 @@ _SHOWN: Final = "(known after the update)"
 def manifests(rendered: Rendered) -> str:
     """Return all objects, one document each."""
     objects = sorted((item for item in rendered.made() if item.is_object), key=_order)
-    return "".join(f"---\n# {item.key}\n{_dump(shown(item.inputs))}" for item in objects)
+    return "".join(f"---\n# {item.key}\n{_dump(_usual_order(shown(item.inputs)))}" for item in objects)
 
 
 def shown(value: Any) -> Any:
@@ -33,6 +33,11 @@ def shown(value: Any) -> Any:
 def _order(item: Declared) -> tuple[str, str, str]:
     metadata = item.inputs.get("metadata", {})
     return item.kind, str(metadata.get("namespace", "")), str(metadata.get("name", item.name))
+
+
+def _usual_order(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    head = {key: manifest[key] for key in ("apiVersion", "kind", "metadata") if key in manifest}
+    return {**head, **{key: value for key, value in manifest.items() if key not in head}}
 
 
 def _dump(value: Any) -> str:

@@ -51,7 +51,8 @@ def label(item: Declared) -> str:
 
 
 def _below(key: str, indent: str, children: Mapping[str, list[Declared]]) -> Iterator[str]:
-    found = children.get(key, [])
+    # By name: the order in which a program's resources are declared is not the same in every run.
+    found = sorted(children.get(key, []), key=lambda item: (item.name, item.type))
     for index, item in enumerate(found):
         is_last = index == len(found) - 1
         mark = " [protected]" if item.protect else ""

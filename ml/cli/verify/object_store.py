@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from ml.cli.errors import UserError
 from ml.cli.kubectl import Kubectl
-from ml.cli.outputs import StackOutputs
+from ml.cli.outputs import ObjectStore
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -20,12 +20,11 @@ _REGION: Final = "us-east-1"
 """MinIO's default; the signature needs one."""
 
 
-async def put_get_delete_object(kubectl: Kubectl, outputs: StackOutputs, consumer: str, token: str) -> str:
+async def put_get_delete_object(kubectl: Kubectl, namespace: str, store: ObjectStore, consumer: str, token: str) -> str:
     """Put an object, read it back and delete it with all its versions."""
-    store = outputs.object_store
     bucket = store.consumers[consumer].bucket
-    secret = await kubectl.secret(outputs.namespace, store.consumers[consumer].secret)
-    async with kubectl.forward(outputs.namespace, f"service/{store.service}", store.port) as port:
+    secret = await kubectl.secret(namespace, store.consumers[consumer].secret)
+    async with kubectl.forward(namespace, f"service/{store.service}", store.port) as port:
         await asyncio.to_thread(
             _use, f"http://127.0.0.1:{port}", secret["access-key"], secret["secret-key"], bucket, token
         )

@@ -65,7 +65,7 @@ async def names_resolve(kubectl: Kubectl, outputs: StackOutputs) -> str:
     """Resolve the names of the platform's Services in one of its pods."""
     names = [
         outputs.metadata_db.service,
-        outputs.object_store.service,
+        *([outputs.object_store.service] if outputs.object_store else []),
         outputs.tracking_server.service,
         PROMETHEUS_SERVICE,
         API_SERVICE,

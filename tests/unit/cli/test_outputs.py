@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ml.cli.components import component_names
 from ml.cli.errors import UserError
 from ml.cli.outputs import parse_outputs
 from tests.unit.cli.platform import OUTPUTS
@@ -16,6 +17,7 @@ def test_every_output_is_read_when_all_are_there() -> None:
     assert outputs.hosts["mlflow"] == "mlflow.example.org"
     assert outputs.models["content_quality_model"].slots["stable"].alias == "champion"
     assert outputs.metadata_db.consumers == {"mlflow": "metadata-db-mlflow"}
+    assert outputs.object_store is not None
     assert outputs.object_store.consumers["mlflow"].bucket == "mlflow-artifacts"
     assert outputs.training.service_account == "training"
     assert outputs.controller == "experiment-controller"
@@ -53,3 +55,17 @@ def test_all_problems_are_named_with_their_path_when_several_outputs_are_wrong()
 def test_outputs_are_refused_when_they_are_no_object(value: object) -> None:
     with pytest.raises(UserError, match="not what this `mlp` expects"):
         parse_outputs(value)
+
+
+def test_store_of_the_cloud_needs_neither_service_nor_console_when_it_is_s3() -> None:
+    hosts = {role: host for role, host in OUTPUTS["hosts"].items() if role != "minio"}
+    store = {"kind": "s3", "region": "eu-central-1", "consumers": {"mlflow": {"bucket": "artifacts"}}}
+    outputs = parse_outputs({**OUTPUTS, "hosts": hosts, "objectStore": store})
+    assert outputs.object_store is None
+    assert "object-store" not in component_names(outputs)
+
+
+def test_console_host_is_missed_when_the_store_is_a_pod() -> None:
+    hosts = {role: host for role, host in OUTPUTS["hosts"].items() if role != "minio"}
+    with pytest.raises(UserError, match=r"`hosts\.minio` is missing"):
+        parse_outputs({**OUTPUTS, "hosts": hosts})

@@ -1,0 +1,128 @@
+"""Every impossible combination of the cloud's settings is refused before anything is declared, all of them at once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from components.settings import Settings, SettingsError, parse
+
+SECRET = "s" * 32
+AWS: dict[str, Any] = {
+    "name": "example",
+    "accountId": "111122223333",
+    "region": "eu-central-1",
+    "replicaRegion": "eu-west-1",
+    "owner": "research",
+    "costCenter": "42",
+    "adminPrincipals": ["arn:aws:iam::111122223333:role/deployer"],
+}
+L4 = {"name": "l4", "families": ["g6"]}
+
+
+def parse_with(aws: dict[str, Any], **others: Any) -> Settings:
+    values = {"masterSecret": SECRET, "imageRegistry": "registry.test", "aws": json.dumps({**AWS, **aws})}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in others.items()}
+    return parse({**values, **texts}, {"masterSecret"})
+
+
+def problems_of(aws: dict[str, Any], **others: Any) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        parse_with(aws, **others)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_defaults_survive_the_loss_of_a_zone_when_only_the_required_is_set() -> None:
+    read = parse_with({}).aws
+    assert read is not None
+    assert read.nat_per_zone
+    assert read.highly_available
+    assert read.api_cidrs == ()
+    assert read.kubernetes_version == "1.35"
+    assert read.cpu_pool.capacity == ("on-demand",)
+    assert read.gpu_pools == ()
+    assert read.tags["owner"] == "research"
+
+
+def test_gpu_pool_prefers_spot_and_falls_back_when_nothing_is_said() -> None:
+    read = parse_with({"gpuPools": [L4]}).aws
+    assert read is not None
+    (pool,) = read.gpu_pools
+    assert pool.capacity == ("spot", "on-demand")
+    assert pool.accelerator == "l4"
+    assert pool.idle_seconds <= 900
+
+
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("region", {"region": "eu-nowhere-1"}, "aws.region"),
+    ("account as number", {"accountId": 111122223333}, "aws.accountId"),
+    ("old kubernetes", {"kubernetesVersion": "1.34"}, "aws.kubernetesVersion"),
+    ("same region", {"replicaRegion": "eu-central-1"}, "another region than `region`"),
+    ("two zones", {"zones": ["a", "b"]}, "a list of 3 to 3 different items"),
+    ("a zone twice", {"zones": ["a", "a", "b"]}, "aws.zones"),
+    ("host bits", {"vpcCidr": "10.64.0.1/16"}, "aws.vpcCidr"),
+    ("small network", {"vpcCidr": "10.64.0.0/24"}, "up to /20"),
+    ("services inside", {"serviceCidr": "10.64.128.0/20"}, "a network outside vpcCidr, which is 10.64.0.0/16"),
+    ("taken network", {"connectedCidrs": ["10.0.0.0/8"]}, "apart from connectedCidrs, of which 10.0.0.0/8 overlaps"),
+    ("one gateway", {"natPerZone": False}, "true, unless `highlyAvailable` is false"),
+    ("retention", {"logRetentionDays": 100}, "one of 1, 3, 5, 7"),
+    ("spot alone", {"cpuPool": {"capacity": ["spot"]}}, "stable slots and databases run on these nodes"),
+    ("idle for an hour", {"cpuPool": {"idleSeconds": 3600}}, "from 30 to 900"),
+    ("no such card here", {"gpuPools": [{"name": "big", "families": ["p5"]}]}, "there is no p5"),
+    ("two cards", {"gpuPools": [{"name": "mix", "families": ["g5", "g6"]}]}, "families with one and the same card"),
+    ("pool twice", {"gpuPools": [L4, {**L4, "gpuLimit": 2}]}, "a list in which every name occurs once"),
+    ("no node fits", {"gpuPools": [{**L4, "gpusPerNode": 8}]}, "at least gpusPerNode, which is 8"),
+    ("crossed bounds", {"systemNodes": {"minimum": 5, "maximum": 4}}, "at least minimum, which is 5"),
+    ("nobody", {"adminPrincipals": []}, "aws.adminPrincipals"),
+    ("unknown endpoint", {"interfaceEndpoints": ["s4"]}, "aws.interfaceEndpoints"),
+    ("unknown key", {"colour": "red"}, "aws.colour is an unknown key"),
+    ("no owner", {"owner": ""}, "aws.owner"),
+    ("budget for nobody", {"budget": {"monthlyUsd": 10, "mails": []}}, "aws.budget.mails"),
+    ("port", {"access": {"zoneId": "Z0EXAMPLE", "nodePort": 80}}, "aws.access.nodePort"),
+    ("image", {"nodeImage": "bottlerocket@latest"}, "aws.nodeImage"),
+]
+
+
+@pytest.mark.parametrize(("aws", "named"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+def test_problem_names_key_and_allowed_when_a_setting_is_impossible(aws: dict[str, Any], named: str) -> None:
+    problems = problems_of(aws)
+    assert any(named in problem for problem in problems), problems
+
+
+def test_all_problems_are_reported_together_when_there_are_several() -> None:
+    problems = problems_of(
+        {"replicaRegion": "eu-central-1", "natPerZone": False, "cpuPool": {"capacity": ["spot"]}},
+        domain="not a domain",
+        metadataDb={"storageGib": 0},
+    )
+    keys = [problem.split()[0] for problem in problems]
+    assert set(keys) >= {"domain", "metadataDb.storageGib", "aws.cpuPool.capacity"}
+    assert len(keys) >= 3
+
+
+@pytest.mark.parametrize("part", ["trackingServer", "modelServer", "controller", "api"])
+def test_single_replica_is_refused_when_the_stack_must_survive_a_node(part: str) -> None:
+    (problem,) = problems_of({}, **{part: {"replicas": 1}})
+    assert problem.startswith(part)
+    assert "2 replicas or more, unless `aws.highlyAvailable` is false" in problem
+    assert parse_with({"highlyAvailable": False}, **{part: {"replicas": 1}}).aws is not None
+
+
+def test_named_cluster_is_refused_when_the_stack_makes_its_own() -> None:
+    (problem,) = problems_of({}, context="dev")
+    assert "absent where `kubeconfig` or `context` names a cluster" in problem
+
+
+def test_s3_is_refused_when_there_is_no_account() -> None:
+    others = {"imageRegistry": "registry.test", "context": "dev", "objectStore": json.dumps({"kind": "s3"})}
+    with pytest.raises(SettingsError, match="minio, unless `aws` is set"):
+        parse({"masterSecret": SECRET, **others}, {"masterSecret"})
+
+
+def test_gpus_for_serving_are_refused_when_no_pool_has_any() -> None:
+    resources = {"cpuMillis": 1000, "memoryMib": 1024, "memoryLimitMib": 2048, "gpus": 1}
+    (problem,) = problems_of({}, modelServer={"resources": resources})
+    assert "no GPUs, unless `aws.gpuPools` has a pool" in problem
+    assert parse_with({"gpuPools": [L4]}, modelServer={"resources": resources}).model_server.resources.gpus == 1
