@@ -80,14 +80,14 @@ def compare(before: Rendered, after: Rendered) -> Difference:
 
 def _paths(old: Any, new: Any, place: str) -> Iterator[tuple[str, tuple[str, str]]]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        one, other = cast("Mapping[str, Any]", old), cast("Mapping[str, Any]", new)
-        for key in dict.fromkeys([*one, *other]):
-            yield from _paths(one.get(key, _ABSENT), other.get(key, _ABSENT), f"{place}.{key}" if place else key)
+        table, later = cast("Mapping[str, Any]", old), cast("Mapping[str, Any]", new)
+        for key in dict.fromkeys([*table, *later]):
+            yield from _paths(table.get(key, _ABSENT), later.get(key, _ABSENT), f"{place}.{key}" if place else key)
     elif isinstance(old, list) and isinstance(new, list):
         first, second = cast("list[Any]", old), cast("list[Any]", new)
         for index in range(max(len(first), len(second))):
-            pair = (items[index] if index < len(items) else _ABSENT for items in (first, second))
-            yield from _paths(*pair, f"{place}[{index}]")
+            one, other = (items[index] if index < len(items) else _ABSENT for items in (first, second))
+            yield from _paths(one, other, f"{place}[{index}]")
     elif old != new:
         yield place, (_text(old), _text(new))
 

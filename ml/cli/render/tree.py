@@ -44,8 +44,8 @@ def count_lines(found: Mapping[str, Any]) -> list[str]:
 
 def label(item: Declared) -> str:
     """Return what a resource is called in a line of text."""
-    metadata = item.inputs.get("metadata", {}) if item.is_object else {}
-    name = metadata.get("name", _UNNAMED)
+    metadata: dict[str, Any] = item.inputs.get("metadata", {}) if item.is_object else {}
+    name: str = metadata.get("name", _UNNAMED)
     called = f" ({name})" if name not in (_UNNAMED, item.name) else ""
     return f"{item.kind} {item.name}{called}"
 
