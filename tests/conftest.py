@@ -24,6 +24,7 @@ _SLOW_TESTS = (
     "tests/ml/controller/test_admission.py::test_decision_can_be_taken_when_a_spec_is_admitted",
     "tests/ml/serving/test_sync_histories.py::",
     "tests/ml/training/test_dataset.py::test_split_and_sample_are_the_same_when_another_process_makes_them",
+    "tests/stack/test_cloud.py::test_package_of_aws_is_loaded_only_where_a_stack_is_there_when_programs_run",
     "tests/stack/test_golden.py::test_graph_is_identical_when_hashes_are_seeded_differently",
     "tests/unit/cli/test_kubectl.py::test_command_ends_at_once_and_leaves_no_process_when_told_to_stop",
     "tests/unit/cli/test_kubectl.py::test_tool_is_killed_when_its_time_is_up",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from policies._iam import AWS_MANAGED, allowed
 from tests.support import pods
 from tests.support.recording_monitor import Graph, Recorded, Unknown, reveal
-from tests.support.stacks import STACKS
+from tests.support.stacks import ROOT, STACKS
 
 ACCOUNT = "111122223333"
 BROAD_RESOURCES = {
@@ -74,6 +76,23 @@ def test_preview_knows_every_policy_when_nothing_exists_yet() -> None:
     ]
     assert len(policies) > 15
     assert not any(isinstance(policy, Unknown) for policy in policies)
+
+
+def test_package_of_aws_is_loaded_only_where_a_stack_is_there_when_programs_run() -> None:
+    code = """
+import sys
+sys.modules["pulumi_aws"] = None
+from tests.support.stacks import STACKS
+print(len(STACKS["dev"].run().resources) > 50)
+try:
+    STACKS["staging"].run()
+except Exception as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    ran, *refused = done.stdout.splitlines()
+    assert ran == "True"
+    assert refused == ["a stack on AWS needs the package pulumi_aws: pip install -e '.[aws]'"]
 
 
 # Network ------------------------------------------------------------------------------------------------------------
