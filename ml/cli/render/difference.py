@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -13,6 +14,7 @@ from ml.cli.render.tree import label
 
 _ABSENT: Final = object()
 _LONGEST: Final = 60
+_MADE_UP: Final = re.compile(r"(?<=[a-z0-9])-[0-9a-f]{8}$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +90,13 @@ def _paths(old: Any, new: Any, place: str) -> Iterator[tuple[str, tuple[str, str
         for index in range(max(len(first), len(second))):
             one, other = (items[index] if index < len(items) else _ABSENT for items in (first, second))
             yield from _paths(one, other, f"{place}[{index}]")
-    elif old != new:
+    elif _meant(old) != _meant(new):
         yield place, (_text(old), _text(new))
+
+
+def _meant(value: Any) -> Any:
+    """Return a value without the ending of a name that nobody chose: the renderer makes it up from the stack's name."""
+    return _MADE_UP.sub("", value) if isinstance(value, str) else value
 
 
 def _text(value: Any) -> str:

@@ -108,6 +108,14 @@ def test_difference_shows_list_items_and_what_is_missing_when_lists_grow() -> No
     assert dict(change.paths) == {"list[1]": ("(nothing)", "2"), "new": ("(nothing)", "true")}
 
 
+def test_names_that_nobody_chose_do_not_count_when_compared() -> None:
+    def mounted(name: str) -> Rendered:
+        return stack(line("kubernetes:core/v1:Pod", "p", {"kind": "Pod", "spec": {"config": name}}))
+
+    assert compare(mounted("config-0123abcd"), mounted("config-4567cdef")).changed == []
+    assert len(compare(mounted("config-0123abcd"), mounted("settings-0123abcd")).changed) == 1
+
+
 # Cost ---------------------------------------------------------------------------------------------------------------
 
 PROVIDER = line("pulumi:providers:aws", "aws", {"region": "eu-central-1"}, chain="")
