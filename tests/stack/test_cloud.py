@@ -419,7 +419,7 @@ def test_no_resource_waits_for_more_than_five_others_by_declaration_when_deploye
     graph = STACKS[stack].run()
     for item in graph.resources.values():
         by_data = {urn for urns in item.property_dependencies.values() for urn in urns}
-        waited_for = {graph.resources[urn] for urn in set(item.depends_on) - by_data if urn in graph.resources}
+        waited_for = [graph.resources[urn] for urn in set(item.depends_on) - by_data if urn in graph.resources]
         # A component that is waited for counts once, whatever is in it.
         groups = {_outermost(graph, other, item) for other in waited_for}
         assert len(groups) <= 5, item.name
