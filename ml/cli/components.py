@@ -67,8 +67,10 @@ def check_slot(model: Model, name: str) -> str:
 def _all_parts(outputs: StackOutputs) -> dict[str, list[Part]]:
     namespace, edge = outputs.namespace, outputs.gateway.namespace
     controller = Part(namespace=namespace, kind="deployment", name=outputs.controller)
+    store = outputs.object_store
     parts = {
         "metadata-db": [Part(namespace=namespace, kind="statefulset", name=outputs.metadata_db.service)],
+        **({"object-store": [Part(namespace=namespace, kind="statefulset", name=store.service)]} if store else {}),
         "tracking-server": [Part(namespace=namespace, kind="deployment", name=outputs.tracking_server.service)],
         API_SERVICE: [Part(namespace=namespace, kind="deployment", name=API_SERVICE)],
         PROMETHEUS_SERVICE: [Part(namespace=namespace, kind="statefulset", name=PROMETHEUS_SERVICE)],
@@ -77,8 +79,6 @@ def _all_parts(outputs: StackOutputs) -> dict[str, list[Part]]:
         "gateway": [Part(namespace=edge, kind="deployment", name=outputs.gateway.service)],
         _ISTIOD: [Part(namespace=edge, kind="deployment", name=_ISTIOD)],
     }
-    if outputs.object_store is not None:
-        parts["object-store"] = [Part(namespace=namespace, kind="statefulset", name=outputs.object_store.service)]
     for model_name, model in outputs.models.items():
         # People also meet a model's name as Kubernetes writes it, in what kubectl prints.
         slots = {
