@@ -414,6 +414,23 @@ def test_somebody_is_told_before_the_money_is_gone_when_deployed(cloud: Graph) -
     assert all(item["subscriberEmailAddresses"] for item in budget.inputs["notifications"])
 
 
+def test_components_that_wait_as_a_whole_are_these_when_deployed(cloud: Graph) -> None:
+    waiting = {
+        item.name
+        for item in cloud.resources.values()
+        if not item.custom
+        and set(item.depends_on) - {urn for urns in item.property_dependencies.values() for urn in urns}
+    }
+    pools = {item.name for item in cloud.of_kind("NodePool")}
+    assert waiting == {
+        *("secrets-key", "data-key", "replica-key", "cluster"),  # the roles that they name
+        "cluster-services",  # the nodes
+        *pools,  # Karpenter
+        "platform",  # all of that
+        *("tracking-server", "event-store"),  # their database
+    }
+
+
 @pytest.mark.parametrize("stack", ["staging", "prod"])
 def test_no_resource_waits_for_more_than_five_others_by_declaration_when_deployed(stack: str) -> None:
     graph = STACKS[stack].run()
