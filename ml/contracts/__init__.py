@@ -44,6 +44,8 @@ OBJECT_STORE_SERVICE: Final = "object-store"
 TRACKING_SERVER_SERVICE: Final = "tracking-server"
 EXPERIMENT_CONTROLLER: Final = "experiment-controller"
 API_SERVICE: Final = "api"
+EXPERIMENTS_PATH: Final = "/ml/ab-tests"
+"""Path of the API's host below which experiments are."""
 PROMETHEUS_SERVICE: Final = "prometheus"
 GATEWAY_NAME: Final = "platform-gateway"
 
