@@ -1,11 +1,7 @@
-"""The API's own process on loopback, as `python -m ml.api` serves it, and a stand-in for the Kubernetes API it asks.
-
-Usage, by `serving` only: python -m bench.api.process
-"""
+"""Starts the API in a process of its own on loopback, and a stand-in for the Kubernetes API that it asks."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import socket
@@ -25,14 +21,14 @@ import httpx
 
 from bench.api.filling import MODELS
 from bench.api.lives import CANDIDATE, NAMESPACE
-from ml.api.__main__ import serve
-from ml.api.settings import load_settings
 from ml.contracts import MODEL_LABEL, SLOTS_ANNOTATION, STABLE_SLOT, TRAFFIC_ROLE_LABEL, TRAFFIC_ROLE_ROOT
 from ml.events.pool import DatabaseSettings
 
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
-_KUBERNETES: Final = "BENCH_KUBERNETES_URL"
+KUBERNETES_URL: Final = "BENCH_KUBERNETES_URL"
+"""Environment variable by which the process learns where the stand-in is."""
+_TOKENS: Final = ("read", "write", "decide")
 _TOKEN: Final = "a-word-for-benchmarks-" + "0" * 32
 _UNLIMITED: Final = "100000"
 
@@ -54,7 +50,8 @@ def serving(database: DatabaseSettings) -> Generator[Served]:
         RuntimeError: it ended, or was not ready in time.
     """
     with tempfile.TemporaryDirectory(prefix="api-bench-") as folder, _kubernetes() as kubernetes:
-        (Path(folder) / "read").write_text(_TOKEN, encoding="ascii")
+        for name in _TOKENS:
+            (Path(folder) / name).write_text(f"{name}-{_TOKEN}", encoding="ascii")
         port = _free_port()
         environment = {
             **os.environ,
@@ -67,12 +64,12 @@ def serving(database: DatabaseSettings) -> Generator[Served]:
             "DATABASE_NAME": database.database,
             "DATABASE_USER": database.user,
             "DATABASE_PASSWORD": database.password,
-            _KUBERNETES: kubernetes,
+            KUBERNETES_URL: kubernetes,
         }
-        process = subprocess.Popen([sys.executable, "-m", "bench.api.process"], env=environment)
+        process = subprocess.Popen([sys.executable, "-m", "bench.api.served"], env=environment)
         try:
             _wait_until_ready(process, port)
-            yield Served(port=port, token=_TOKEN, pid=process.pid)
+            yield Served(port=port, token=f"read-{_TOKEN}", pid=process.pid)
         finally:
             process.terminate()
             process.wait(_STOP_SECONDS)
@@ -134,13 +131,3 @@ def _kubernetes() -> Generator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-async def _main() -> None:
-    cluster = httpx.AsyncClient(base_url=os.environ[_KUBERNETES], trust_env=False)
-    database = DatabaseSettings.from_environment(os.environ)
-    await serve(load_settings(os.environ), database, cluster, host="127.0.0.1")
-
-
-if __name__ == "__main__":
-    asyncio.run(_main())

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from ml.events.counting import Outcome
 from ml.events.outcomes import PostgresOutcomeStore
-from ml.events.partitions import retain
+from ml.events.partitions import Partitions
 from ml.events.pool import Pool, connection
 
 _MODEL: Final = "content_quality_model"
@@ -22,6 +22,7 @@ _SECONDS: Final = 10.0
 _ASKED: Final = 50
 _STAGES: Final = (1_000_000, 3_000_000, 10_000_000)
 _STEP: Final = 250_000
+_OLDEST_SECONDS: Final = 2 * 86_400
 _SPEC: Final = {
     "model": _MODEL,
     "primary": {"name": "conversion", "aggregation": "any", "minimumEffect": 0.01, "baseline": 0.05},
@@ -29,7 +30,7 @@ _SPEC: Final = {
 }
 _FILL: Final = sql.SQL("""
 INSERT INTO outcomes (model, id, at, metric, value, user_id, slot)
-SELECT 'content_quality_model', 'filled-' || n, now() - random() * interval '2 days', 'conversion', n % 2,
+SELECT 'content_quality_model', 'filled-' || n, now() - random() * {} * interval '1 second', 'conversion', n % 2,
     'user-' || n / 3, CASE WHEN n % 2 = 0 THEN 'stable' ELSE 'candidate-a' END
 FROM generate_series({}, {}) AS n""")
 _FILL_UNITS: Final = sql.SQL("""
@@ -47,7 +48,7 @@ async def measure(pool: Pool, outcomes: int, fill_seconds: float) -> list[str]:
     """
     store = PostgresOutcomeStore(pool)
     now = time.time()
-    await retain(pool, now)
+    await Partitions(pool).ensure([now - _OLDEST_SECONDS, now])
     await store.open_experiment("x", _MODEL, _SPEC, f"{_MODEL}-00", now - 3600)
     for index in range(61):
         weights = {"stable": 1000 - 8 * index, "candidate-a": 8 * index}
@@ -117,7 +118,9 @@ async def _fill(pool: Pool, start: int, end: int, until: float) -> int:
     async with connection(pool) as lent:
         while start < end and time.perf_counter() < until:
             following = min(end, start + _STEP)
-            await lent.execute(_FILL.format(sql.Literal(start), sql.Literal(following - 1)))
+            await lent.execute(
+                _FILL.format(sql.Literal(_OLDEST_SECONDS), sql.Literal(start), sql.Literal(following - 1))
+            )
             await lent.execute(_FILL_UNITS.format(sql.Literal(start // 3), sql.Literal(following // 3 - 1)))
             start = following
     return start
