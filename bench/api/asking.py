@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from bench.api.filling import LONG, MODELS, Filled
 from bench.api.process import Served
+from bench.processor import processor_seconds
 from ml.api.documentation import BASE_PATH
 from ml.api.graphql.router import GRAPHQL_PATH
 from ml.api.page.security import BASE_PATH as PAGE_PATH
@@ -57,7 +56,7 @@ class Times:
     what: str
     milliseconds: Sequence[float]
     processor_milliseconds: float
-    """Of the API's process, on average: unlike the others it does not depend on what else the machine does."""
+    """Of API and database, on average: what an answer takes at least, however busy the machine is with other things."""
     largest_bytes: int
 
     def percentile(self, share: float) -> float:
@@ -65,20 +64,25 @@ class Times:
         return float(np.percentile(self.milliseconds, share))
 
 
-def measure(served: Served, filled: Filled) -> list[Times]:
+def measure(served: Served, filled: Filled, database: int) -> list[Times]:
     """Ask everything.
+
+    Args:
+        served: the API.
+        filled: what there is to ask for.
+        database: process id of the PostgreSQL server.
 
     Raises:
         RuntimeError: an answer was not the one expected, so that its time would say nothing.
     """
-    client = _Client(served)
+    client = Client(served, database)
     try:
         return [client.time(what, ask) for what, ask in _questions(client, filled)]
     finally:
         client.close()
 
 
-def _questions(client: _Client, filled: Filled) -> list[tuple[str, Ask]]:
+def _questions(client: Client, filled: Filled) -> list[tuple[str, Ask]]:
     places = client.places()
 
     def uid(n: int) -> str:
@@ -135,7 +139,7 @@ def _graphql_questions(uid: Callable[[int], str], places: Sequence[str]) -> list
     ]
 
 
-def _page_questions(client: _Client, uid: Callable[[int], str], places: Sequence[str]) -> list[tuple[str, Ask]]:
+def _page_questions(client: Client, uid: Callable[[int], str], places: Sequence[str]) -> list[tuple[str, Ask]]:
     return [
         ("page: list", lambda _n: client.page("")),
         ("page: list anywhere", lambda n: client.page(f"?cursor={places[n % len(places)]}")),
@@ -153,33 +157,33 @@ def _graphql(query: str, **variables: str) -> Question:
     return Question(path=GRAPHQL_PATH, body={"query": query, "variables": variables})
 
 
-class _Client:
-    def __init__(self, served: Served) -> None:
+class Client:
+    """One connection, and what was learned over it."""
+
+    def __init__(self, served: Served, database: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=_TIMEOUT_SECONDS)
         self._token = served.token
-        self._pid = served.pid
+        self._pids = (served.pid, database)
         self._etags: dict[str, str] = {}
 
     def close(self) -> None:
+        """Close the connection."""
         self._connection.close()
 
     def time(self, what: str, ask: Ask) -> Times:
+        """Ask many times, after some times that do not count."""
         for number in range(_WARM_UP):
             self._answer(ask(number))
         questions = [ask(_WARM_UP + number) for number in range(_ROUNDS)]
         times: list[float] = []
-        largest, used = 0, self._processor_seconds()
+        largest, used = 0, processor_seconds(self._pids)
         for question in questions:
             started = time.perf_counter()
             body, _ = self._answer(question)
             times.append(1e3 * (time.perf_counter() - started))
             largest = max(largest, len(body))
-        used = self._processor_seconds() - used
+        used = processor_seconds(self._pids) - used
         return Times(what=what, milliseconds=times, processor_milliseconds=1e3 * used / _ROUNDS, largest_bytes=largest)
-
-    def _processor_seconds(self) -> float:
-        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def places(self) -> list[str]:
         """Return where pages of the list begin, from the first to the last."""

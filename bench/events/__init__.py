@@ -27,7 +27,7 @@ def run() -> list[str]:
     with postgres() as server:
         rows = [*appending.library(server)]
         rows += _on_new_database(server, appending.measure)
-        rows += _on_new_database(server, lambda pool: ingesting.measure(pool, _OUTCOMES, _SECONDS))
+        rows += _on_new_database(server, lambda pool: ingesting.measure(pool, _OUTCOMES, _SECONDS, server.pid))
     return ["| what | figure | bar |", "|---|---:|---:|", *rows]
 
 

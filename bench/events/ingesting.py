@@ -10,6 +10,7 @@ from typing import Final
 
 from psycopg import sql
 
+from bench.processor import processor_seconds
 from ml.events.counting import Outcome
 from ml.events.outcomes import PostgresOutcomeStore
 from ml.events.partitions import Partitions
@@ -38,13 +39,14 @@ INSERT INTO counted_units
 SELECT 1, 'filled-' || n, 0, 'stable', 0, NULL, ARRAY[1, 1, 1, 1, 3, 1] FROM generate_series({}, {}) AS n""")
 
 
-async def measure(pool: Pool, outcomes: int, fill_seconds: float) -> list[str]:
+async def measure(pool: Pool, outcomes: int, fill_seconds: float, database: int) -> list[str]:
     """Ingest for some seconds into an empty store and into ever fuller ones; ask each for the sums.
 
     Args:
         pool: of an empty database.
         outcomes: to be stored in the end.
         fill_seconds: after so long no more are stored, however many they are.
+        database: process id of the PostgreSQL server.
     """
     store = PostgresOutcomeStore(pool)
     now = time.time()
@@ -53,30 +55,38 @@ async def measure(pool: Pool, outcomes: int, fill_seconds: float) -> list[str]:
     for index in range(61):
         weights = {"stable": 1000 - 8 * index, "candidate-a": 8 * index}
         await store.start_epoch("x", index, weights, now - 3600 + 30 * index)
-    rows = await _measured(store, 0)
+    rows = await _measured(store, 0, database)
     stored, filling = 0, 0.0
     for stage in sorted({min(outcomes, stage) for stage in _STAGES} | {outcomes}):
         started = time.perf_counter()
         stored = await _fill(pool, stored, stage, started + fill_seconds - filling)
         filling += time.perf_counter() - started
-        rows += await _measured(store, stored)
+        rows += await _measured(store, stored, database)
         if stored < stage:
             break
     return [*rows, f"| {stored:,} outcomes stored by SQL in | {filling:.0f} s | - |"]
 
 
-async def _measured(store: PostgresOutcomeStore, stored: int) -> list[str]:
-    per_second = await _ingest(store, f"after-{stored}")
+async def _measured(store: PostgresOutcomeStore, stored: int, database: int) -> list[str]:
+    pids = (os.getpid(), database)
+    used, started = processor_seconds(pids), time.perf_counter()
+    number = await _ingest(store, f"after-{stored}")
+    per_second = number / (time.perf_counter() - started)
+    each_ms = 1e3 * (processor_seconds(pids) - used) / number
+    used = processor_seconds(pids)
     times = [await _ask(store) for _ in range(_ASKED)]
+    asked_ms = 1e3 * (processor_seconds(pids) - used) / _ASKED
     middle, slowest = 1e3 * statistics.median(times), 1e3 * max(times)
     found = f"{stored:,} stored, load {os.getloadavg()[0]:.0f}"
     return [
         f"| ingested and counted, batches of {_BATCH}, {found} | {per_second:.0f}/s | >= 2,000/s |",
+        f"| processor time of an outcome then | {each_ms:.3f} ms | <= 1 ms (2 cores, 2,000/s) |",
         f"| sums of 61 epochs, median / slowest of {_ASKED}, {found} | {middle:.1f} / {slowest:.1f} ms | - |",
+        f"| processor time of sums then | {asked_ms:.1f} ms | - |",
     ]
 
 
-async def _ingest(store: PostgresOutcomeStore, label: str) -> float:
+async def _ingest(store: PostgresOutcomeStore, label: str) -> int:
     number, started = 0, time.perf_counter()
 
     async def send(sender: int) -> None:
@@ -100,7 +110,7 @@ async def _ingest(store: PostgresOutcomeStore, label: str) -> float:
             batch += 1
 
     await asyncio.gather(*(send(sender) for sender in range(2)))
-    return number / (time.perf_counter() - started)
+    return number
 
 
 async def _ask(store: PostgresOutcomeStore) -> float:
