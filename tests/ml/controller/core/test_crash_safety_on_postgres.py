@@ -33,6 +33,9 @@ CANDIDATES: dict[Scenario, dict[str, Any]] = {"promotion": {"converts": 0.75}, "
 PHASES: dict[Scenario, str] = {"promotion": "Promoted", "rollback": "RolledBack"}
 QUICK = {"baseline": 0.5, "minimumEffect": 0.1, "name": "converted"}
 AWAY_SECONDS = 10
+PATIENCE_SECONDS = 30.0
+PATIENCE_WHILE_AWAY_SECONDS = 0.1
+"""How long a connection is waited for; nobody has to wait for a server that is known to be down."""
 APPEND_LOCK = 7310461
 """Which `append_events` takes (`ml.events.migrations`): who holds it keeps an append in the middle."""
 
@@ -55,13 +58,18 @@ class Database:
     def restart(self) -> None:
         """Start the server again, and wait until the pool has noticed."""
         self.server.start()
-        for _ in range(100):
+        self.pool.timeout = PATIENCE_SECONDS
+        for _ in range(10):
             try:
                 self.wait(schema_step(self.pool))
             except StoreUnavailableError:
                 continue
             return
         raise AssertionError("the pool does not find the server again")
+
+    def is_going_down(self) -> None:
+        """Let nobody wait long for a connection until `restart`."""
+        self.pool.timeout = PATIENCE_WHILE_AWAY_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +84,7 @@ def _on_own_server(server: PostgresServer) -> Iterator[Database]:
     settings = server.new_database()
     asyncio.run(_migrated(settings))
     with asyncio.Runner() as runner:
-        lent = open_pool(settings, wait_seconds=0.1)
+        lent = open_pool(settings, wait_seconds=PATIENCE_SECONDS)
         pool = runner.run(_entered(lent))
         try:
             yield Database(server, settings.database, runner.run, pool)
@@ -200,6 +208,7 @@ class Crash:
 
     def now(self) -> None:
         """Crash between the commit and the controller's hearing of it."""
+        self._database.is_going_down()
         self._database.server.stop()
         self.is_down = True
         raise StoreUnavailableError("the answer is lost with the server")
@@ -208,6 +217,7 @@ class Crash:
         """Crash while the append that follows waits for its lock: it is begun and never committed."""
         self._holder = self._database.server.connect(self._database.name)
         self._holder.execute("SELECT pg_advisory_lock(%s)", (APPEND_LOCK,))
+        self._database.is_going_down()
         self._timer = threading.Timer(0.2, self._database.server.stop)
         self._timer.start()
         self.is_down = True
