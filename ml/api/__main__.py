@@ -81,12 +81,17 @@ async def running(
                     _log.error("stopped before its time", exc_info=ended)
 
 
-async def serve(settings: Settings, database: DatabaseSettings) -> None:
+async def serve(
+    settings: Settings,
+    database: DatabaseSettings,
+    cluster: httpx.AsyncClient,
+    host: str = "0.0.0.0",  # noqa: S104 - a pod's address is not known; network policies say who reaches it
+) -> None:
     """Serve until SIGTERM or SIGINT."""
-    async with in_cluster_client() as cluster, running(settings, database, cluster) as app:
+    async with cluster, running(settings, database, cluster) as app:
         config = uvicorn.Config(
             app,
-            host="0.0.0.0",  # noqa: S104 - a pod's address is not known; network policies say who reaches it
+            host=host,
             port=settings.port,
             log_config=None,
             access_log=False,
@@ -115,7 +120,8 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        asyncio.run(serve(load_settings(environment), DatabaseSettings.from_environment(environment)))
+        settings, database = load_settings(environment), DatabaseSettings.from_environment(environment)
+        asyncio.run(serve(settings, database, in_cluster_client()))
     except (SettingsError, ValueError, ApiError) as error:
         print(f"api: {error}", file=sys.stderr)
         return 2

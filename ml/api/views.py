@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from ml.contracts.abtest import MetricName, ModelName, Slot
 from ml.events.counting import Status
-from ml.events.records import DecisionRecord, ExperimentRecord
+from ml.events.records import DecisionHead, ExperimentRecord
 from ml.events.types import CommandAction, Phase
 
 MAX_OUTCOMES: Final = 1000
@@ -318,15 +318,14 @@ def detail_of(record: ExperimentRecord) -> ExperimentDetail:
     )
 
 
-def decision_of(record: DecisionRecord) -> DecisionView:
-    """Return a decision."""
-    return DecisionView(
-        position=record.position,
-        at=record.at,
-        action=record.action,
-        reasons=tuple(record.reasons),
-        weights=dict(record.weights),
-        sample_ratio_p=record.sample_ratio_p,
-        hash=record.hash,
-        decision=record.decision,
-    )
+def decision_head(record: DecisionHead) -> Mapping[str, Any]:
+    """Return the fields of a `DecisionView` but the decision itself, as they are sent."""
+    return {
+        "position": record.position,
+        "at": record.at,
+        "action": record.action,
+        "reasons": list(record.reasons),
+        "weights": dict(record.weights),
+        "sampleRatioP": record.sample_ratio_p,
+        "hash": record.hash,
+    }

@@ -77,6 +77,13 @@ class PostgresServer:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
 
+    @property
+    def pid(self) -> int:
+        """Process id of the running server, whose children serve the connections."""
+        if self._process is None:
+            raise RuntimeError("PostgreSQL does not run")
+        return self._process.pid
+
     def initialise(self) -> None:
         """Make the data folder."""
         self.folder.chmod(0o755)

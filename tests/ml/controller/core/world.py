@@ -1,8 +1,8 @@
 """A world for the controller's core: gateway, slots, registry, metrics and users, on a virtual clock.
 
-Everything but the event store (the real in-memory one) is simulated, with true effects that the tests choose. Every
-call of a port passes a gate before and after its effect, where a test may lose the call or its answer, or kill the
-controller. The world also keeps watch: it writes down whatever the controller must never do.
+Everything but the event store (the real one, in memory or on PostgreSQL) is simulated, with true effects that the tests
+choose. Every call of a port passes a gate before and after its effect, where a test may lose the call or its answer, or
+kill the controller. The world also keeps watch: it writes down whatever the controller must never do.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from ml.controller.ports import (
 from ml.controller.reconciler import Reconciled, Reconciler
 from ml.controller.state import ExperimentState, fold
 from ml.events.memory import MemoryEventStore
-from ml.events.ports import EpochOutcomes, OutcomeSums, StoreUnavailableError
+from ml.events.ports import EpochOutcomes, EventStore, OutcomeSums, StoreUnavailableError
 from ml.events.types import AnyEvent, ModelPromoted, experiment_stream, model_stream
 from ml.experiments.ratio import RatioSums, mean_sums
 
@@ -68,21 +68,45 @@ class Sums:
     hits: Counter[str] = field(default_factory=Counter[str])
 
 
+_T = TypeVar("_T")
 Gate = Callable[[str, str, Literal["before", "after"]], None]
+
+
+class Store(EventStore, Protocol):
+    """An event store that also knows which experiments have not ended."""
+
+    async def unfinished(self) -> Sequence[str]:
+        """Return their ids."""
+        ...
+
+
+class Wait(Protocol):
+    """Runs a coroutine to its end; a store with connections needs the same event loop each time."""
+
+    def __call__(self, work: Coroutine[Any, Any, _T], /) -> _T:
+        """Return what the coroutine returns."""
+        ...
 
 
 class World:
     """One model with its slots, and what the controller may touch."""
 
     def __init__(
-        self, *arms: tuple[str, Arm], users_per_second: int = 400, seed: int = 1, other_slots: Sequence[str] = ()
+        self,
+        *arms: tuple[str, Arm],
+        users_per_second: int = 400,
+        seed: int = 1,
+        other_slots: Sequence[str] = (),
+        store: Store | None = None,
+        wait: Wait = asyncio.run,
     ) -> None:
         self.now = START
         self.arms = dict(arms)
         self.slots = (*self.arms, *other_slots)
         self.random = np.random.default_rng(seed)
         self.users_per_second = users_per_second
-        self.store = MemoryEventStore()
+        self.store: Store = store or MemoryEventStore()
+        self._wait = wait
         self.tests: dict[str, AbTest] = {}
         self.written = RouteState(weights={slot: 1000 if slot == "stable" else 0 for slot in self.slots}, salt_index=3)
         self.in_force = self.written
@@ -118,13 +142,13 @@ class World:
             requests=Port(self, "requests", _Requests(self)),  # pyright: ignore[reportArgumentType] likewise
             events=Port(self, "events", self.store),  # pyright: ignore[reportArgumentType] likewise
             outcomes=Port(self, "outcomes", _Outcomes(self)),  # pyright: ignore[reportArgumentType] likewise
-            index=_Index(self),
+            index=self.store,
         )
         return self.controller
 
     def tick(self, only: Sequence[str] | None = None) -> Sequence[Reconciled]:
         """Let the controller reconcile once."""
-        return asyncio.run(self.controller.tick(self.now, only))
+        return self._wait(self.controller.tick(self.now, only))
 
     def run(self, seconds: float, *, until: Callable[[], bool] | None = None) -> None:
         """Let time pass; the controller looks when it wants to, at the latest after 30 s."""
@@ -248,12 +272,15 @@ class World:
     # What one can see ------------------------------------------------------------------------------------------------
     def events(self, name: str = "test") -> Sequence[AnyEvent]:
         """Return the stream of an experiment."""
-        return [item.event for item in asyncio.run(self.store.read(experiment_stream(f"uid-{name}")))]
+        return [item.event for item in self._wait(self.store.read(experiment_stream(f"uid-{name}")))]
 
     def state(self, name: str = "test") -> ExperimentState:
-        """Return the fold of an experiment's stream."""
+        """Return the fold of an experiment's stream; while the store is away, as it was seen last."""
         position, state = self._folded.get(name, (0, ExperimentState()))
-        stored = asyncio.run(self.store.read(experiment_stream(f"uid-{name}"), position))
+        try:
+            stored = self._wait(self.store.read(experiment_stream(f"uid-{name}"), position))
+        except StoreUnavailableError:
+            return state
         if stored:
             position, state = stored[-1].position, fold([item.event for item in stored], state)
             self._folded[name] = position, state
@@ -261,7 +288,7 @@ class World:
 
     def promotions(self) -> Sequence[ModelPromoted]:
         """Return the promotions in the model's stream."""
-        stored = asyncio.run(self.store.read(model_stream(MODEL)))
+        stored = self._wait(self.store.read(model_stream(MODEL)))
         return [item.event for item in stored if isinstance(item.event, ModelPromoted)]
 
     def phases(self, name: str = "test") -> Sequence[str]:
@@ -443,16 +470,6 @@ class _Outcomes:
         return OutcomeSums(epochs=epochs, newest_at=self.world.newest_outcome)
 
 
-class _Index:
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def unfinished(self) -> list[str]:
-        uids = {item.stream.removeprefix("experiment-") for _, item in await self.world.store.log(0, 100_000)}
-        states = {uid: fold([s.event for s in await self.world.store.read(experiment_stream(uid))]) for uid in uids}
-        return sorted(uid for uid, state in states.items() if state.is_running)
-
-
 def default_spec(slots: Sequence[str]) -> dict[str, Any]:
     """Return a spec that ends within a minute or two of virtual time."""
     rest = round(50 / max(1, len(slots) - 1), 1)
@@ -470,7 +487,9 @@ def default_spec(slots: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def two_arms(*, users_per_second: int = 400, **candidate: Any) -> World:
+def two_arms(
+    *, users_per_second: int = 400, store: Store | None = None, wait: Wait = asyncio.run, **candidate: Any
+) -> World:
     """Return a world with a stable slot and one candidate."""
     arms = (("stable", Arm(version=4)), ("candidate-a", Arm(version=5, **candidate)))
-    return World(*arms, users_per_second=users_per_second)
+    return World(*arms, users_per_second=users_per_second, store=store, wait=wait)
