@@ -34,6 +34,7 @@ class Image:
 
 
 POSTGRES: Final = "postgres"
+POSTGRES_EXPORTER: Final = "postgres-exporter"
 MINIO: Final = "minio"
 MINIO_CLIENT: Final = "minio-client"
 MLFLOW: Final = "mlflow"
@@ -47,6 +48,7 @@ _PLATFORM_VERSION: Final = "0.1.0"
 
 IMAGES: Final[Mapping[str, Image]] = {
     POSTGRES: Image(repository="docker.io/library/postgres", tag="18.6"),
+    POSTGRES_EXPORTER: Image(repository="quay.io/prometheuscommunity/postgres-exporter", tag="v0.20.1"),
     MINIO: Image(repository="quay.io/minio/minio", tag="RELEASE.2025-09-07T16-13-09Z"),
     MINIO_CLIENT: Image(repository="quay.io/minio/mc", tag="RELEASE.2025-08-13T08-35-41Z"),
     # The plain image has neither a PostgreSQL driver nor an S3 client nor the metrics exporter.

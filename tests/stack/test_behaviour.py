@@ -188,6 +188,7 @@ def test_every_access_label_has_a_policy_when_traffic_is_denied_by_default(graph
         ("content-quality-model-candidate-a", {"tracking-server"}),
         ("experiment-controller", {"metadata-db", "tracking-server", "prometheus"}),
         ("api", {"metadata-db"}),
+        ("database-exporter", {"metadata-db"}),
         ("event-store-migration", {"metadata-db"}),
         ("prometheus", set[str]()),
         ("metadata-db", set[str]()),
@@ -250,6 +251,7 @@ def test_dev_runs_official_images_when_deployed(dev: Graph) -> None:
     images = {item["image"] for workload in pods.workloads(dev) for item in pods.containers_of(workload).values()}
     assert images == {
         "docker.io/library/postgres:18.6",
+        "quay.io/prometheuscommunity/postgres-exporter:v0.20.1",
         "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z",
         "quay.io/minio/mc:RELEASE.2025-08-13T08-35-41Z",
         "ghcr.io/mlflow/mlflow:v3.17.2-full",
