@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, LiteralString, cast
 
 from ml.events.migrations import STEPS
@@ -19,6 +19,7 @@ from ml.events.records import (
     ExperimentRecord,
     ModelRecord,
     Page,
+    PipelineCounts,
     PipelineRun,
     SlotView,
     VersionView,
@@ -183,6 +184,16 @@ class Queries:
         query = "SELECT pipeline, run, succeeded, details, at FROM pipeline_runs ORDER BY at DESC LIMIT %s"
         names = ("pipeline", "run", "succeeded", "details", "at")
         return [PipelineRun(**dict(zip(names, row, strict=True))) for row in await self._rows(query, limit)]
+
+    async def pipeline_counts(self) -> Mapping[str, PipelineCounts]:
+        """Return per pipeline how many of its runs have ended, ever."""
+        query = """
+            SELECT pipeline, count(*) FILTER (WHERE succeeded), count(*) FILTER (WHERE NOT succeeded)
+            FROM pipeline_runs GROUP BY pipeline"""
+        return {
+            name: PipelineCounts(succeeded=succeeded, failed=failed)
+            for name, succeeded, failed in await self._rows(query)
+        }
 
     async def _rows(self, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
         async with connection(self._pool) as lent:

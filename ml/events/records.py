@@ -129,6 +129,14 @@ class PipelineRun:
     at: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class PipelineCounts:
+    """How many runs of a pipeline have ended, and how."""
+
+    succeeded: int = 0
+    failed: int = 0
+
+
 @dataclass(frozen=True)
 class Page(Generic[_T]):
     """Some items, and where the next ones begin; `next_cursor` is None on the last page."""

@@ -219,3 +219,8 @@ def experiment_stream(experiment: str) -> str:
 def model_stream(model: str) -> str:
     """Return the stream of a model."""
     return f"model-{model}"
+
+
+def pipeline_run_stream(run: str) -> str:
+    """Return the stream of one pipeline run: it holds one event, so that a run cannot be recorded twice."""
+    return f"pipeline-run-{run}"
