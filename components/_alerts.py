@@ -126,7 +126,7 @@ def _experiment_alerts() -> list[dict[str, Any]]:
 
 
 def _pipeline_series() -> list[dict[str, Any]]:
-    """The event store's count, whichever controller tells it: a new one must not look like a counter's new beginning."""
+    """The event store's count, whichever controller tells it: another one is no new beginning of the counter."""
     told = "max by (pipeline, result) (mlplatform_pipeline_runs_total)"
     return [{"record": PIPELINE_RUNS_SERIES, "expr": told}]
 

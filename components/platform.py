@@ -235,6 +235,8 @@ class MlPlatform(PlatformComponent):
                 public_host=self._hosts["api"],
                 gateway=self._peer,
                 replicas=settings.replicas,
+                metrics_url=self.monitoring.url,
+                metrics_label=PROMETHEUS_SERVICE,
                 rates=RequestRates(
                     reads=settings.reads_per_second,
                     writes=settings.writes_per_second,

@@ -56,6 +56,8 @@ class ExperimentRefused(Event):
     model: str
     spec: Document
     problems: tuple[str, ...]
+    measured: Document = Field(default_factory=dict)
+    """Units per day, source and seconds, if they were measured for this: all that the refusal took from outside."""
     by: str
 
 

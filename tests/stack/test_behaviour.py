@@ -187,7 +187,7 @@ def test_every_access_label_has_a_policy_when_traffic_is_denied_by_default(graph
         ("research-pattern-predictor-stable", {"tracking-server"}),
         ("content-quality-model-candidate-a", {"tracking-server"}),
         ("experiment-controller", {"metadata-db", "tracking-server", "prometheus"}),
-        ("api", {"metadata-db"}),
+        ("api", {"metadata-db", "prometheus"}),
         ("database-exporter", {"metadata-db"}),
         ("event-store-migration", {"metadata-db"}),
         ("prometheus", set[str]()),

@@ -187,6 +187,8 @@ def api(instance: str) -> ApiArgs:
         public_host="api.example.org",
         gateway=GATEWAY,
         replicas=2,
+        metrics_url="http://prometheus:9090",
+        metrics_label="prometheus",
         rates=RequestRates(reads=50, writes=10, outcomes=5000),
         oidc=None,
         resources=RESOURCES,

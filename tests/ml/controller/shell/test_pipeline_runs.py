@@ -33,12 +33,13 @@ def job(uid: str, ending: str | None, **condition: str) -> JsonObject:
     """Return a Job as `mlp train` makes it and Kubernetes ends it."""
     made = deepcopy(training_job(parse_outputs(OUTPUTS), f"train-models-{uid}", force=False))
     made["metadata"]["uid"] = uid
-    made["status"] = {"startTime": "2026-11-26T10:00:00Z"}
+    status: dict[str, Any] = {"startTime": "2026-11-26T10:00:00Z"}
+    made["status"] = status
     if ending is not None:
         # Kubernetes says first that it is about to end, then that it has.
         before = {"type": f"{ending}Target".replace("CompleteTarget", "SuccessCriteriaMet"), "status": "True"}
         after = {"type": ending, "status": "True", "lastTransitionTime": ENDED_AT, **condition}
-        made["status"]["conditions"] = [before, after]
+        status["conditions"] = [before, after]
     return made
 
 
@@ -70,7 +71,9 @@ def test_run_is_told_with_kubernetes_reason_when_it_failed() -> None:
     assert run.details["message"] == "Job was active longer than specified"
 
 
-@pytest.mark.parametrize("status", [{}, {"conditions": None}, {"conditions": [{"type": "Suspended", "status": "True"}]}])
+@pytest.mark.parametrize(
+    "status", [{}, {"conditions": None}, {"conditions": [{"type": "Suspended", "status": "True"}]}]
+)
 def test_nothing_is_told_when_a_run_is_not_over(status: dict[str, Any]) -> None:
     assert ended_run({**job("u3", None), "status": status}) is None
     assert ended_run(job("u3", "Failed", status="False")) is None

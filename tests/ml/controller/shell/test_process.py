@@ -223,14 +223,9 @@ def test_pipeline_run_is_counted_when_its_job_has_failed(
 ) -> None:
     outputs = dataclasses.replace(parse_outputs(OUTPUTS), namespace=NAMESPACE)
     manifest = training_job(outputs, "train-models-1", force=False)
+    # There is no node: its pod never runs, and Kubernetes ends it at its deadline.
+    manifest["spec"]["activeDeadlineSeconds"] = 1
     clean.kubectl("create", "--filename=-", stdin=json.dumps(manifest))
-    moment = "2026-11-26T10:00:00Z"
-    conditions = [
-        {"type": kind, "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": moment}
-        for kind in ("FailureTarget", "Failed")
-    ]
-    status = json.dumps({"status": {"startTime": moment, "failed": 1, "conditions": conditions}})
-    clean.kubectl("patch", "job", "train-models-1", "--subresource=status", "--type=merge", f"--patch={status}")
     failed = 'mlplatform_pipeline_runs_total{pipeline="train-models",result="failed"}'
     with running_controller(clean, tmp_path, monkeypatch, **environment(database)) as controller, projecting(database):
         eventually(lambda: metric(controller, failed) == 1, "the failed run is counted", 40)
