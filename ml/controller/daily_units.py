@@ -10,13 +10,13 @@ same admission can be derived again; nothing is measured twice for one experimen
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ml.controller.ports import Requests, RequestTotal
-from ml.events.ports import OutcomeStore, UnitsSeen
+from ml.controller.ports import Requests, RequestTotal, UnavailableError
+from ml.events.ports import OutcomeStore, StoreUnavailableError, UnitsSeen
 
 SECONDS_PER_DAY: Final = 86_400.0
 WINDOW_SECONDS: Final = 7 * SECONDS_PER_DAY
@@ -24,6 +24,10 @@ WINDOW_SECONDS: Final = 7 * SECONDS_PER_DAY
 _SHORTEST_SECONDS: Final = SECONDS_PER_DAY
 """What was seen within less than this is not scaled up: an hour says little about a day."""
 _REMEMBERED_SECONDS: Final = 60.0
+_FAILURE_REMEMBERED_SECONDS: Final = 10.0
+_PATIENCE_SECONDS: Final = 2.0
+_Key = tuple[str, bool]
+"""A model, and whether its users are counted or its requests."""
 UnitsSource = Literal["spec", "outcomes", "gateway", "unknown"]
 _SOURCES: Final = {"outcomes": "in the reported outcomes", "gateway": "at the gateway"}
 
@@ -76,33 +80,53 @@ def from_plan(plan: Mapping[str, Any]) -> DailyUnits | None:
 
 
 class UnitsMeter:
-    """Measures when an experiment does not say how many units it expects."""
+    """Measures when an experiment does not say how many units it expects.
 
-    def __init__(
-        self, outcomes: OutcomeStore, requests: Requests, *, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    Counting the users of a week may take many seconds, and whoever asks has other experiments to look after: it gets
+    the answer that there is by then, and asks again. Answers and failures are kept for a while, so that experiments in
+    a queue do not make the stores count without a pause.
+    """
+
+    def __init__(self, outcomes: OutcomeStore, requests: Requests) -> None:
         self._outcomes = outcomes
         self._requests = requests
-        self._monotonic = monotonic
-        self._known: dict[tuple[str, bool], tuple[float, DailyUnits | None]] = {}
+        self._known: dict[_Key, tuple[float, DailyUnits | None]] = {}
+        self._failed: dict[_Key, tuple[float, UnavailableError | StoreUnavailableError]] = {}
+        self._running: dict[_Key, asyncio.Task[DailyUnits | None]] = {}
 
     async def measure(self, model: str, *, by_user: bool, now: float) -> DailyUnits | None:
         """Return a model's units per day; None if neither outcomes nor requests tell of any.
 
-        Experiments that wait in a queue ask every few seconds, so an answer is kept for a minute.
-
         Raises:
-            UnavailableError: requests are needed, and the metrics store does not answer.
+            UnavailableError: the metrics store is needed and does not answer, or it is still being counted.
             StoreUnavailableError: the outcome store does not answer.
         """
-        key, asked_at = (model, by_user), self._monotonic()
-        if key in self._known and asked_at - self._known[key][0] < _REMEMBERED_SECONDS:
+        key = (model, by_user)
+        if key in self._known and 0 <= now - self._known[key][0] < _REMEMBERED_SECONDS:
             return self._known[key][1]
+        if key in self._failed and 0 <= now - self._failed[key][0] < _FAILURE_REMEMBERED_SECONDS:
+            raise self._failed[key][1]
+        task = self._running.get(key)
+        if task is None or task.cancelled():
+            task = self._running[key] = asyncio.create_task(self._count(key, now))
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                found = await asyncio.shield(task)
+        except TimeoutError:
+            raise UnavailableError(f"the units of {model} are still being counted") from None
+        except (UnavailableError, StoreUnavailableError) as error:
+            self._failed[key] = (now, error)
+            del self._running[key]
+            raise
+        self._known[key] = (now, found)
+        del self._running[key]
+        return found
+
+    async def _count(self, key: _Key, now: float) -> DailyUnits | None:
+        model, by_user = key
         seen = await self._outcomes.seen(model, by_user=by_user, since=now - WINDOW_SECONDS)
         total = await self._requests.total(model, WINDOW_SECONDS) if seen.units == 0 else None
-        found = daily_units(seen, total, now)
-        self._known[key] = (asked_at, found)
-        return found
+        return daily_units(seen, total, now)
 
 
 def wants_measuring(spec: Mapping[str, Any]) -> bool:

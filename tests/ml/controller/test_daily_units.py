@@ -38,60 +38,81 @@ def test_day_is_the_average_of_what_is_known_when_measured(
 
 
 class Sources:
-    """Both sources; each counts how often it is asked, or is away."""
+    """Both sources; they say what they were asked, and may be slow or away."""
 
-    def __init__(self, seen: UnitsSeen | None = NOBODY, total: RequestTotal | None = None) -> None:
-        self._seen, self._total = seen, total
+    def __init__(
+        self, seen: UnitsSeen | None = NOBODY, total: RequestTotal | None = None, *, seconds: float = 0.0
+    ) -> None:
+        self.answers, self._seconds = (seen, total), seconds
         self.asked: list[str] = []
-        self.at = 0.0
-        self.meter = UnitsMeter(cast("OutcomeStore", self), cast("Requests", self), monotonic=lambda: self.at)
+        self.meter = UnitsMeter(cast("OutcomeStore", self), cast("Requests", self))
 
     async def seen(self, model: str, *, by_user: bool, since: float) -> UnitsSeen:
-        self.asked.append(f"outcomes of {model} by {'user' if by_user else 'request'} for {(NOW - since) / DAY:g} days")
-        if self._seen is None:
+        self.asked.append(
+            f"outcomes of {model} by {'user' if by_user else 'request'} for {(NOW - since) / DAY:.1f} days"
+        )
+        await asyncio.sleep(self._seconds)
+        if self.answers[0] is None:
             raise StoreUnavailableError("the event store is away")
-        return self._seen
+        return self.answers[0]
 
     async def total(self, model: str, seconds: float) -> RequestTotal:
         self.asked.append(f"requests of {model} for {seconds / DAY:g} days")
-        if self._total is None:
+        if self.answers[1] is None:
             raise UnavailableError("Prometheus is away")
-        return self._total
+        return self.answers[1]
 
-    def measure(self, *, by_user: bool = True) -> DailyUnits | None:
-        return asyncio.run(self.meter.measure("m", by_user=by_user, now=NOW))
+    def measure(self, *, by_user: bool = True, later: float = 0.0) -> DailyUnits | None:
+        return asyncio.run(self.meter.measure("m", by_user=by_user, now=NOW + later))
 
 
 def test_gateway_is_not_asked_when_outcomes_say_enough() -> None:
     sources = Sources(UnitsSeen(units=70, first_at=NOW - 7 * DAY))
     assert sources.measure() == DailyUnits(per_day=10.0, source="outcomes", seconds=7 * DAY)
-    assert sources.asked == ["outcomes of m by user for 7 days"]
+    assert sources.asked == ["outcomes of m by user for 7.0 days"]
 
 
 def test_gateway_stands_in_when_no_application_has_reported() -> None:
     sources = Sources(total=RequestTotal(requests=700.0, seconds=7 * DAY))
     assert sources.measure(by_user=False) == DailyUnits(per_day=100.0, source="gateway", seconds=7 * DAY)
-    assert sources.asked == ["outcomes of m by request for 7 days", "requests of m for 7 days"]
+    assert sources.asked == ["outcomes of m by request for 7.0 days", "requests of m for 7 days"]
 
 
 def test_answer_is_kept_for_a_minute_when_asked_again_and_again() -> None:
     sources = Sources(total=RequestTotal(requests=0.0, seconds=0.0))
-    assert [sources.measure(), sources.measure()] == [None, None]
+    assert [sources.measure(), sources.measure(later=59.0)] == [None, None]
     assert len(sources.asked) == 2
-    sources.at = 61.0
-    sources.measure()
+    sources.measure(later=61.0)
     assert len(sources.asked) == 4
 
 
-@pytest.mark.parametrize(
-    ("sources", "error"), [(Sources(seen=None), StoreUnavailableError), (Sources(), UnavailableError)]
-)
-def test_nothing_is_concluded_and_kept_when_a_source_is_away(sources: Sources, error: type[Exception]) -> None:
-    for _ in range(2):
-        asked = len(sources.asked)
+@pytest.mark.parametrize(("away", "error"), [((None, None), StoreUnavailableError), ((NOBODY, None), UnavailableError)])
+def test_nothing_is_concluded_when_a_source_is_away_and_it_is_asked_again_when_it_is_back(
+    away: tuple[UnitsSeen | None, None], error: type[Exception]
+) -> None:
+    sources = Sources(*away)
+    for later in (0.0, 9.0):
         with pytest.raises(error):
-            sources.measure()
-        assert len(sources.asked) > asked
+            sources.measure(later=later)
+    asked = len(sources.asked)
+    assert asked == (1 if error is StoreUnavailableError else 2), "a source that is away is left alone for a while"
+    sources.answers = (UnitsSeen(units=7, first_at=NOW - 7 * DAY), None)
+    found = sources.measure(later=11.0)
+    assert found is not None
+    assert found.per_day == pytest.approx(1.0, rel=0.001)
+
+
+def test_others_are_not_kept_waiting_when_counting_takes_long() -> None:
+    sources = Sources(UnitsSeen(units=7, first_at=NOW - 7 * DAY), seconds=2.5)
+
+    async def ask_and_ask_again() -> DailyUnits | None:
+        with pytest.raises(UnavailableError, match="still being counted"):
+            await sources.meter.measure("m", by_user=True, now=NOW)
+        await asyncio.sleep(1.0)
+        return await sources.meter.measure("m", by_user=True, now=NOW + 5)
+
+    assert asyncio.run(ask_and_ask_again()) == DailyUnits(per_day=1.0, source="outcomes", seconds=7 * DAY)
+    assert len(sources.asked) == 1
 
 
 @pytest.mark.parametrize(
