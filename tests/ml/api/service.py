@@ -54,7 +54,8 @@ class KubernetesStandIn:
         self.tests: dict[str, dict[str, Any]] = {}
         self.down = False
         self.refusal: dict[str, Any] | None = None
-        self.slots = dict.fromkeys((MODEL, BUSY_MODEL, QUIET_MODEL), f"{STABLE_SLOT},candidate-a")
+        models: tuple[str, ...] = (MODEL, BUSY_MODEL, QUIET_MODEL)
+        self.slots: dict[str, str] = dict.fromkeys(models, f"{STABLE_SLOT},candidate-a")
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.down:
