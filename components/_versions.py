@@ -34,6 +34,7 @@ class Image:
 
 
 POSTGRES: Final = "postgres"
+POSTGRES_EXPORTER: Final = "postgres-exporter"
 MINIO: Final = "minio"
 MINIO_CLIENT: Final = "minio-client"
 MLFLOW: Final = "mlflow"
@@ -53,6 +54,11 @@ IMAGES: Final[Mapping[str, Image]] = {
         repository="docker.io/library/postgres",
         tag="18.6",
         digest="sha256:5a5a84b19854a9ffaa54082c166ff4ec27473a361e496e5ea167f298f2da9722",
+    ),
+    POSTGRES_EXPORTER: Image(
+        repository="quay.io/prometheuscommunity/postgres-exporter",
+        tag="v0.20.1",
+        digest="sha256:ac5ec343104fae0e2d84a27bb8d69b38430a11910c5382cad85d478d2bab713e",
     ),
     MINIO: Image(
         repository="quay.io/minio/minio",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ml.controller.daily_units import UnitsMeter
 from ml.events.audit import AuditEntry
 from ml.events.counting import IngestResult, Outcome
 from ml.events.idempotency import Answered, Fresh, InProgress, Mismatch
@@ -89,4 +90,6 @@ class Ports:
     tests: AbTests
     platform: Platform
     changes: Changes
+    meter: UnitsMeter
+    """Measures a model's traffic for admission."""
     clock: Callable[[], float]

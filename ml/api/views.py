@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic.alias_generators import to_camel
 
 from ml.contracts.abtest import MetricName, ModelName, Slot
+from ml.controller.daily_units import UnitsSource
 from ml.events.counting import Status
 from ml.events.records import DecisionHead, ExperimentRecord
 from ml.events.types import CommandAction, Phase
@@ -63,6 +64,9 @@ class PlanView(Shape):
     minimum_per_arm: int
     expected_per_arm: int
     units_per_day: float | None
+    units_per_day_source: UnitsSource = Field(
+        description="As written; or as measured: users (or requests) in reported outcomes, requests at the gateway."
+    )
     needed_seconds: float | None = Field(description="Until the sample is there; null if the traffic is not known.")
     duration_seconds: int
 

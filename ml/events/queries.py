@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, LiteralString, TypeVar, cast
 
 from ml.events.migrations import STEPS
@@ -20,6 +20,7 @@ from ml.events.records import (
     ExperimentRecord,
     ModelRecord,
     Page,
+    PipelineCounts,
     PipelineRun,
     SlotView,
     Stretch,
@@ -214,6 +215,16 @@ class Queries:
         query = "SELECT pipeline, run, succeeded, details, at FROM pipeline_runs ORDER BY at DESC LIMIT %s"
         names = ("pipeline", "run", "succeeded", "details", "at")
         return [PipelineRun(**dict(zip(names, row, strict=True))) for row in await self._rows(query, limit)]
+
+    async def pipeline_counts(self) -> Mapping[str, PipelineCounts]:
+        """Return per pipeline how many of its runs have ended, ever."""
+        query = """
+            SELECT pipeline, count(*) FILTER (WHERE succeeded), count(*) FILTER (WHERE NOT succeeded)
+            FROM pipeline_runs GROUP BY pipeline"""
+        return {
+            name: PipelineCounts(succeeded=succeeded, failed=failed)
+            for name, succeeded, failed in await self._rows(query)
+        }
 
     async def _stretch(
         self, query: LiteralString, key: str, after: int, limit: int, read: Callable[[tuple[Any, ...]], _T]

@@ -161,6 +161,14 @@ class PipelineRun:
     at: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class PipelineCounts:
+    """How many runs of a pipeline have ended, and how."""
+
+    succeeded: int = 0
+    failed: int = 0
+
+
 @dataclass(frozen=True)
 class Stretch(Generic[_T]):
     """A part of a sequence, and the position after which to go on; None at the end."""

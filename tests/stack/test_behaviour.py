@@ -188,7 +188,8 @@ def test_every_access_label_has_a_policy_when_traffic_is_denied_by_default(graph
         ("research-pattern-predictor-stable", {"tracking-server"}),
         ("content-quality-model-candidate-a", {"tracking-server"}),
         ("experiment-controller", {"metadata-db", "tracking-server", "prometheus"}),
-        ("api", {"metadata-db"}),
+        ("api", {"metadata-db", "prometheus"}),
+        ("database-exporter", {"metadata-db"}),
         ("event-store-migration", {"metadata-db"}),
         ("prometheus", set[str]()),
         ("metadata-db", set[str]()),
@@ -252,6 +253,7 @@ def test_dev_runs_official_images_when_deployed(dev: Graph) -> None:
     # Pinned by digest where the digest is known; which one it is, the golden graph shows.
     assert {re.sub("(?<=@sha256):[0-9a-f]{64}$", "", image) for image in images} == {
         "docker.io/library/postgres:18.6@sha256",
+        "quay.io/prometheuscommunity/postgres-exporter:v0.20.1@sha256",
         "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z@sha256",
         "quay.io/minio/mc:RELEASE.2025-08-13T08-35-41Z@sha256",
         "ghcr.io/mlflow/mlflow:v3.17.2-full",

@@ -45,6 +45,7 @@ rules:
 - {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}}
 - {{apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{ACCOUNT}], verbs: [get, update]}}
 - {{apiGroups: [""], resources: [pods], verbs: [get, list]}}
+- {{apiGroups: [batch], resources: [jobs], verbs: [list]}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role

@@ -15,7 +15,10 @@ from ml.cli.app import app
 from tests.unit.cli.platform import OUTPUTS, FakePlatform
 
 MODEL = "content_quality_model"
-COMPONENTS = ("metadata-db", "object-store", "tracking-server", "api", "prometheus", "controller", "gateway", "istiod")
+COMPONENTS = (
+    *("metadata-db", "database-exporter", "object-store", "tracking-server", "api", "prometheus"),
+    *("controller", "gateway", "istiod"),
+)
 PREDICT = f"/v1/models/{MODEL}:predict"
 
 

@@ -21,6 +21,7 @@ from ml.controller.commands import COMMAND_ANNOTATION
 from ml.controller.ports import (
     AbTest,
     RequestCounts,
+    RequestTotal,
     RequestWindow,
     RouteState,
     SlotState,
@@ -30,7 +31,7 @@ from ml.controller.ports import (
 from ml.controller.reconciler import Reconciled, Reconciler
 from ml.controller.state import ExperimentState, fold
 from ml.events.memory import MemoryEventStore
-from ml.events.ports import EpochOutcomes, EventStore, OutcomeSums, StoreUnavailableError
+from ml.events.ports import EpochOutcomes, EventStore, OutcomeSums, StoreUnavailableError, UnitsSeen
 from ml.events.types import AnyEvent, ModelPromoted, experiment_stream, model_stream
 from ml.experiments.ratio import RatioSums, mean_sums
 
@@ -119,6 +120,8 @@ class World:
         """By how much the metrics store's clock is ahead."""
         self.reporting = True
         self.newest_outcome: float | None = None
+        self.seen = UnitsSeen(units=0, first_at=None)
+        """What was reported outside of experiments."""
         self.opened: dict[str, float] = {}
         self.epochs: dict[str, dict[int, float]] = {}
         self.closed: dict[str, float] = {}
@@ -126,7 +129,7 @@ class World:
         self.violations: list[str] = []
         self.champion_moves: list[int] = []
         self.weight_history: list[tuple[float, Mapping[str, int]]] = []
-        self.gate: Gate = _open_gate
+        self.gate: Gate = open_gate
         self.calls = 0
         self._folded: dict[str, tuple[int, ExperimentState]] = {}
         self.controller = self.start_controller()
@@ -327,7 +330,7 @@ class World:
         self._coming.append((self.now + GATEWAY_DELAY_SECONDS, route))
 
 
-def _open_gate(port: str, method: str, when: str) -> None:
+def open_gate(port: str, method: str, when: str) -> None:
     """Let every call pass."""
 
 
@@ -338,10 +341,10 @@ class Port:
         self._world, self._name, self._real = world, name, real
 
     def __getattr__(self, method: str) -> Any:
-        async def call(*args: Any) -> Any:
+        async def call(*args: Any, **options: Any) -> Any:
             self._world.calls += 1
             self._world.gate(self._name, method, "before")
-            answer = await getattr(self._real, method)(*args)
+            answer = await getattr(self._real, method)(*args, **options)
             self._world.gate(self._name, method, "after")
             return answer
 
@@ -436,6 +439,11 @@ class _Requests:
             for model, moment in moments.items()
         }
 
+    async def total(self, _model: str, seconds: float) -> RequestTotal:
+        log = [item for item in self.world.request_log if item.ended_at > self.world.now - seconds]
+        known = self.world.now - log[0].started_at if log else 0.0
+        return RequestTotal(requests=sum(item.requests for item in log), seconds=known)
+
 
 class _Outcomes:
     def __init__(self, world: World) -> None:
@@ -457,6 +465,10 @@ class _Outcomes:
 
     async def sums(self, experiments: Sequence[str]) -> Mapping[str, OutcomeSums]:
         return {uid: self._sums(uid) for uid in experiments if uid in self.world.opened}
+
+    async def seen(self, _model: str, *, by_user: bool, since: float) -> UnitsSeen:
+        seen = self.world.seen
+        return seen if by_user and (seen.first_at or 0.0) >= since else UnitsSeen(units=0, first_at=None)
 
     def _sums(self, uid: str) -> OutcomeSums:
         epochs: dict[int, EpochOutcomes] = {}
