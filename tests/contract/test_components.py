@@ -20,6 +20,7 @@ from tests.support.recording_monitor import Graph, Recorded, Secret, reveal
 
 TOKENS = {
     "AbTestDefinition": "mlplatform:index:AbTestDefinition",
+    "AdmissionPolicies": "mlplatform:index:AdmissionPolicies",
     "Api": "mlplatform:index:Api",
     "EventStore": "mlplatform:index:EventStore",
     "ExperimentController": "mlplatform:index:ExperimentController",

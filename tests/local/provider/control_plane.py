@@ -147,6 +147,7 @@ def _apiserver(pki: Path, toolchain: Toolchain, port: int, etcd_port: int) -> Se
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--authorization-mode=RBAC",
+        "--allow-privileged=true",
     ]
 
 

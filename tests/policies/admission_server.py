@@ -1,0 +1,83 @@
+"""Asks an API server what it makes of an object."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policies import _kinds
+from tests.local.provider.control_plane import ControlPlane
+
+_RULE = re.compile(r"ValidatingAdmissionPolicy '[^']+' with binding '[^']+'(?: denied request)?: ([a-z-]+):")
+_API = "admissionregistration.k8s.io/v1"
+_IN_FORCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What an API server said."""
+
+    status: int
+    message: str
+    rules: frozenset[str]
+    """Those that it named, in a refusal or in warnings."""
+    errors: tuple[str, ...]
+    """Expressions that could not be evaluated, in its words."""
+
+
+def create(server: ControlPlane, manifest: Mapping[str, Any], *, dry_run: bool = True) -> Answer:
+    """Create an object, or only have the API server judge it."""
+    parameters = {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
+    response = server.client._http.request("POST", _url(manifest), params=parameters, json=manifest)
+    message = str(response.json().get("message", ""))
+    texts = [message, *(warning.replace('\\"', '"') for warning in response.headers.get_list("warning"))]
+    return Answer(
+        status=response.status_code,
+        message=message,
+        rules=frozenset(found for text in texts for found in _RULE.findall(text)),
+        errors=tuple(text for text in texts if "resulted in error" in text),
+    )
+
+
+def apply(server: ControlPlane, manifests: Sequence[Mapping[str, Any]]) -> None:
+    """Make objects."""
+    for manifest in manifests:
+        path = f"{_url(manifest)}/{manifest['metadata']['name']}"
+        server.client.apply(path, json.loads(json.dumps(manifest)), force=True)
+
+
+def warn_everywhere(policies: Sequence[Mapping[str, Any]], prefix: str) -> list[dict[str, Any]]:
+    """Return policies with bindings that warn of every broken rule; a refusal would name one of them only."""
+    made: list[dict[str, Any]] = []
+    for policy in policies:
+        metadata = {"name": f"{prefix}-{policy['name']}"}
+        binding = {"policyName": metadata["name"], "validationActions": ["Warn"]}
+        made.append(
+            {"apiVersion": _API, "kind": "ValidatingAdmissionPolicy", "metadata": metadata, "spec": policy["spec"]}
+        )
+        made.append({"apiVersion": _API, "kind": f"{made[-1]['kind']}Binding", "metadata": metadata, "spec": binding})
+    return made
+
+
+def await_in_force(server: ControlPlane, probe: Mapping[str, Any], rule: str) -> None:
+    """Wait until the API server judges by new policies, which takes it a moment."""
+    deadline = time.monotonic() + _IN_FORCE_SECONDS
+    while rule not in (answer := create(server, probe)).rules:
+        assert time.monotonic() < deadline, f"{rule} is not in force: {answer}"
+        time.sleep(0.2)
+
+
+def _url(manifest: Mapping[str, Any]) -> str:
+    api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
+    full_kind = _kinds.of_manifest(api_version, kind)
+    plurals = {"ValidatingAdmissionPolicy": "validatingadmissionpolicies", "ReplicaSet": "replicasets"}
+    plural = plurals.get(kind) or (
+        f"{kind.lower()}s" if full_kind not in _kinds.SERVED_AS else _kinds.SERVED_AS[full_kind][1]
+    )
+    base = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+    namespace = manifest["metadata"].get("namespace")
+    return f"{base}/namespaces/{namespace}/{plural}" if namespace else f"{base}/{plural}"
