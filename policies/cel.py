@@ -111,6 +111,6 @@ def _number(value: float) -> str:
 def _literal(value: Any) -> str:
     if isinstance(value, list | tuple):
         items = cast("list[Any]", value)
-        mixed = len({type(item) for item in items}) > 1
+        mixed = any(type(item) is not type(items[0]) for item in items)
         return "[" + ", ".join(f"dyn({_literal(item)})" if mixed else _literal(item) for item in items) + "]"
     return json.dumps(value)

@@ -7,7 +7,9 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+
+import httpx
 
 from policies import _kinds
 from tests.local.provider.control_plane import ControlPlane
@@ -29,10 +31,32 @@ class Answer:
     """Expressions that could not be evaluated, in its words."""
 
 
-def create(server: ControlPlane, manifest: Mapping[str, Any], *, dry_run: bool = True) -> Answer:
-    """Create an object, or only have the API server judge it."""
-    parameters = {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
-    response = server.client._http.request("POST", _url(manifest), params=parameters, json=manifest)
+def create(
+    server: ControlPlane, manifest: Mapping[str, Any], *, dry_run: bool = True, user: str = "system:admin"
+) -> Answer:
+    """Create an object as somebody, or only have the API server judge it."""
+    return _ask(server, "POST", _url(manifest), manifest, dry_run=dry_run, user=user)
+
+
+def patch(server: ControlPlane, manifest: Mapping[str, Any], change: Mapping[str, Any], *, user: str) -> Answer:
+    """Merge a change into an object as somebody, by dry run."""
+    path = f"{_url(manifest)}/{manifest['metadata']['name']}"
+    return _ask(server, "PATCH", path, change, dry_run=True, user=user)
+
+
+def _ask(
+    server: ControlPlane, method: str, path: str, content: Mapping[str, Any], *, dry_run: bool, user: str
+) -> Answer:
+    groups = "system:masters"  # may do everything, so that only admission can refuse
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    client = cast("httpx.Client", vars(server.client)["_http"])
+    response = client.request(
+        method,
+        path,
+        params={"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})},
+        content=json.dumps(content),
+        headers={"Content-Type": kind, "Impersonate-User": user, "Impersonate-Group": groups},
+    )
     message = str(response.json().get("message", ""))
     texts = [message, *(warning.replace('\\"', '"') for warning in response.headers.get_list("warning"))]
     return Answer(

@@ -50,7 +50,7 @@ def _of(rule: Rule) -> list[Case]:
             return []
         patches = {"fails": rule.example.fails, "passes": rule.example.passes, "neighbour": rule.example.neighbour}
         return [
-            Case(name=f"{rule.id}-{what}", manifests=(_without_nothing(changed(MANIFESTS[rule.example.of], patch)),))
+            Case(name=f"{rule.id}-{what}", manifests=(without_nothing(changed(MANIFESTS[rule.example.of], patch)),))
             for what, patch in patches.items()
         ]
     assert isinstance(rule, StackRule)
@@ -64,7 +64,7 @@ def _of(rule: Rule) -> list[Case]:
 
 def _manifest(resource: Resource) -> Mapping[str, Any]:
     """Return what a sample only hints at as an object that an API server would take."""
-    sample = cast("Mapping[str, Any]", _without_nothing(resource.properties))
+    sample = cast("Mapping[str, Any]", without_nothing(resource.properties))
     group, _, kind = resource.kind.rpartition("/")
     bare = {"apiVersion": f"{group}/{SERVED_AS[resource.kind][0]}", "kind": kind}
     made = changed(MANIFESTS.get(kind, bare), {"metadata.name": resource.name})
@@ -76,8 +76,8 @@ def _manifest(resource: Resource) -> Mapping[str, Any]:
 
 
 def _merged(base: Any, over: Any) -> Any:
-    if isinstance(base, Mapping) and isinstance(over, Mapping):
-        old, new = cast("Mapping[str, Any]", base), cast("Mapping[str, Any]", over)
+    if isinstance(base, dict) and isinstance(over, dict):
+        old, new = cast("dict[str, Any]", base), cast("dict[str, Any]", over)
         joined = {key: _merged(old.get(key), value) for key, value in new.items()}
         return {**old, **joined, **{key: new[key] for key in _WHOLE if key in new}}
     if isinstance(base, list) and isinstance(over, list):
@@ -86,14 +86,14 @@ def _merged(base: Any, over: Any) -> Any:
             return new_items
         pairs = zip_longest(old_items, new_items)
         return [_merged(old, new) if new is not None else old for old, new in pairs]
-    return base if over is None else over
+    return cast("Any", base if over is None else over)
 
 
-def _without_nothing(value: Any) -> Any:
+def without_nothing(value: Any) -> Any:
     """Return a value without nulls, which clients never send: an API server would read `cpu: null` as no CPU at all."""
     if isinstance(value, Mapping):
         table = cast("Mapping[str, Any]", value)
-        return {key: _without_nothing(item) for key, item in table.items() if item not in (None, MISSING)}
+        return {key: without_nothing(item) for key, item in table.items() if item not in (None, MISSING)}
     if isinstance(value, list):
-        return [_without_nothing(item) for item in cast("list[Any]", value)]
+        return [without_nothing(item) for item in cast("list[Any]", value)]
     return value
