@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.progress import ConsoleProgress
-from local.toolchain import ensure
+from local.toolchain import Toolchain, ensure
 from tests.local.provider.control_plane import ControlPlane, control_plane
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -20,10 +20,17 @@ _DEFINITIONS = (
 
 
 @pytest.fixture(scope="session")
+def toolchain() -> Toolchain:
+    """The engine's executables."""
+    return ensure(["pulumi", "pulumi-language-python"], ConsoleProgress())
+
+
+@pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[ControlPlane]:
     """A control plane without nodes; controllers make pods, nothing runs them."""
-    toolchain = ensure(["etcd", "kubernetes"], ConsoleProgress())
-    with control_plane(tmp_path_factory.mktemp("control-plane"), toolchain) as running:
+    tools = ensure(["etcd", "kubernetes"], ConsoleProgress())
+    with control_plane(tmp_path_factory.mktemp("control-plane"), tools) as running:
+        running.mark("policy-tests")
         for file in _DEFINITIONS:
             running.kubectl("apply", "--server-side", "-f", str(file))
         running.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
