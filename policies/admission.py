@@ -24,7 +24,7 @@ from typing import Any, Final
 from policies import cel
 from policies._kinds import CLUSTER_WIDE, OWNED, POD_SPECS, PODS, SERVED_AS
 from policies._model import Exemption, Level, ObjectRule, Scope
-from policies.configuration import Configuration, load
+from policies.configuration import Configuration, ConfigurationError, load
 from policies.registry import OBJECT_RULES
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "components" / "admission"
@@ -215,8 +215,13 @@ def files(configuration: Configuration) -> dict[str, str]:
 
 def main() -> int:
     """Write the files; return the exit code."""
+    try:
+        configuration = load(datetime.now(UTC).date())
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 1
     FOLDER.mkdir(exist_ok=True)
-    for stack, text in files(load(datetime.now(UTC).date())).items():
+    for stack, text in files(configuration).items():
         (FOLDER / f"{stack}.json").write_text(text, encoding="utf-8")
     return 0
 

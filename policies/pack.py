@@ -11,7 +11,10 @@ per policy, ours depends on the stack. Levels, settings and exemptions come from
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -24,6 +27,7 @@ from policies.registry import OBJECT_RULES, STACK_RULES
 
 NAME: Final = "mlplatform"
 _EXIT_UNUSABLE: Final = 1
+_LOOK_SECONDS: Final = 0.5
 _MEANINGS: Final = {
     "mandatory": "Breaks a rule that refuses the deployment",
     "advisory": "Breaks a rule that gives advice",
@@ -40,6 +44,7 @@ def start() -> int:
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return _EXIT_UNUSABLE
+    end_with_parent()
     pulumi_policy: Any = importlib.import_module("pulumi_policy")
     policies: list[Any] = []
     for outcome, meaning in _MEANINGS.items():
@@ -55,6 +60,18 @@ def start() -> int:
         ]
     pulumi_policy.PolicyPack(name=NAME, policies=policies)
     return 0
+
+
+def end_with_parent() -> None:
+    """End this process once its parent is gone: an engine that is killed tells its packs nothing."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        os._exit(_EXIT_UNUSABLE)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _for_resource(configuration: Configuration, outcome: str) -> Callable[[Any, _Report], None]:

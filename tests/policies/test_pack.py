@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from local.toolchain import Toolchain
 from tests.local.provider.control_plane import ControlPlane
+from tests.local.provider.programs import eventually
 from tests.local.provider.project import Project
 from tests.policies.packs import PACK, findings, pack
+from tests.support.stacks import ROOT
 
 _NOWHERE = Path("/nowhere")
 _SERVICE = """
@@ -141,3 +145,14 @@ def test_rule_over_several_resources_is_judged_after_the_update_when_a_value_was
 
     update = project.fail("up", "--yes", "--skip-preview", "--policy-pack", policies)
     assert findings(update) == {"web": {("stack-mandatory", "service-without-pods")}}
+
+
+def test_pack_ends_when_its_engine_is_gone() -> None:
+    pack = "import time; from policies.pack import end_with_parent; end_with_parent(); print('up', flush=True); time.sleep(99)"
+    engine = (
+        "import subprocess, sys; it = subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdout=subprocess.PIPE); "
+        "it.stdout.readline(); print(it.pid, flush=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", engine, pack], cwd=ROOT, capture_output=True, text=True, check=True)
+    process = Path("/proc") / done.stdout.strip()
+    eventually(lambda: not process.exists() or "State:\tZ" in (process / "status").read_text())
