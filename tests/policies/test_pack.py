@@ -148,7 +148,7 @@ def test_rule_over_several_resources_is_judged_after_the_update_when_a_value_was
 
 
 def test_pack_ends_when_its_engine_is_gone() -> None:
-    pack = "import time; from policies.pack import end_with_parent; end_with_parent(); print('up', flush=True); time.sleep(99)"
+    pack = "import time; from policies.pack import end_with_parent as it; it(); print('up', flush=True); time.sleep(99)"
     engine = (
         "import subprocess, sys; it = subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdout=subprocess.PIPE); "
         "it.stdout.readline(); print(it.pid, flush=True)"
