@@ -7,11 +7,14 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, cast
 
 import httpx
 
 from policies import _kinds
+from policies._examples import MANIFESTS
+from policies._paths import changed
 from tests.local.provider.control_plane import ControlPlane
 
 _RULE = re.compile(r"ValidatingAdmissionPolicy '[^']+' with binding '[^']+'(?: denied request)?: ([a-z-]+):")
@@ -38,10 +41,10 @@ def create(
     return _ask(server, "POST", _url(manifest), manifest, dry_run=dry_run, user=user)
 
 
-def patch(server: ControlPlane, manifest: Mapping[str, Any], change: Mapping[str, Any], *, user: str) -> Answer:
+def change(server: ControlPlane, manifest: Mapping[str, Any], patch: Mapping[str, Any], *, user: str) -> Answer:
     """Merge a change into an object as somebody, by dry run."""
     path = f"{_url(manifest)}/{manifest['metadata']['name']}"
-    return _ask(server, "PATCH", path, change, dry_run=True, user=user)
+    return _ask(server, "PATCH", path, patch, dry_run=True, user=user)
 
 
 def _ask(
@@ -87,11 +90,24 @@ def warn_everywhere(policies: Sequence[Mapping[str, Any]], prefix: str) -> list[
     return made
 
 
-def await_in_force(server: ControlPlane, probe: Mapping[str, Any], rule: str) -> None:
-    """Wait until the API server judges by new policies, which takes it a moment."""
+def await_in_force(server: ControlPlane, probe: Mapping[str, Any], rule: str, *, refused: bool = True) -> None:
+    """Wait until the API server judges by new policies, which takes it a moment: refuses a probe, or warns of it."""
     deadline = time.monotonic() + _IN_FORCE_SECONDS
-    while rule not in (answer := create(server, probe)).rules:
+    while True:
+        answer = create(server, probe)
+        if rule in answer.rules and (answer.status == HTTPStatus.UNPROCESSABLE_ENTITY) is refused:
+            return
         assert time.monotonic() < deadline, f"{rule} is not in force: {answer}"
+        time.sleep(0.2)
+
+
+def remove_policies(server: ControlPlane) -> None:
+    """Remove all policies and wait until the API server judges by none."""
+    server.kubectl("delete", "validatingadmissionpolicybindings,validatingadmissionpolicies", "--all")
+    probe = changed(MANIFESTS["PersistentVolume"], {"spec.persistentVolumeReclaimPolicy": "Delete"})
+    deadline = time.monotonic() + _IN_FORCE_SECONDS
+    while (answer := create(server, probe)).rules:
+        assert time.monotonic() < deadline, f"still in force: {answer}"
         time.sleep(0.2)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from policies._paths import changed
 from policies.configuration import Configuration
 from policies.registry import OBJECT_RULES
 from tests.local.provider.control_plane import ControlPlane
-from tests.policies.admission_server import apply, await_in_force, create, patch, warn_everywhere
+from tests.policies.admission_server import apply, await_in_force, change, create, remove_policies, warn_everywhere
 from tests.policies.cases import STACK, Case, broken, cases, without_nothing
 from tests.support.catalogue import declare_one
 
@@ -27,32 +27,34 @@ _TAKEN_BEFORE = {"gpu-limit-fails": "Limit must be set for non overcommitable re
 """Cases that the API server refuses by itself, in its words."""
 _MENDED_BEFORE = {"autoscaler-metrics-fails": "without metrics the API server fills in CPU at 80 %"}
 """Cases that break a rule as they are written, and no longer when they reach admission."""
+_PROBES: list[tuple[str, dict[str, Any], str]] = [
+    ("Pod", {"spec.hostNetwork": True, "spec.containers.0.ports": []}, "pod-host-network"),
+    ("Service", {"spec.type": "NodePort"}, "service-outside"),
+    ("VirtualService", {"metadata.name": "a-split", "spec.http.0.route.0.weight": 5000}, "route-weights"),
+    ("PersistentVolume", {"spec.persistentVolumeReclaimPolicy": "Delete"}, "volume-reclaim"),
+]
+"""What shows that the policies of a family are in force."""
 _TYPES_CHECKED_SECONDS = 120.0
 _PEOPLE, _CONTROLLER = "system:admin", "system:serviceaccount:kube-system:job-controller"
 
 
 @pytest.fixture(scope="module")
-def judging(api_server: ControlPlane) -> ControlPlane:
+def judging(api_server: ControlPlane) -> Iterator[ControlPlane]:
     """The API server with every policy: refusing in the platform's namespace, warning everywhere."""
     for namespace in ("models", "default-models", _PLATFORM):
         api_server.kubectl("create", "namespace", namespace)
     platform = declare_one(AdmissionPolicies, namespace_name=_PLATFORM, stack="none of ours")
     apply(api_server, [item.manifest for item in platform.kubernetes_objects()])
     apply(api_server, warn_everywhere(admission.policies(Configuration(), STACK), "warn"))
-    for kind, path, rule in (
-        ("Pod", "spec.hostNetwork", "pod-host-network"),
-        ("Secret", "metadata.labels", "secret-owner"),
-        ("VirtualService", "spec.http.0.corsPolicy.allowOrigins.0.regex", "route-cors-any-origin"),
-    ):
-        value = {"spec.hostNetwork": True, "metadata.labels": {}}.get(path, ".*")
-        for namespace in ("models", _PLATFORM):
-            await_in_force(api_server, changed(MANIFESTS[kind], {path: value, "metadata.namespace": namespace}), rule)
-    await_in_force(
-        api_server,
-        changed(MANIFESTS["PersistentVolume"], {"spec.persistentVolumeReclaimPolicy": "Delete"}),
-        "volume-reclaim",
-    )
-    return api_server
+    for kind, patch, rule in _PROBES:
+        foreign = {"metadata.labels[app.kubernetes.io/part-of]": "somebody-elses"}
+        for refused, more in ((False, foreign), (True, {"metadata.namespace": _PLATFORM})):
+            probe = changed(MANIFESTS[kind], {**more, **patch})
+            if kind == "PersistentVolume":
+                probe["metadata"].pop("namespace", None)
+            await_in_force(api_server, probe, rule, refused=refused)
+    yield api_server
+    remove_policies(api_server)
 
 
 def _example(rule: ObjectRule, what: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +86,7 @@ def test_same_rules_are_broken_when_the_api_server_judges(judging: ControlPlane,
             continue
         assert answer.status == 201, answer.message
         assert answer.errors == ()
-        expected = frozenset() if case.name in _MENDED_BEFORE else broken([manifest], _RULES)
+        expected = frozenset[str]() if case.name in _MENDED_BEFORE else broken([manifest], _RULES)
         assert answer.rules == expected
 
 
@@ -105,7 +107,7 @@ def test_object_is_refused_with_the_rules_name_when_it_breaks_one(judging: Contr
 
 def test_namespace_is_refused_when_it_would_lose_its_pod_security(judging: ControlPlane) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _PLATFORM}}
-    answer = patch(judging, namespace, {"metadata": {"labels": {"team": "research"}}}, user=_PEOPLE)
+    answer = change(judging, namespace, {"metadata": {"labels": {"team": "research"}}}, user=_PEOPLE)
     assert answer.status == 422
     assert "namespace-pod-security" in answer.rules
 
@@ -125,6 +127,6 @@ def test_cluster_keeps_house_when_an_object_broke_a_rule_before(judging: Control
     made = create(judging, moved, dry_run=False)
     assert made.status == 201, made.message
     labelled = {"metadata": {"labels": {"kept": "house"}}}
-    assert "pod-host-network" in patch(judging, moved, labelled, user=_PEOPLE).rules
-    assert patch(judging, moved, labelled, user=_CONTROLLER).rules == frozenset()
+    assert "pod-host-network" in change(judging, moved, labelled, user=_PEOPLE).rules
+    assert change(judging, moved, labelled, user=_CONTROLLER).rules == frozenset()
     assert "pod-host-network" in create(judging, changed(moved, {"metadata.name": "new"}), user=_CONTROLLER).rules

@@ -20,7 +20,7 @@ from policies._paths import changed
 from policies.configuration import Configuration, load
 from policies.engine import evaluate
 from tests.local.provider.control_plane import ControlPlane
-from tests.policies.admission_server import apply, await_in_force, create
+from tests.policies.admission_server import apply, await_in_force, create, remove_policies
 from tests.policies.clusters import read
 from tests.support.stacks import STACKS
 from tests.unit.cli.platform import OUTPUTS
@@ -55,9 +55,7 @@ def deployed(request: pytest.FixtureRequest, api_server: ControlPlane) -> Iterat
     await_in_force(api_server, probe, "replicas-limit")
     apply(api_server, [item for item in manifests if item["kind"] not in _FIRST])
     yield request.param, api_server
-    for item in first:
-        if item["kind"].startswith("Validating"):
-            api_server.kubectl("delete", item["kind"], item["metadata"]["name"])
+    remove_policies(api_server)
     api_server.kubectl("delete", "namespace", _NAMESPACE, GATEWAY_NAMESPACE, "--wait=false")
     eventually(lambda: api_server.client.find(f"/api/v1/namespaces/{_NAMESPACE}") is None)
     eventually(lambda: api_server.client.find(f"/api/v1/namespaces/{GATEWAY_NAMESPACE}") is None)
@@ -122,7 +120,7 @@ def test_pods_of_an_exempt_workload_are_made_when_only_the_workload_is_named(api
         ],
     )
     host = {"metadata.namespace": namespace, "spec.template.spec.hostNetwork": True}
-    ports = {"spec.template.spec.containers.0.ports": []}
+    ports: dict[str, Any] = {"spec.template.spec.containers.0.ports": []}
     front = changed(MANIFESTS["Deployment"], {**host, **ports, "metadata.name": "front"})
     await_in_force(api_server, changed(front, {"metadata.name": "other"}), "pod-host-network")
     apply(api_server, [front, changed(MANIFESTS["StatefulSet"], {**host, **ports, "metadata.name": "agent"})])
@@ -142,4 +140,4 @@ def test_pods_of_an_exempt_workload_are_made_when_only_the_workload_is_named(api
     assert create(api_server, forged).rules == {"pod-host-network"}
     report = evaluate(read(api_server, namespace), configuration, "sample")
     assert "pod-host-network" not in {item.rule.id for item in report.judged if item.refuses}
-    api_server.kubectl("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", name)
+    remove_policies(api_server)

@@ -48,7 +48,8 @@ def audit(context: typer.Context, form: _Format = "table") -> None:
     from policies.engine import evaluate
 
     configuration = _configuration()
-    connection = connect(*context.obj, os.environ, Path.cwd())
+    stack, kube_context = context.obj
+    connection = connect(stack, kube_context, os.environ, Path.cwd())
 
     async def read(kubectl: Kubectl, outputs: StackOutputs) -> list[Resource]:
         return await live.read(kubectl, outputs.namespace)
