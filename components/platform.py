@@ -15,6 +15,7 @@ from components._network import GatewayPeer
 from components._scraping import GatewayProxy
 from components._secrets import SecretSource
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
+from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
 from components.api import Api, ApiArgs, OidcIssuer, RequestRates
 from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.event_store import EventStore, EventStoreArgs
@@ -81,6 +82,7 @@ class MlPlatform(PlatformComponent):
             PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
             self.child(),
         )
+        self.admission = self._create_admission_policies()
         self.metadata_db = self._create_metadata_db()
         self.object_store = self._create_object_store()
         self.tracking_server = self._create_tracking_server()
@@ -97,6 +99,15 @@ class MlPlatform(PlatformComponent):
         self.training = Training("training", TrainingArgs(namespace=self.namespace.namespace), self.child())
         self.outputs = self._collect_outputs()
         self.finish(**self.outputs)
+
+    def _create_admission_policies(self) -> AdmissionPolicies | None:
+        if not self._settings.admission_policies:
+            return None
+        return AdmissionPolicies(
+            "admission-policies",
+            AdmissionPoliciesArgs(namespace_name=self._settings.namespace, stack=pulumi.get_stack()),
+            self.child(),
+        )
 
     def _create_metadata_db(self) -> MetadataDb:
         settings = self._settings

@@ -20,6 +20,7 @@ from tests.support.recording_monitor import Graph, Recorded, Secret, reveal
 
 TOKENS = {
     "AbTestDefinition": "mlplatform:index:AbTestDefinition",
+    "AdmissionPolicies": "mlplatform:index:AdmissionPolicies",
     "Api": "mlplatform:index:Api",
     "DatabaseExporter": "mlplatform:index:DatabaseExporter",
     "EventStore": "mlplatform:index:EventStore",

@@ -21,6 +21,7 @@ from components._schema import Sensitive
 from components._secrets import SecretSource
 from components._workload import Resources
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
+from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
 from components.api import Api, ApiArgs, RequestRates
 from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.event_store import EventStore, EventStoreArgs
@@ -235,6 +236,9 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     Gateway: Example(component=Gateway, args=gateway),
     ExperimentController: Example(component=ExperimentController, args=experiment_controller),
     AbTestDefinition: Example(component=AbTestDefinition, args=lambda _: AbTestDefinitionArgs(protect=True)),
+    AdmissionPolicies: Example(
+        component=AdmissionPolicies, args=lambda name: AdmissionPoliciesArgs(namespace_name=name, stack="local")
+    ),
     EventStore: Example(
         component=EventStore, args=lambda name: EventStoreArgs(namespace=name, image=IMAGE, database=DATABASE)
     ),
