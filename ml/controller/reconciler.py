@@ -112,11 +112,11 @@ class Reconciler:
         tick.measured = await self._measure(chosen, now)
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def onemodel_of(group: Sequence[Known]) -> list[Reconciled]:
+        async def of_one_model(group: Sequence[Known]) -> list[Reconciled]:
             async with gate:
                 return [await self._reconcile(known, tick) for known in group]
 
-        done = await asyncio.gather(*(onemodel_of(group) for group in self._bymodel_of(chosen, tick).values()))
+        done = await asyncio.gather(*(of_one_model(group) for group in self._by_model(chosen, tick).values()))
         for uid in [known.uid for known in self._known.values() if known.uid not in tick.tests]:
             if not self._known[uid].state.is_running and self._known[uid].is_read:
                 del self._known[uid]
@@ -170,7 +170,7 @@ class Reconciler:
         windows = await attempt("requests", self._ports.requests.since(wanted), trouble) if wanted else None
         return Measured(outcomes=outcomes or {}, requests=windows or {})
 
-    def _bymodel_of(self, chosen: Sequence[Known], tick: Tick) -> Mapping[str, list[Known]]:
+    def _by_model(self, chosen: Sequence[Known], tick: Tick) -> Mapping[str, list[Known]]:
         groups: dict[str, list[Known]] = {}
         for known in chosen:
             groups.setdefault(model_of(known, tick), []).append(known)
