@@ -40,7 +40,7 @@ check: $(VENV)/dev.stamp ## The fast part of `make test`, for the edit loop
 	@$(BIN)/python -m tests.run check
 
 .PHONY: bench
-bench: $(VENV)/dev.stamp ## Measure; prints the figures of docs/benchmarks.md
+bench: $(VENV)/dev.stamp $(POLICY_VENV)/stamp ## Measure; prints the figures of docs/benchmarks.md
 	@$(BIN)/python -m bench
 
 .PHONY: simulate
