@@ -37,6 +37,8 @@ GATEWAY_ADMIN_PORT: Final = 15090
 API_PORT: Final = 8000
 CONTROLLER_METRICS_PORT: Final = 8081
 PROMETHEUS_PORT: Final = 9090
+PIPELINES_PORT: Final = 8888
+"""Of Kubeflow Pipelines' API over HTTP."""
 
 # Services ----------------------------------------------------------------------------------------------------------
 METADATA_DB_SERVICE: Final = "metadata-db"
@@ -46,6 +48,8 @@ EXPERIMENT_CONTROLLER: Final = "experiment-controller"
 API_SERVICE: Final = "api"
 PROMETHEUS_SERVICE: Final = "prometheus"
 GATEWAY_NAME: Final = "platform-gateway"
+PIPELINES_SERVICE: Final = "ml-pipeline"
+"""Kubeflow Pipelines' own programs look for their API under this name."""
 
 # Model artifacts ---------------------------------------------------------------------------------------------------
 MODELS_MOUNT: Final = "/models"
