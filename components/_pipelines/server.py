@@ -223,7 +223,7 @@ def _api_environment(args: ServerArgs, secret: pulumi.Output[str]) -> list[k8s.c
 
 def _declare_agent(site: Site, image: str, api: pulumi.Output[str]) -> None:
     part = site.part(AGENT, image)
-    # It offers nothing that could be asked whether it is well: it ends when it cannot go on.
+    # Without probes: it opens no port.
     agent = container(
         "agent",
         image,
