@@ -113,9 +113,9 @@ class Monitoring(PlatformComponent):
         for workload, port in {target.workload: target.port for target in _scraping.TARGETS}.items():
             self._create_finder(workload, self._args.namespace, _selector_of(workload), port)
         self._create_finder(_scraping.GATEWAY_TARGET, gateway.namespace, gateway.selector, GATEWAY_ADMIN_PORT)
-        elsewhere = self._args.elsewhere
-        for target in elsewhere.targets if elsewhere else ():
-            self._create_finder(target.job, elsewhere.namespace, target.selector, target.port)
+        if elsewhere := self._args.elsewhere:
+            for target in elsewhere.targets:
+                self._create_finder(target.job, elsewhere.namespace, target.selector, target.port)
 
     def _create_finder(
         self, workload: str, namespace: pulumi.Input[str], selector: Mapping[str, str], port: int

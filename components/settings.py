@@ -252,7 +252,7 @@ class Settings:
                 allowed = f"a registry and path, unless `images` has {' and '.join(homeless)}"
                 found.append(("image_registry", allowed))
         if faulty.isdisjoint({"namespace", "pipeline_service"}) and self.pipeline_service.namespace == self.namespace:
-            found.append(("pipeline_service", f"a namespace of its own, not {self.namespace}"))
+            found.append(("namespace", "another one than that of pipelineService"))
         names = [] if "models" in faulty else [model.name for model in self.models]
         if len(set(names)) < len(names):
             found.append(("models", "a list in which every name occurs once"))

@@ -45,6 +45,7 @@ from components._workload import (
     env_from_secret,
     http_probe,
     scratch_volume,
+    tcp_probe,
 )
 from ml.contracts import PIPELINES_PORT, PIPELINES_SERVICE
 
@@ -257,14 +258,15 @@ def _declare_scheduler(site: Site, image: str, api: pulumi.Output[str]) -> None:
         env=[
             env("METRICS_PORT", str(METRICS_PORT)),
             env("CRON_SCHEDULE_TIMEZONE", "UTC"),
+            env("RESYNC_INTERVAL_SECONDS", "30"),
             env("BLOCK_V1_PIPELINES", "true"),
         ],
         ports={"http-metrics": METRICS_PORT},
         mounts={TMP_DIR: "tmp"},
         read_only_mounts={_TOKENS_DIR: "token"},
-        startup=http_probe("/metrics", "http-metrics", period_seconds=2, failures=120),
-        readiness=http_probe("/metrics", "http-metrics", period_seconds=10),
-        liveness=http_probe("/metrics", "http-metrics", period_seconds=30),
+        startup=tcp_probe("http-metrics", period_seconds=2, failures=120),
+        readiness=tcp_probe("http-metrics", period_seconds=10),
+        liveness=tcp_probe("http-metrics", period_seconds=30),
     )
     _declare_client(site, part, scheduler, "scheduledworkflow-sa-token", _SCHEDULER_RIGHTS)
 

@@ -69,7 +69,11 @@ class PipelinesApi:
             UserError: the service refuses it.
             LostError: there was no answer; whether the run was started is not known.
         """
-        body = {"display_name": name, "pipeline_spec": specification, "runtime_config": {"parameters": {}}}
+        body: dict[str, Any] = {
+            "display_name": name,
+            "pipeline_spec": specification,
+            "runtime_config": {"parameters": {}},
+        }
         return _run(await self._ask("POST", _RUNS, json=body))
 
     async def run(self, run_id: str) -> Run:

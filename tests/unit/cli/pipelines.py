@@ -19,6 +19,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2  # pyright: ignore[reportMissingTypeStubs] has none
 
 _models: Any = kfp_server_api
+_specification: Any = pipeline_spec_pb2
 _RUNS = "/apis/v2beta1/runs"
 _LIST_PARAMETERS = {"namespace", "experiment_id", "page_token", "page_size", "sort_by", "filter"}
 
@@ -81,7 +82,7 @@ class PipelinesService:
         if unknown:
             return 400, {"code": 3, "message": f"unknown field {sorted(unknown)}"}
         try:
-            json_format.ParseDict(body["pipeline_spec"], pipeline_spec_pb2.PipelineSpec())
+            json_format.ParseDict(body["pipeline_spec"], _specification.PipelineSpec())
         except json_format.ParseError as error:
             return 400, {"code": 3, "message": f"invalid pipeline spec: {error}"}
         run = FakeRun(id=f"run-{len(self.runs) + 1}", name=body["display_name"], specification=body["pipeline_spec"])

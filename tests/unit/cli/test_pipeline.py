@@ -156,7 +156,7 @@ def test_reason_is_shown_when_the_service_refuses_the_pipeline(
 
 def test_pipeline_runs_in_a_job_when_the_stack_has_no_service(platform: FakePlatform) -> None:
     done = {"type": "Complete", "status": "True"}
-    job = {
+    job: dict[str, Any] = {
         "kind": "Job",
         "metadata": {"name": "train-models-1", "labels": {}},
         "status": {"conditions": [done]},
@@ -245,6 +245,12 @@ def test_run_goes_on_and_the_way_back_is_told_when_interrupted(
     tunnels = [call["pid"] for call in platform.calls("kubectl") if "port-forward" in call["arguments"]]
     assert tunnels
     assert not any(_is_alive(pid) for pid in tunnels)
+
+
+def test_way_to_the_service_is_listed_when_there_is_one(platform: FakePlatform, service: PipelinesService) -> None:
+    shown = CliRunner().invoke(app, ["open"]).output
+    assert "Kubeflow Pipelines' API, while this runs" in shown
+    assert "port-forward --namespace kubeflow service/ml-pipeline 8888" in shown
 
 
 def _is_alive(pid: int) -> bool:
