@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pulumi
+
 from ml.contracts import (
     API_PORT,
     CONTROLLER_METRICS_PORT,
@@ -51,6 +53,28 @@ class Target:
     """Whether it wants a bearer token; Prometheus finds it in a file called like the job."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DistantTarget:
+    """A port of pods in another namespace, at which metrics are read."""
+
+    job: str
+    selector: Mapping[str, str]
+    port: int
+    path: str = "/metrics"
+    drop: str | None = None
+    """Names of series that are not kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """Another namespace and what is read there."""
+
+    namespace: pulumi.Input[str]
+    namespace_name: str
+    """Its name as a plain text: the configuration contains it."""
+    targets: tuple[DistantTarget, ...]
+
+
 TARGETS = (
     Target(
         job="model-server",
@@ -82,6 +106,7 @@ def configuration(
     interval_seconds: int,
     rules_folder: str,
     tokens_folder: str,
+    elsewhere: Elsewhere | None = None,
 ) -> dict[str, Any]:
     """Return the whole configuration of Prometheus."""
     interval = f"{interval_seconds}s"
@@ -111,6 +136,7 @@ def configuration(
                 )
                 for target in TARGETS
             ),
+            *(_distant_jobs(name, elsewhere) if elsewhere else ()),
             _job("prometheus", {"static_configs": [{"targets": [f"localhost:{PROMETHEUS_PORT}"]}]}),
         ],
     }
@@ -135,6 +161,18 @@ def _job(
         "relabel_configs": [_copy(["__address__"], "instance", regex="(.+):[0-9]+")],
         "metric_relabel_configs": [dict(label) for label in labels],
     }
+
+
+def _distant_jobs(name: str, elsewhere: Elsewhere) -> list[dict[str, Any]]:
+    return [
+        _job(
+            target.job,
+            _addresses(finder(name, target.job), elsewhere.namespace_name, target.port),
+            path=target.path,
+            labels=[{"source_labels": ["__name__"], "regex": target.drop, "action": "drop"}] if target.drop else [],
+        )
+        for target in elsewhere.targets
+    ]
 
 
 def _addresses(service: str, namespace: str, port: int) -> dict[str, Any]:

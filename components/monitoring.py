@@ -66,6 +66,8 @@ class MonitoringArgs:
     resources: Resources
     protect: bool
     """Whether the samples outlive a deletion of the component, and Pulumi refuses to delete them."""
+    elsewhere: _scraping.Elsewhere | None = None
+    """What is measured in another namespace, which itself lets Prometheus in."""
 
 
 class Monitoring(PlatformComponent):
@@ -110,6 +112,9 @@ class Monitoring(PlatformComponent):
         for workload, port in {target.workload: target.port for target in _scraping.TARGETS}.items():
             self._create_finder(workload, self._args.namespace, _selector_of(workload), port)
         self._create_finder(_scraping.GATEWAY_TARGET, gateway.namespace, gateway.selector, GATEWAY_ADMIN_PORT)
+        if elsewhere := self._args.elsewhere:
+            for target in elsewhere.targets:
+                self._create_finder(target.job, elsewhere.namespace, target.selector, target.port)
 
     def _create_finder(
         self, workload: str, namespace: pulumi.Input[str], selector: Mapping[str, str], port: int
@@ -160,6 +165,7 @@ class Monitoring(PlatformComponent):
             interval_seconds=args.scrape_interval_seconds,
             rules_folder=_RULES_DIR,
             tokens_folder=_TOKENS_DIR,
+            elsewhere=args.elsewhere,
         )
         rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds)
         volumes = {
@@ -238,6 +244,11 @@ class Monitoring(PlatformComponent):
                 self._selector, args.gateway.selector, [GATEWAY_ADMIN_PORT], namespace=args.gateway.namespace
             ),
         }
+        if args.elsewhere:
+            ports = sorted({target.port for target in args.elsewhere.targets})
+            policies["scrapes-elsewhere"] = allow_to_pods(
+                self._selector, everything, ports, namespace=args.elsewhere.namespace_name
+            )
         for role, spec in policies.items():
             k8s.networking.v1.NetworkPolicy(
                 f"{self._name}-{role}", metadata=self._metadata(), spec=spec, opts=self.child()

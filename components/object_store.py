@@ -117,6 +117,10 @@ class ObjectStore(PlatformComponent):
         """Return a public text that changes with the consumer's secret key."""
         return self._args.secrets.fingerprint(f"{self._name}/{consumer}")
 
+    def consumer_secret_key(self, consumer: str) -> pulumi.Output[str]:
+        """Return the consumer's secret key, for a Secret in another namespace; its access key is its name."""
+        return self._args.secrets.password(f"{self._name}/{consumer}")
+
     def _create_service(self) -> pulumi.Output[str]:
         service = k8s.core.v1.Service(
             self._name,

@@ -25,7 +25,19 @@ from components.metadata_db import MetadataDb, MetadataDbArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
+from components.pipeline_service import PipelineService
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
+from components.platform_pipelines import (
+    PAGE_ROLE,
+    Surroundings,
+    create_pipeline_namespace,
+    create_pipelines,
+    measured,
+    page_roles,
+    page_routes,
+    pipeline_buckets,
+    pipeline_outputs,
+)
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
@@ -76,13 +88,16 @@ class MlPlatform(PlatformComponent):
         self._secrets = SecretSource(pulumi.Output.secret(args.settings.master_secret.reveal()))
         gateway = args.settings.gateway
         self._peer = GatewayPeer(namespace=gateway.namespace, selector=gateway.selector)
-        self._hosts = {role: f"{role}.{args.settings.domain}" for role in ("mlflow", "minio", "ml", "api")}
+        roles = ("mlflow", "minio", "ml", "api", *page_roles(args.settings))
+        self._hosts = {role: f"{role}.{args.settings.domain}" for role in roles}
+        self._buckets = {_MLFLOW: _MLFLOW_BUCKET, **pipeline_buckets(args.settings)}
         self.namespace = PlatformNamespace(
             "platform-namespace",
             PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
             self.child(),
         )
         self.admission = self._create_admission_policies()
+        self._pipeline_namespace = create_pipeline_namespace(args.settings, self.child())
         self.metadata_db = self._create_metadata_db()
         self.object_store = self._create_object_store()
         self.tracking_server = self._create_tracking_server()
@@ -93,6 +108,7 @@ class MlPlatform(PlatformComponent):
         self.database_exporter = self._create_database_exporter()
         self.monitoring = self._create_monitoring()
         self.api = self._create_api()
+        self.pipelines = self._create_pipelines(self._pipeline_namespace) if self._pipeline_namespace else None
         self.gateway = self._create_gateway()
         self.models = {model.name: self._create_model(model) for model in args.settings.models}
         self.controller = self._create_controller()
@@ -137,7 +153,7 @@ class MlPlatform(PlatformComponent):
                 image=settings.image(_versions.MINIO),
                 client_image=settings.image(_versions.MINIO_CLIENT),
                 secrets=self._secrets,
-                buckets={_MLFLOW: _MLFLOW_BUCKET},
+                buckets=self._buckets,
                 gateway=self._peer,
                 storage_gib=settings.object_store.storage_gib,
                 storage_class=settings.storage_class,
@@ -228,6 +244,7 @@ class MlPlatform(PlatformComponent):
                 storage_class=settings.storage_class,
                 resources=monitoring.resources,
                 protect=settings.protect_data,
+                elsewhere=measured(settings, self._pipeline_namespace),
             ),
             self.child(),
         )
@@ -289,9 +306,26 @@ class MlPlatform(PlatformComponent):
                         port=API_PORT,
                         prefix=_API_PATHS,
                     ),
+                    *page_routes(self._settings, self.pipelines, self._hosts.get(PAGE_ROLE)),
                 ),
             ),
             self.child(),
+        )
+
+    def _create_pipelines(self, namespace: PlatformNamespace) -> PipelineService:
+        return create_pipelines(
+            self._settings,
+            Surroundings(
+                platform_namespace=self.namespace.namespace,
+                namespace=namespace.namespace,
+                secrets=self._secrets,
+                object_store=self.object_store,
+                gateway=self._peer,
+                page_host=self._hosts.get(PAGE_ROLE),
+            ),
+            self.child(),
+            # The gate: the bucket and its user exist before the API first asks for them.
+            self.child(depends_on=[self.object_store]),
         )
 
     def _create_model(self, model: ModelSettings) -> tuple[ModelServer, TrafficSplit]:
@@ -377,7 +411,8 @@ class MlPlatform(PlatformComponent):
                 "consolePort": S3_CONSOLE_PORT,
                 "adminSecret": self.object_store.admin_secret,
                 "consumers": {
-                    _MLFLOW: {"secret": self.object_store.consumer_secrets[_MLFLOW], "bucket": _MLFLOW_BUCKET}
+                    consumer: {"secret": self.object_store.consumer_secrets[consumer], "bucket": bucket}
+                    for consumer, bucket in self._buckets.items()
                 },
             },
             "trackingServer": {
@@ -397,6 +432,7 @@ class MlPlatform(PlatformComponent):
                 "port": PROMETHEUS_PORT,
                 "url": self.monitoring.url,
             },
+            **pipeline_outputs(settings, self.pipelines),
             "images": self._image_outputs(),
             "training": {
                 "image": settings.image(_versions.TRAINING),
@@ -409,7 +445,8 @@ class MlPlatform(PlatformComponent):
         return self._settings.image(_versions.MODEL_SERVER_GPU if gpus else _versions.MODEL_SERVER)
 
     def _image_outputs(self) -> dict[str, str]:
-        images = {name: self._settings.image(name) for name in _versions.IMAGES if name != _versions.MODEL_SERVER_GPU}
+        unused = {_versions.MODEL_SERVER_GPU, *(() if self.pipelines else _versions.PIPELINE_IMAGES)}
+        images = {name: self._settings.image(name) for name in _versions.IMAGES if name not in unused}
         return {**images, _versions.MODEL_SERVER: self._serving_image()}
 
     def _model_outputs(self, model: ModelSettings) -> dict[str, Any]:

@@ -126,12 +126,14 @@ def _hosts_line(outputs: StackOutputs) -> str:
 
 def _tunnels(kubectl: Kubectl, outputs: StackOutputs) -> dict[str, str]:
     targets = {
-        "PostgreSQL": (outputs.metadata_db.service, outputs.metadata_db.port),
-        "S3": (outputs.object_store.service, outputs.object_store.port),
+        "PostgreSQL": (outputs.namespace, outputs.metadata_db.service, outputs.metadata_db.port),
+        "S3": (outputs.namespace, outputs.object_store.service, outputs.object_store.port),
     }
+    if pipelines := outputs.pipelines:
+        targets["Kubeflow Pipelines' API"] = (pipelines.namespace, pipelines.service, pipelines.port)
     return {
-        name: _shown(kubectl, "port-forward", "--namespace", outputs.namespace, f"service/{service}", str(port))
-        for name, (service, port) in targets.items()
+        name: _shown(kubectl, "port-forward", "--namespace", namespace, f"service/{service}", str(port))
+        for name, (namespace, service, port) in targets.items()
     }
 
 

@@ -43,6 +43,8 @@ API_PORT: Final = 8000
 CONTROLLER_METRICS_PORT: Final = 8081
 DATABASE_EXPORTER_PORT: Final = 9187
 PROMETHEUS_PORT: Final = 9090
+PIPELINES_PORT: Final = 8888
+"""Of Kubeflow Pipelines' API over HTTP."""
 
 # Services ----------------------------------------------------------------------------------------------------------
 METADATA_DB_SERVICE: Final = "metadata-db"
@@ -55,6 +57,8 @@ EXPERIMENTS_PATH: Final = "/ml/ab-tests"
 """Path of the API's host below which experiments are."""
 PROMETHEUS_SERVICE: Final = "prometheus"
 GATEWAY_NAME: Final = "platform-gateway"
+PIPELINES_SERVICE: Final = "ml-pipeline"
+"""Kubeflow Pipelines' own programs look for their API under this name."""
 
 # Model artifacts ---------------------------------------------------------------------------------------------------
 MODELS_MOUNT: Final = "/models"

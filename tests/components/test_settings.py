@@ -133,6 +133,23 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
         {"gateway": '{"selector": {"istio": "in gress"}}'},
         'gateway.selector.istio = "in gress": allowed is',
     ),
+    (
+        "word for a flag",
+        {"pipelineService": '{"enabled": "yes"}'},
+        'pipelineService.enabled = "yes": allowed is true or',
+    ),
+    (
+        "page without keys",
+        {"pipelineService": '{"page": {"issuer": "https://login.example.org", "audience": "a"}}'},
+        "pipelineService.page.keysUrl is missing: allowed is an address that starts with https://",
+    ),
+    (
+        "issuer without TLS",
+        {"pipelineService": '{"page": {"issuer": "http://i", "audience": "a", "keysUrl": "https://i/keys"}}'},
+        'pipelineService.page.issuer = "http://i": allowed is an address that starts with https://',
+    ),
+    ("no replica", {"pipelineService": '{"replicas": 0}'}, "pipelineService.replicas = 0: allowed is a whole number"),
+    ("same namespace", {"namespace": "kubeflow"}, 'namespace = "kubeflow": allowed is another one than that of'),
     ("bad host pattern", {"trackingServer": '{"allowedHosts": ["a b"]}'}, 'trackingServer.allowedHosts[0] = "a b"'),
     (
         "kubeconfig in the clear",

@@ -9,11 +9,11 @@ import pytest
 from tests.support import schemas
 from tests.support.recording_monitor import Graph
 
-ISTIO_GROUP = "networking.istio.io/"
+ISTIO_GROUPS = ("networking.istio.io/", "security.istio.io/")
 
 
 def is_custom(manifest: dict[str, Any]) -> bool:
-    return manifest["apiVersion"].startswith(ISTIO_GROUP)
+    return manifest["apiVersion"].startswith(ISTIO_GROUPS)
 
 
 @pytest.mark.parametrize("version", schemas.KUBERNETES_VERSIONS)

@@ -16,7 +16,10 @@ import pulumi_kubernetes as k8s
 import components
 from components._base import PlatformComponent
 from components._database import DatabaseAccess
-from components._network import GatewayPeer
+from components._network import GatewayPeer, ServicePeer
+from components._pipelines.server import ServerImages
+from components._pipelines.store import ArtifactStore
+from components._pipelines.ui import TokenIssuer
 from components._schema import Sensitive
 from components._secrets import SecretSource
 from components._workload import Resources
@@ -31,6 +34,8 @@ from components.metadata_db import MetadataDb, MetadataDbArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
+from components.pipeline_definitions import PipelineDefinitions, PipelineDefinitionsArgs
+from components.pipeline_service import PageSettings, PipelineImages, PipelineService, PipelineServiceArgs
 from components.platform import MlPlatform, MlPlatformArgs
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.settings import Settings
@@ -213,6 +218,56 @@ def monitoring(instance: str) -> MonitoringArgs:
     )
 
 
+def pipeline_service(instance: str) -> PipelineServiceArgs:
+    return PipelineServiceArgs(
+        namespace=instance,
+        namespace_name=instance,
+        platform_namespace="research",
+        images=PipelineImages(
+            servers=ServerImages(
+                api=IMAGE,
+                agent=IMAGE,
+                scheduler=IMAGE,
+                driver="registry.test/driver:1.2.3",
+                launcher="registry.test/launcher:1.2.3",
+            ),
+            database=IMAGE,
+            metadata=IMAGE,
+            metadata_proxy=IMAGE,
+            page=IMAGE,
+            workflow_controller=IMAGE,
+            workflow_executor="registry.test/executor:1.2.3",
+        ),
+        secrets=secrets(),
+        kinds="workflows.argoproj.io",
+        store=ArtifactStore(
+            access_key="pipelines",
+            secret_key=secrets().password("object-store/pipelines"),
+            fingerprint="s31",
+            bucket="runs",
+            peer=ServicePeer(service="s3", namespace="research", selector={"app": "s3"}, port=9000),
+        ),
+        registry=ServicePeer(service="mlflow", namespace="research", selector={"app": "mlflow"}, port=5000),
+        prometheus=ServicePeer(service="prom", namespace="research", selector={"app": "prom"}, port=9090),
+        gateway=GATEWAY,
+        page=PageSettings(
+            host="kubeflow.example.org",
+            issuer=TokenIssuer(
+                issuer="https://login.example.org",
+                audience="pipelines",
+                keys_url="https://login.example.org/keys",
+            ),
+        ),
+        cache=True,
+        replicas=2,
+        storage_gib=9,
+        storage_class="fast",
+        api_resources=RESOURCES,
+        database_resources=RESOURCES,
+        protect=True,
+    )
+
+
 def platform(instance: str) -> MlPlatformArgs:
     settings = Settings(
         master_secret=Sensitive(MASTER_SECRET),
@@ -248,6 +303,8 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     ),
     Api: Example(component=Api, args=api),
     Monitoring: Example(component=Monitoring, args=monitoring),
+    PipelineDefinitions: Example(component=PipelineDefinitions, args=lambda _: PipelineDefinitionsArgs(protect=True)),
+    PipelineService: Example(component=PipelineService, args=pipeline_service),
     Training: Example(component=Training, args=lambda name: TrainingArgs(namespace=name)),
 }
 

@@ -71,6 +71,23 @@ STACKS: Final = {
 }
 
 
+PIPELINES_WITH_PAGE: Final = StackUnderTest(
+    name="dev",
+    added={
+        "pipelineService": {
+            "enabled": True,
+            "replicas": 2,
+            "page": {
+                "issuer": "https://login.example.org",
+                "audience": "pipelines",
+                "keysUrl": "https://login.example.org/keys",
+            },
+        }
+    },
+)
+"""The shared cluster once it has an issuer of tokens: pipelines get their page, and budgets."""
+
+
 def as_text(value: object) -> str:
     """Return a configuration value as the engine writes it."""
     return value if isinstance(value, str) else json.dumps(value)
