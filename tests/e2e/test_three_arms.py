@@ -33,6 +33,7 @@ pytestmark = pytest.mark.e2e
 SECOND = "candidate-b"
 _SLOTS = (STABLE, CANDIDATE, SECOND)
 _USERS = [f"regular-{number}" for number in range(600)]
+_LOOKED_UP = 15
 _SHARES = {STABLE: 40, CANDIDATE: 30, SECOND: 30}
 _CHANGES = {
     "arms": [{"slot": slot, "weightPercent": share} for slot, share in _SHARES.items()],
@@ -76,7 +77,11 @@ def test_better_of_two_candidates_is_promoted_and_users_keep_their_slot(cluster:
         seen = regulars_until_the_ramp_is_over(cluster)
         expected = laid_out({slot: 10 * share for slot, share in _SHARES.items()}, homes(read_spec(spec(**_CHANGES))))
         assert cluster.gateway_destinations(MODEL) == list(stretches(expected))
-        results = Api(cluster, "read").call("GET", "/three/results")[1]
+        api = Api(cluster, "read")
+        for user in _USERS[:_LOOKED_UP]:
+            found = api.call("GET", f"/assignments?model={MODEL}&userId={user}")[1]
+            assert (found["slot"], found["experiment"]) == (seen[-1].slot_of_user[user], "three")
+        results = api.call("GET", "/three/results")[1]
         reaches(cluster, "three", "Promoted", "RolledBack", "Inconclusive", "Invalid", within_seconds=180)
     assert application.refused == []
     check_nobody_moved(seen)
