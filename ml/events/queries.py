@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final, LiteralString, cast
 
+from ml.contracts import STABLE_SLOT
 from ml.events.migrations import STEPS
 from ml.events.pool import Pool, connection
 from ml.events.ports import Stored
@@ -25,7 +26,8 @@ from ml.events.records import (
 )
 from ml.events.schema import schema_step
 from ml.events.store import PostgresEventStore
-from ml.events.types import Phase, experiment_stream
+from ml.events.types import FINAL_PHASES, Phase, experiment_stream
+from ml.experiments.specification import TOTAL_WEIGHT
 
 LARGEST_PAGE: Final = 1000
 _EXPERIMENT: Final = """
@@ -195,6 +197,9 @@ def _experiment(row: tuple[Any, ...]) -> ExperimentRecord:
         *("winner", "weights", "salt_index", "spec", "specification", "plan", "problems", "by", "position"),
     )
     fields: dict[str, Any] = dict(zip(names, row, strict=False))
+    if fields["phase"] in FINAL_PHASES:
+        # An experiment ends only when the gateway was seen to send everything to control; no epoch tells of that.
+        fields["weights"] = {arm: TOTAL_WEIGHT if arm == STABLE_SLOT else 0 for arm in fields["weights"]}
     position, at, action, reasons, weights, ratio, digest, document = row[len(names) :]
     last = None
     if position is not None:
