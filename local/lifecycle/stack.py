@@ -124,6 +124,10 @@ class Stack:
         """Set one configuration value of this instance's stack, as `pulumi config set` does."""
         self._run(["config", "set", "--path", f"{_PROJECT}:{key}", value, "--stack", STACK])
 
+    def remove_config(self, key: str) -> None:
+        """Forget one configuration value of this instance's stack, as `pulumi config rm` does."""
+        self._run(["config", "rm", "--path", f"{_PROJECT}:{key}", "--stack", STACK])
+
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs; secrets are masked."""
         return cast("dict[str, Any]", json.loads(self._run(["stack", "output", "--json", "--stack", STACK])))

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ml.experiments.layout import Layout
+
 Weights = Mapping[str, int]
 """Per slot, whole numbers that sum to `ml.experiments.specification.TOTAL_WEIGHT`, zeros included."""
 
@@ -57,6 +59,13 @@ class RouteState:
     salt_index: int
     """By which salt users are hashed; see `ml.contracts.experiment_salt`."""
     mirror: Mirror | None = None
+    layout: Layout = ()
+    """Destinations in their order, where a slot has more than one; else it is that of the weights."""
+
+    @property
+    def destinations(self) -> Layout:
+        """Slots and weights in the gateway's order."""
+        return self.layout or tuple(self.weights.items())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from ml.contracts.abtest_status import LONGEST_MESSAGE, AbTestStatus, Condition,
 from ml.controller.admission import plan_message
 from ml.controller.observation import Observation
 from ml.controller.ports import AbTest
-from ml.controller.routing import same_route, wanted_route
+from ml.controller.routing import all_to, same_route, wanted_route
 from ml.controller.state import ACTIVE_PHASES, ExperimentState
 from ml.experiments.decision import CLOCK_SKEW_SECONDS
 from ml.experiments.ramp import gateway_weights
@@ -78,6 +78,8 @@ def status_document(
 
 
 def _weights(state: ExperimentState, observation: Observation) -> dict[str, int]:
+    if state.is_final:
+        return dict(all_to(state.specification.arms, state.specification.control))
     if observation.in_force is not None:
         return {arm: observation.in_force.weights.get(arm, 0) for arm in state.specification.arms}
     settled = list(state.settled_epochs.values())

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, LiteralString, TypeVar, cast
 
+from ml.contracts import STABLE_SLOT
 from ml.events.migrations import STEPS
 from ml.events.pool import Pool, connection
 from ml.events.records import (
@@ -28,8 +29,9 @@ from ml.events.records import (
     VersionView,
 )
 from ml.events.schema import schema_step
-from ml.events.types import Phase, experiment_stream
+from ml.events.types import FINAL_PHASES, Phase, experiment_stream
 from ml.events.upcasting import newest_text
+from ml.experiments.specification import TOTAL_WEIGHT
 
 _T = TypeVar("_T")
 LARGEST_PAGE: Final = 1000
@@ -263,6 +265,9 @@ def _experiment(row: tuple[Any, ...]) -> ExperimentRecord:
         *("winner", "weights", "salt_index", "problems", "by", "position"),
     )
     fields: dict[str, Any] = dict(zip(names, row, strict=False))
+    if fields["phase"] in FINAL_PHASES:
+        # An experiment ends only when the gateway was seen to send everything to control; no epoch tells of that.
+        fields["weights"] = {arm: TOTAL_WEIGHT if arm == STABLE_SLOT else 0 for arm in fields["weights"]}
     position, at, action, reasons, weights, ratio, digest, spec, specification, plan, document = row[len(names) :]
     fields |= {"spec": spec, "specification": specification, "plan": plan}
     last = None

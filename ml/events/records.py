@@ -30,7 +30,7 @@ class ExperimentRecord:
     winner: str | None
     """Slot of the promoted treatment."""
     weights: Mapping[str, int]
-    """Last seen in force by the gateway."""
+    """Last seen in force at the gateway; once it has ended, all on control."""
     salt_index: int
     spec: Document
     specification: Document

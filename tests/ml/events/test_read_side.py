@@ -111,7 +111,7 @@ def test_record_is_what_the_events_say_when_projected(on_postgres: OnPostgres) -
         assert await queries.experiment("test-one", "elsewhere") is None
         assert (record.phase, record.reason, record.message) == ("Promoted", "PrimaryBetter", "conversion")
         assert (record.created_at, record.started_at, record.ended_at) == (1000.0, 1002.0, 1099.0)
-        assert (record.winner, record.weights) == ("candidate-a", {"stable": 500, "candidate-a": 500})
+        assert (record.winner, record.weights) == ("candidate-a", {"stable": 1000, "candidate-a": 0})
         assert (record.position, record.salt_index, record.by) == (len(LIFE), 3, "ann")
         assert record.spec == spec()
         assert record.last_decision is not None
