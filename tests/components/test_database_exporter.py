@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from components.database_exporter import DatabaseExporter
 from tests.support import pods
 from tests.support.catalogue import declare_one
 from tests.support.debian_package import unpacked
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, own_postgres
 from tests.support.recording_monitor import Graph
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,16 +65,19 @@ class Measured:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Generator[Measured]:
     """The program of the local image as the observer of a real server."""
-    program = unpacked("prometheus-postgres-exporter") / "usr" / "bin"
     folder = tmp_path_factory.mktemp("exporter")
     (folder / "username").write_text("observer", encoding="utf-8")
     (folder / "password").write_text("observers-word", encoding="utf-8")
-    (folder / "server").mkdir()
-    server = PostgresServer(folder / "server")
-    server.initialise()
-    server.start()
-    with server.connect("postgres") as administrator:
-        administrator.execute("CREATE ROLE observer LOGIN PASSWORD 'observers-word' IN ROLE pg_monitor")
+    with own_postgres() as server:
+        with server.connect("postgres") as administrator:
+            administrator.execute("CREATE ROLE observer LOGIN PASSWORD 'observers-word' IN ROLE pg_monitor")
+        with _exporter(server, folder) as url:
+            yield Measured(server, url)
+
+
+@contextmanager
+def _exporter(server: PostgresServer, folder: Path) -> Generator[str]:
+    program = unpacked("prometheus-postgres-exporter") / "usr" / "bin"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -89,11 +93,10 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Generator[Measured]:
             stderr=log,
         )
     try:
-        yield Measured(server, _when_open(f"http://127.0.0.1:{port}", folder / "log"))
+        yield _when_open(f"http://127.0.0.1:{port}", folder / "log")
     finally:
         process.terminate()
         process.wait()
-        server.stop()
 
 
 def _when_open(url: str, log: Path) -> str:
