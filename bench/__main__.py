@@ -22,6 +22,7 @@ _OFFLINE = {
     "program": "bench.program",
     "experiments": "bench.experiments",
     "events": "bench.events",
+    "api": "bench.api",
     "controller": "bench.controller",
 }
 _LIVE = {"engine": "bench.engine", "serving": "bench.serving", "splitting": "bench.splitting"}

@@ -12,6 +12,7 @@ from components._base import PlatformComponent
 
 _NETWORKING = "networking.istio.io/v1"
 _ENVOY_FILTERS = "networking.istio.io/v1alpha3"
+_SECURITY = "security.istio.io/v1"
 
 
 def gateway(
@@ -111,6 +112,41 @@ def route_patches(
     ]
     spec = {"workloadSelector": {"labels": dict(selector)}, "configPatches": patches}
     return _custom(component, name, _ENVOY_FILTERS, "EnvoyFilter", metadata, spec)
+
+
+def token_issuer(
+    component: PlatformComponent,
+    name: str,
+    metadata: k8s.meta.v1.ObjectMetaArgs,
+    *,
+    selector: Mapping[str, str],
+    issuer: str,
+    audience: str,
+    keys_url: str,
+) -> pulumi.Output[str]:
+    """Declare whose tokens the selected pods recognise; a request without one still passes, one with a bad one not."""
+    rule = {"issuer": issuer, "audiences": [audience], "jwksUri": keys_url}
+    spec = {"selector": {"matchLabels": dict(selector)}, "jwtRules": [rule]}
+    return _custom(component, name, _SECURITY, "RequestAuthentication", metadata, spec)
+
+
+def token_required(
+    component: PlatformComponent,
+    name: str,
+    metadata: k8s.meta.v1.ObjectMetaArgs,
+    *,
+    selector: Mapping[str, str],
+    issuer: str,
+    hosts: Sequence[str],
+) -> pulumi.Output[str]:
+    """Declare that the selected pods refuse requests for these hosts that no token of the issuer comes with."""
+    anonymous = {"source": {"notRequestPrincipals": [f"{issuer}/*"]}}
+    spec = {
+        "selector": {"matchLabels": dict(selector)},
+        "action": "DENY",
+        "rules": [{"from": [anonymous], "to": [{"operation": {"hosts": list(hosts)}}]}],
+    }
+    return _custom(component, name, _SECURITY, "AuthorizationPolicy", metadata, spec)
 
 
 def _custom(

@@ -28,6 +28,16 @@ class GatewayPeer:
     selector: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServicePeer:
+    """A service in another namespace, and the pods behind it."""
+
+    service: str
+    namespace: str
+    selector: Mapping[str, str]
+    port: int
+
+
 def offer_service(
     component: PlatformComponent,
     name: str,

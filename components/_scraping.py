@@ -13,9 +13,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pulumi
+
 from ml.contracts import (
     API_PORT,
     CONTROLLER_METRICS_PORT,
+    DATABASE_EXPORTER,
+    DATABASE_EXPORTER_PORT,
     EXPERIMENT_CONTROLLER,
     GATEWAY_ADMIN_PORT,
     MLFLOW_PORT,
@@ -46,6 +50,30 @@ class Target:
     """Value of the pods' label app.kubernetes.io/name."""
     port: int
     path: str = "/metrics"
+    token: bool = False
+    """Whether it wants a bearer token; Prometheus finds it in a file called like the job."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistantTarget:
+    """A port of pods in another namespace, at which metrics are read."""
+
+    job: str
+    selector: Mapping[str, str]
+    port: int
+    path: str = "/metrics"
+    drop: str | None = None
+    """Names of series that are not kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """Another namespace and what is read there."""
+
+    namespace: pulumi.Input[str]
+    namespace_name: str
+    """Its name as a plain text: the configuration contains it."""
+    targets: tuple[DistantTarget, ...]
 
 
 TARGETS = (
@@ -57,7 +85,8 @@ TARGETS = (
     ),
     Target(job="version-sync", workload="model-server", port=SYNC_PORT),
     Target(job="tracking-server", workload="tracking-server", port=MLFLOW_PORT),
-    Target(job="object-store", workload="object-store", port=S3_PORT, path="/minio/v2/metrics/cluster"),
+    Target(job="metadata-db", workload=DATABASE_EXPORTER, port=DATABASE_EXPORTER_PORT),
+    Target(job="object-store", workload="object-store", port=S3_PORT, path="/minio/v2/metrics/cluster", token=True),
     Target(job="controller", workload=EXPERIMENT_CONTROLLER, port=CONTROLLER_METRICS_PORT),
     Target(job="api", workload="api", port=API_PORT),
 )
@@ -77,7 +106,9 @@ def configuration(
     proxy: GatewayProxy,
     interval_seconds: int,
     rules_folder: str,
+    tokens_folder: str,
     absent: AbstractSet[str] = frozenset(),
+    elsewhere: Elsewhere | None = None,
 ) -> dict[str, Any]:
     """Return the whole configuration of Prometheus; `absent` are workloads that the stack does not run."""
     interval = f"{interval_seconds}s"
@@ -101,28 +132,50 @@ def configuration(
                     target.job,
                     _addresses(finder(name, target.workload), namespace, target.port),
                     path=target.path,
+                    token_file=f"{tokens_folder}/{target.job}/token" if target.token else None,
                     # TensorFlow Serving starts its names with a colon, which rules keep for themselves.
                     labels=[_copy(["__name__"], "__name__", regex=":tensorflow:(.+)", value="tensorflow:$1")],
                 )
                 for target in TARGETS
                 if target.workload not in absent
             ),
+            *(_distant_jobs(name, elsewhere) if elsewhere else ()),
             _job("prometheus", {"static_configs": [{"targets": [f"localhost:{PROMETHEUS_PORT}"]}]}),
         ],
     }
 
 
 def _job(
-    job: str, targets: Mapping[str, Any], *, path: str = "/metrics", labels: Sequence[Mapping[str, Any]] = ()
+    job: str,
+    targets: Mapping[str, Any],
+    *,
+    path: str = "/metrics",
+    token_file: str | None = None,
+    labels: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
+    # The file is read again for each scrape, so a new token needs no restart.
+    authorization = {"authorization": {"type": "Bearer", "credentials_file": token_file}} if token_file else {}
     return {
         "job_name": job,
         "metrics_path": path,
+        **authorization,
         **targets,
         # The pod's address alone, so that series of two ports of one pod can be joined.
         "relabel_configs": [_copy(["__address__"], "instance", regex="(.+):[0-9]+")],
         "metric_relabel_configs": [dict(label) for label in labels],
     }
+
+
+def _distant_jobs(name: str, elsewhere: Elsewhere) -> list[dict[str, Any]]:
+    return [
+        _job(
+            target.job,
+            _addresses(finder(name, target.job), elsewhere.namespace_name, target.port),
+            path=target.path,
+            labels=[{"source_labels": ["__name__"], "regex": target.drop, "action": "drop"}] if target.drop else [],
+        )
+        for target in elsewhere.targets
+    ]
 
 
 def _addresses(service: str, namespace: str, port: int) -> dict[str, Any]:

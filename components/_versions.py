@@ -34,6 +34,7 @@ class Image:
 
 
 POSTGRES: Final = "postgres"
+POSTGRES_EXPORTER: Final = "postgres-exporter"
 MINIO: Final = "minio"
 MINIO_CLIENT: Final = "minio-client"
 MLFLOW: Final = "mlflow"
@@ -42,8 +43,36 @@ MODEL_SERVER_GPU: Final = "model-server-gpu"
 ML: Final = "ml"
 TRAINING: Final = "training"
 PROMETHEUS: Final = "prometheus"
+MYSQL: Final = "mysql"
+PIPELINES_API: Final = "pipelines-api"
+PIPELINES_AGENT: Final = "pipelines-agent"
+PIPELINES_SCHEDULER: Final = "pipelines-scheduler"
+PIPELINES_UI: Final = "pipelines-ui"
+PIPELINES_DRIVER: Final = "pipelines-driver"
+PIPELINES_LAUNCHER: Final = "pipelines-launcher"
+PIPELINES_METADATA: Final = "pipelines-metadata"
+PIPELINES_METADATA_PROXY: Final = "pipelines-metadata-proxy"
+WORKFLOW_CONTROLLER: Final = "workflow-controller"
+WORKFLOW_EXECUTOR: Final = "workflow-executor"
+
+PIPELINE_IMAGES: Final = (
+    MYSQL,
+    PIPELINES_API,
+    PIPELINES_AGENT,
+    PIPELINES_SCHEDULER,
+    PIPELINES_UI,
+    PIPELINES_DRIVER,
+    PIPELINES_LAUNCHER,
+    PIPELINES_METADATA,
+    PIPELINES_METADATA_PROXY,
+    WORKFLOW_CONTROLLER,
+    WORKFLOW_EXECUTOR,
+)
+"""What only a stack with the pipeline service pulls."""
 
 _PLATFORM_VERSION: Final = "0.1.0"
+_PIPELINES_VERSION: Final = "2.17.0"
+_ARGO_VERSION: Final = "v4.0.5"
 
 IMAGES: Final[Mapping[str, Image]] = {
     # Digests are those of the index over all processors, as several independent projects pinned them until November
@@ -53,6 +82,11 @@ IMAGES: Final[Mapping[str, Image]] = {
         repository="docker.io/library/postgres",
         tag="18.6",
         digest="sha256:5a5a84b19854a9ffaa54082c166ff4ec27473a361e496e5ea167f298f2da9722",
+    ),
+    POSTGRES_EXPORTER: Image(
+        repository="quay.io/prometheuscommunity/postgres-exporter",
+        tag="v0.20.1",
+        digest="sha256:ac5ec343104fae0e2d84a27bb8d69b38430a11910c5382cad85d478d2bab713e",
     ),
     MINIO: Image(
         repository="quay.io/minio/minio",
@@ -76,5 +110,22 @@ IMAGES: Final[Mapping[str, Image]] = {
         digest="sha256:5ce7540c3c00ef4ab0c9d2c995c6a5b9c421f44b4a115d97a2c7af3b1c21cbb0",
     ),
     TRAINING: Image(repository="mlplatform/training", tag=_PLATFORM_VERSION, own=True),
+    # Kubeflow Pipelines' metadata store needs a password scheme that MySQL 9 no longer has.
+    MYSQL: Image(
+        repository="docker.io/library/mysql",
+        tag="8.4.10",
+        digest="sha256:c592c15aaf4a1961e15d82eb31ea5987dda862d1c4b1e93424438c0e91dc1f8d",
+    ),
+    # Everything that Kubeflow Pipelines 2.17.0 was released with; no digest of these was found.
+    PIPELINES_API: Image(repository="ghcr.io/kubeflow/kfp-api-server", tag=_PIPELINES_VERSION),
+    PIPELINES_AGENT: Image(repository="ghcr.io/kubeflow/kfp-persistence-agent", tag=_PIPELINES_VERSION),
+    PIPELINES_SCHEDULER: Image(repository="ghcr.io/kubeflow/kfp-scheduled-workflow-controller", tag=_PIPELINES_VERSION),
+    PIPELINES_UI: Image(repository="ghcr.io/kubeflow/kfp-frontend", tag=_PIPELINES_VERSION),
+    PIPELINES_DRIVER: Image(repository="ghcr.io/kubeflow/kfp-driver", tag=_PIPELINES_VERSION),
+    PIPELINES_LAUNCHER: Image(repository="ghcr.io/kubeflow/kfp-launcher", tag=_PIPELINES_VERSION),
+    PIPELINES_METADATA: Image(repository="gcr.io/tfx-oss-public/ml_metadata_store_server", tag="1.14.0"),
+    PIPELINES_METADATA_PROXY: Image(repository="ghcr.io/kubeflow/kfp-metadata-envoy", tag=_PIPELINES_VERSION),
+    WORKFLOW_CONTROLLER: Image(repository="quay.io/argoproj/workflow-controller", tag=_ARGO_VERSION),
+    WORKFLOW_EXECUTOR: Image(repository="quay.io/argoproj/argoexec", tag=_ARGO_VERSION),
 }
 """By logical name, which is also the key under which a stack may set another reference."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,24 +23,21 @@ from components._base import PlatformComponent
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_from_pods, allow_to_pods, offer_service
 from components._stateful import claim, stateful_set
-from components._workload import CONFIG_ANNOTATION, Resources, container, http_probe, pod_template
+from components._workload import CONFIG_ANNOTATION, Resources, container, http_probe, pod_template, secret_volume
 from ml.contracts import (
-    API_PORT,
-    CONTROLLER_METRICS_PORT,
     GATEWAY_ADMIN_PORT,
-    MLFLOW_PORT,
     PROMETHEUS_PORT,
-    S3_PORT,
-    SERVING_REST_PORT,
-    SYNC_PORT,
 )
 
 _NAME = "monitoring"
 _CONFIG_DIR = "/etc/prometheus"
 _RULES_DIR = "/etc/prometheus-rules"
+_TOKENS_DIR = "/etc/prometheus-tokens"
 _DATA_DIR = "/prometheus"
-_SCRAPED_PORTS = (MLFLOW_PORT, S3_PORT, SERVING_REST_PORT, SYNC_PORT, API_PORT, CONTROLLER_METRICS_PORT)
+_SCRAPED_PORTS = tuple(target.port for target in _scraping.TARGETS)
 _DISK_SHARE = 0.8
+_OBJECT_STORE = "object-store"
+"""Job and workload of the target that wants a token."""
 _MODEL_SERVERS = {"app.kubernetes.io/name": "model-server"}
 _DASHBOARDS = Path(__file__).parent / "dashboards"
 _DASHBOARD_LABEL = {"grafana_dashboard": "1"}
@@ -60,16 +56,19 @@ class MonitoringArgs:
     gateway: GatewayPeer
     proxy: _scraping.GatewayProxy
     """What the gateway's pods run."""
+    object_store_token: pulumi.Input[str] | None
+    """Name of the Secret whose key token the object store wants to see; None where the cloud's own store is used, which
+    Prometheus does not read."""
     scrape_interval_seconds: int
     retention_days: int
     storage_gib: int
     storage_class: str | None
     """None takes the cluster's default class."""
     resources: Resources
-    absent: AbstractSet[str] = frozenset()
-    """Workloads that the stack does not run, because the cloud does."""
     protect: bool
     """Whether the samples outlive a deletion of the component, and Pulumi refuses to delete them."""
+    elsewhere: _scraping.Elsewhere | None = None
+    """What is measured in another namespace, which itself lets Prometheus in."""
 
 
 class Monitoring(PlatformComponent):
@@ -82,6 +81,7 @@ class Monitoring(PlatformComponent):
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._name, self._args = name, args
+        self._absent = frozenset({_OBJECT_STORE}) if args.object_store_token is None else frozenset[str]()
         self._labels = object_labels(_NAME, name, args.image)
         self._selector = selector_labels(_NAME, name)
         self.url = f"http://{name}:{PROMETHEUS_PORT}"
@@ -112,10 +112,13 @@ class Monitoring(PlatformComponent):
         """One headless Service per kind of target; its addresses are the pods'."""
         gateway = self._args.gateway
         for workload, port in {target.workload: target.port for target in _scraping.TARGETS}.items():
-            if workload in self._args.absent:
+            if workload in self._absent:
                 continue
             self._create_finder(workload, self._args.namespace, _selector_of(workload), port)
         self._create_finder(_scraping.GATEWAY_TARGET, gateway.namespace, gateway.selector, GATEWAY_ADMIN_PORT)
+        if elsewhere := self._args.elsewhere:
+            for target in elsewhere.targets:
+                self._create_finder(target.job, elsewhere.namespace, target.selector, target.port)
 
     def _create_finder(
         self, workload: str, namespace: pulumi.Input[str], selector: Mapping[str, str], port: int
@@ -158,6 +161,7 @@ class Monitoring(PlatformComponent):
 
     def _create_server(self) -> None:
         args = self._args
+        token = args.object_store_token
         scraping = _scraping.configuration(
             self._name,
             namespace=args.namespace_name,
@@ -165,7 +169,9 @@ class Monitoring(PlatformComponent):
             proxy=args.proxy,
             interval_seconds=args.scrape_interval_seconds,
             rules_folder=_RULES_DIR,
-            absent=args.absent,
+            tokens_folder=_TOKENS_DIR,
+            absent=self._absent,
+            elsewhere=args.elsewhere,
         )
         rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds)
         volumes = {
@@ -178,8 +184,11 @@ class Monitoring(PlatformComponent):
             # Prometheus reads its files when it starts.
             annotations={CONFIG_ANNOTATION: _fingerprint(scraping, rules)},
             volumes=[
-                k8s.core.v1.VolumeArgs(name=name, config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=config))
-                for name, config in volumes.items()
+                *(
+                    k8s.core.v1.VolumeArgs(name=name, config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=config))
+                    for name, config in volumes.items()
+                ),
+                *([secret_volume(_OBJECT_STORE, token)] if token is not None else []),
             ],
             grace_seconds=60,
         )
@@ -212,7 +221,11 @@ class Monitoring(PlatformComponent):
             ],
             ports={"http-prometheus": PROMETHEUS_PORT},
             mounts={_DATA_DIR: "data"},
-            read_only_mounts={_CONFIG_DIR: "config", _RULES_DIR: "rules"},
+            read_only_mounts={
+                _CONFIG_DIR: "config",
+                _RULES_DIR: "rules",
+                **({f"{_TOKENS_DIR}/{_OBJECT_STORE}": _OBJECT_STORE} if args.object_store_token is not None else {}),
+            },
             # It answers once it has read its log of recent samples again.
             startup=http_probe("/-/ready", "http-prometheus", period_seconds=2, failures=150),
             readiness=http_probe("/-/ready", "http-prometheus", period_seconds=5),
@@ -237,6 +250,11 @@ class Monitoring(PlatformComponent):
                 self._selector, args.gateway.selector, [GATEWAY_ADMIN_PORT], namespace=args.gateway.namespace
             ),
         }
+        if args.elsewhere:
+            ports = sorted({target.port for target in args.elsewhere.targets})
+            policies["scrapes-elsewhere"] = allow_to_pods(
+                self._selector, everything, ports, namespace=args.elsewhere.namespace_name
+            )
         for role, spec in policies.items():
             k8s.networking.v1.NetworkPolicy(
                 f"{self._name}-{role}", metadata=self._metadata(), spec=spec, opts=self.child()

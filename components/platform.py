@@ -16,7 +16,9 @@ from components._network import GatewayPeer
 from components._scraping import GatewayProxy
 from components._secrets import SecretSource
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
+from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
 from components.api import Api, ApiArgs, OidcIssuer, RequestRates
+from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.event_store import EventStore, EventStoreArgs
 from components.experiment_controller import ExperimentController, ExperimentControllerArgs
 from components.gateway import Gateway, GatewayArgs, HostRoute
@@ -24,7 +26,19 @@ from components.metadata_db import MetadataDb, MetadataDbArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
+from components.pipeline_service import PipelineService
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
+from components.platform_pipelines import (
+    PAGE_ROLE,
+    Surroundings,
+    create_pipeline_namespace,
+    create_pipelines,
+    measured,
+    page_roles,
+    page_routes,
+    pipeline_buckets,
+    pipeline_outputs,
+)
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
@@ -32,6 +46,7 @@ from components.training import Training, TrainingArgs
 from ml.contracts import (
     API_PORT,
     API_SERVICE,
+    DATABASE_EXPORTER,
     EXPERIMENT_CONTROLLER,
     GATEWAY_NAME,
     METADATA_DB_SERVICE,
@@ -50,6 +65,7 @@ from ml.contracts import (
 _MLFLOW = "mlflow"
 _MLFLOW_BUCKET = "mlflow-artifacts"
 _EVENTS = "events"
+_OBSERVER = "exporter"
 _API_PATHS = "/ml/"
 """What of the API is public: neither its metrics nor its probes."""
 
@@ -76,11 +92,14 @@ class MlPlatform(PlatformComponent):
         gateway = args.settings.gateway
         self._peer = GatewayPeer(namespace=gateway.namespace, selector=gateway.selector)
         self._hosts = hosts(args.settings)
+        self._buckets = {_MLFLOW: _MLFLOW_BUCKET, **pipeline_buckets(args.settings)}
         self.namespace = PlatformNamespace(
             "platform-namespace",
             PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
             self.child(),
         )
+        self.admission = self._create_admission_policies()
+        self._pipeline_namespace = create_pipeline_namespace(args.settings, self.child())
         self.metadata_db = self._create_metadata_db()
         self.object_store = self._create_object_store() if args.settings.object_store.kind == "minio" else None
         self.tracking_server = self._create_tracking_server()
@@ -88,14 +107,25 @@ class MlPlatform(PlatformComponent):
         self.test_definition = AbTestDefinition(
             "ab-tests", AbTestDefinitionArgs(protect=args.settings.protect_data), self.child()
         )
+        self.database_exporter = self._create_database_exporter()
         self.monitoring = self._create_monitoring()
         self.api = self._create_api()
+        self.pipelines = self._create_pipelines(self._pipeline_namespace) if self._pipeline_namespace else None
         self.gateway = self._create_gateway()
         self.models = {model.name: self._create_model(model) for model in args.settings.models}
         self.controller = self._create_controller()
         self.training = Training("training", TrainingArgs(namespace=self.namespace.namespace), self.child())
         self.outputs = self._collect_outputs()
         self.finish(**self.outputs)
+
+    def _create_admission_policies(self) -> AdmissionPolicies | None:
+        if not self._settings.admission_policies:
+            return None
+        return AdmissionPolicies(
+            "admission-policies",
+            AdmissionPoliciesArgs(namespace_name=self._settings.namespace, stack=pulumi.get_stack()),
+            self.child(),
+        )
 
     def _create_metadata_db(self) -> MetadataDb:
         settings = self._settings
@@ -106,6 +136,7 @@ class MlPlatform(PlatformComponent):
                 image=settings.image(_versions.POSTGRES),
                 secrets=self._secrets,
                 consumers=(_MLFLOW, _EVENTS),
+                observer=_OBSERVER,
                 storage_gib=settings.metadata_db.storage_gib,
                 storage_class=settings.storage_class,
                 max_connections=settings.metadata_db.max_connections,
@@ -124,7 +155,7 @@ class MlPlatform(PlatformComponent):
                 image=settings.image(_versions.MINIO),
                 client_image=settings.image(_versions.MINIO_CLIENT),
                 secrets=self._secrets,
-                buckets={_MLFLOW: _MLFLOW_BUCKET},
+                buckets=self._buckets,
                 gateway=self._peer,
                 storage_gib=settings.object_store.storage_gib,
                 storage_class=settings.storage_class,
@@ -188,6 +219,21 @@ class MlPlatform(PlatformComponent):
             self.child(depends_on=[self.metadata_db]),
         )
 
+    def _create_database_exporter(self) -> DatabaseExporter:
+        return DatabaseExporter(
+            DATABASE_EXPORTER,
+            DatabaseExporterArgs(
+                namespace=self.namespace.namespace,
+                image=self._settings.image(_versions.POSTGRES_EXPORTER),
+                database=DatabaseAccess(
+                    secret=self.metadata_db.observer_secret,
+                    fingerprint=self.metadata_db.consumer_fingerprint(_OBSERVER),
+                    label=METADATA_DB_SERVICE,
+                ),
+            ),
+            self.child(),
+        )
+
     def _create_monitoring(self) -> Monitoring:
         settings = self._settings
         monitoring = settings.monitoring
@@ -199,13 +245,14 @@ class MlPlatform(PlatformComponent):
                 image=settings.image(_versions.PROMETHEUS),
                 gateway=self._peer,
                 proxy=cast("GatewayProxy", settings.gateway.proxy),
+                object_store_token=self.object_store and self.object_store.metrics_secret,
                 scrape_interval_seconds=monitoring.scrape_interval_seconds,
                 retention_days=monitoring.retention_days,
                 storage_gib=monitoring.storage_gib,
                 storage_class=settings.storage_class,
                 resources=monitoring.resources,
-                absent=frozenset() if self.object_store is not None else frozenset({OBJECT_STORE_SERVICE}),
                 protect=settings.protect_data,
+                elsewhere=measured(settings, self._pipeline_namespace),
             ),
             self.child(),
         )
@@ -224,6 +271,8 @@ class MlPlatform(PlatformComponent):
                 public_host=self._hosts["api"],
                 gateway=self._peer,
                 replicas=settings.replicas,
+                metrics_url=self.monitoring.url,
+                metrics_label=PROMETHEUS_SERVICE,
                 rates=RequestRates(
                     reads=settings.reads_per_second,
                     writes=settings.writes_per_second,
@@ -260,6 +309,7 @@ class MlPlatform(PlatformComponent):
                         port=API_PORT,
                         prefix=_API_PATHS,
                     ),
+                    *page_routes(self._settings, self.pipelines, self._hosts.get(PAGE_ROLE)),
                 ),
             ),
             self.child(),
@@ -270,6 +320,24 @@ class MlPlatform(PlatformComponent):
         if store is None:
             return []
         return [HostRoute(role="minio", host=self._hosts["minio"], service=store.service, port=S3_CONSOLE_PORT)]
+
+    def _create_pipelines(self, namespace: PlatformNamespace) -> PipelineService:
+        # The settings refuse the service where the cloud's own store is used.
+        store = cast("ObjectStore", self.object_store)
+        return create_pipelines(
+            self._settings,
+            Surroundings(
+                platform_namespace=self.namespace.namespace,
+                namespace=namespace.namespace,
+                secrets=self._secrets,
+                object_store=store,
+                gateway=self._peer,
+                page_host=self._hosts.get(PAGE_ROLE),
+            ),
+            self.child(),
+            # The gate: the bucket and its user exist before the API first asks for them.
+            self.child(depends_on=[store]),
+        )
 
     def _create_model(self, model: ModelSettings) -> tuple[ModelServer, TrafficSplit]:
         serving = self._settings.model_server
@@ -366,6 +434,7 @@ class MlPlatform(PlatformComponent):
                 "port": PROMETHEUS_PORT,
                 "url": self.monitoring.url,
             },
+            **pipeline_outputs(settings, self.pipelines),
             "images": self._image_outputs(),
             "training": {
                 "image": settings.image(_versions.TRAINING),
@@ -383,7 +452,10 @@ class MlPlatform(PlatformComponent):
             "port": S3_PORT,
             "consolePort": S3_CONSOLE_PORT,
             "adminSecret": store.admin_secret,
-            "consumers": {_MLFLOW: {"secret": store.consumer_secrets[_MLFLOW], "bucket": _MLFLOW_BUCKET}},
+            "consumers": {
+                consumer: {"secret": store.consumer_secrets[consumer], "bucket": bucket}
+                for consumer, bucket in self._buckets.items()
+            },
         }
 
     def _serving_image(self) -> str:
@@ -391,7 +463,8 @@ class MlPlatform(PlatformComponent):
         return self._settings.image(_versions.MODEL_SERVER_GPU if gpus else _versions.MODEL_SERVER)
 
     def _image_outputs(self) -> dict[str, str]:
-        images = {name: self._settings.image(name) for name in _versions.IMAGES if name != _versions.MODEL_SERVER_GPU}
+        unused = {_versions.MODEL_SERVER_GPU, *(() if self.pipelines else _versions.PIPELINE_IMAGES)}
+        images = {name: self._settings.image(name) for name in _versions.IMAGES if name not in unused}
         return {**images, _versions.MODEL_SERVER: self._serving_image()}
 
     def _model_outputs(self, model: ModelSettings) -> dict[str, Any]:
@@ -410,4 +483,4 @@ class MlPlatform(PlatformComponent):
 def hosts(settings: Settings) -> dict[str, str]:
     """Return the host of every role that the platform answers to."""
     consoles = ("minio",) if settings.object_store.kind == "minio" else ()
-    return {role: f"{role}.{settings.domain}" for role in ("mlflow", *consoles, "ml", "api")}
+    return {role: f"{role}.{settings.domain}" for role in ("mlflow", *consoles, "ml", "api", *page_roles(settings))}

@@ -54,6 +54,8 @@ _SERVER = Resources(cpu_millis=1000, memory_mib=1024, memory_limit_mib=4096)
 _SYNC = Resources(cpu_millis=50, memory_mib=128, memory_limit_mib=512)
 _CONTROLLER = Resources(cpu_millis=100, memory_mib=256, memory_limit_mib=1024)
 _API = Resources(cpu_millis=200, memory_mib=256, memory_limit_mib=1024)
+_PIPELINES_API = Resources(cpu_millis=250, memory_mib=512, memory_limit_mib=2048)
+_PIPELINES_DATABASE = Resources(cpu_millis=250, memory_mib=1024, memory_limit_mib=2048)
 _MONITORING = Resources(cpu_millis=200, memory_mib=512, memory_limit_mib=2048)
 
 
@@ -143,6 +145,32 @@ class MonitoringSettings:
 
 
 @schema
+class PipelinePageSettings:
+    """The web page of pipelines, and the OpenID Connect issuer whose tokens open it."""
+
+    issuer: str = setting(_https_address)
+    audience: str = setting(_name)
+    keys_url: str = setting(_https_address)
+
+
+@schema
+class PipelineServiceSettings:
+    """Kubeflow Pipelines. Without it pipelines run in a Job, by Kubeflow's local runner."""
+
+    enabled: bool = setting(flag(), default=False)
+    namespace: str = setting(_dns_label, default="kubeflow")
+    page: PipelinePageSettings | None = setting(section(PipelinePageSettings), default=None)
+    """None leaves the page away: it has no login of its own."""
+    cache: bool = setting(flag(), default=True)
+    """Whether a step whose inputs were seen before is skipped."""
+    replicas: int = setting(integer(1, 5), default=2)
+    """Of the workflow controller, of which one leads, and of the page."""
+    storage_gib: int = setting(integer(1, 65_536, "GiB"), default=20)
+    api_resources: Resources = setting(section(Resources, _PIPELINES_API), default=_PIPELINES_API)
+    database_resources: Resources = setting(section(Resources, _PIPELINES_DATABASE), default=_PIPELINES_DATABASE)
+
+
+@schema
 class GatewaySettings:
     """The ingress gateway, which the mesh brings."""
 
@@ -192,6 +220,8 @@ class Settings:
     """Whether data outlives the stack, and Pulumi refuses to delete what holds it."""
     storage_class: str | None = setting(_dns_label, default=None)
     """None takes the cluster's default class."""
+    admission_policies: bool = setting(flag(), default=True)
+    """Whether the cluster refuses by the rules of `policies/` what lies in the platform's namespace."""
     images: Mapping[str, str] = setting(table(_image, keys=tuple(IMAGES)), default_factory=dict[str, str])
     """References that replace the ones in _versions.py, by logical name."""
     image_registry: str | None = setting(_registry, default=None)
@@ -208,6 +238,9 @@ class Settings:
     controller: ControllerSettings = setting(section(ControllerSettings), default_factory=ControllerSettings)
     api: ApiSettings = setting(section(ApiSettings), default_factory=ApiSettings)
     monitoring: MonitoringSettings = setting(section(MonitoringSettings), default_factory=MonitoringSettings)
+    pipeline_service: PipelineServiceSettings = setting(
+        section(PipelineServiceSettings), default_factory=PipelineServiceSettings
+    )
     models: tuple[ModelSettings, ...] = setting(
         listing(section(ModelSettings), minimum=1),
         default_factory=lambda: tuple(ModelSettings(name=name) for name in DEFAULT_MODELS),
@@ -223,6 +256,8 @@ class Settings:
             if homeless:
                 allowed = f"a registry and path, unless `images` has {' and '.join(homeless)}"
                 found.append(("image_registry", allowed))
+        if faulty.isdisjoint({"namespace", "pipeline_service"}) and self.pipeline_service.namespace == self.namespace:
+            found.append(("namespace", "another one than that of pipelineService"))
         names = [] if "models" in faulty else [model.name for model in self.models]
         if len(set(names)) < len(names):
             found.append(("models", "a list in which every name occurs once"))
@@ -238,11 +273,17 @@ class Settings:
                 found.append(("aws", "absent where `kubeconfig` or `context` names a cluster"))
         if "object_store" not in faulty and self.object_store.kind == "s3" and self.aws is None:
             found.append(("object_store", "minio, unless `aws` is set"))
+        if faulty.isdisjoint({"object_store", "pipeline_service"}) and self._pipelines_without_store():
+            allowed = "not enabled, unless `objectStore.kind` is minio: pipelines keep a key of the store in a Secret"
+            found.append(("pipeline_service", allowed))
         if self.aws is None or "model_server" in faulty:
             return found
         if self.model_server.resources.gpus and not self.aws.gpu_pools:
             found.append(("model_server", "no GPUs, unless `aws.gpuPools` has a pool"))
         return found + self._single_replicas(faulty, highly_available=self.aws.highly_available)
+
+    def _pipelines_without_store(self) -> bool:
+        return self.pipeline_service.enabled and self.object_store.kind == "s3"
 
     def _single_replicas(self, faulty: AbstractSet[str], *, highly_available: bool) -> list[tuple[str, str]]:
         names = ("tracking_server", "model_server", "controller", "api") if highly_available else ()

@@ -56,11 +56,12 @@ _RBAC: Final = "rbac.authorization.k8s.io"
 _RULES: Final = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
 _SUBJECTS: Final = [{"kind": "ServiceAccount", "name": "controller", "namespace": "models"}]
 _EXPERIMENT: Final = {
-    "model": "m",
-    "primary": {"metric": "clicks", "baseline": 0.1, "minimumEffect": 0.02, "better": "increase"},
+    "model": "content_quality_model",
+    "primary": {"name": "clicks", "baseline": 0.1, "minimumEffect": 0.02, "better": "increase"},
     "guardrails": [{"kind": "errors", "limitPercent": 1}],
     "power": 0.8,
-    "alpha": 0.05,
+    "significanceLevel": 0.05,
+    "expectedUnitsPerDay": 20000,
 }
 
 MANIFESTS: Final[dict[str, dict[str, Any]]] = dict(

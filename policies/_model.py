@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from datetime import date
 from enum import Enum
 from typing import Any, Final, cast
 
-from policies._kinds import POD_SPECS
+from policies._kinds import OWNED, POD_SPECS
 from policies._logic import Demand, Situation
 from policies._paths import MISSING, UNKNOWN, join, read
 
@@ -224,17 +225,38 @@ class Exemption:
     expires: date
 
     def covers(self, rule_id: str, resource: Resource) -> bool:
-        """Say whether a resource may break a rule."""
-        return self.rule == rule_id and self.kind == resource.kind and self.names(resource.name)
+        """Say whether a resource may break a rule; what a controller made of an exempt workload may too."""
+        if self.rule != rule_id:
+            return False
+        return (self.kind == resource.kind and self.names(resource.name)) or (
+            self.kind in POD_SPECS and any(self._owns(owner) for owner in _controllers(resource))
+        )
 
     def names(self, name: str) -> bool:
         """Say whether a name is meant."""
         return name.startswith(self.name[:-1]) if self.name.endswith("*") else name == self.name
 
+    def _owns(self, owner: Mapping[str, Any]) -> bool:
+        kind, name = owner.get("kind"), owner.get("name")
+        if not isinstance(name, str):
+            return False
+        if kind == self.kind.rpartition("/")[2]:
+            return self.names(name)
+        between, ending = OWNED.get(self.kind, ("", ""))
+        exact = name if self.name.endswith("*") else re.sub(f"{ending}$", "", name)
+        return bool(between) and kind == between and self.names(exact)
+
 
 def unknown(resource: Resource, path: str) -> Finding:
     """Return that a rule cannot be judged before a value is known."""
     return Finding(resource=resource, message="not known before the update", path=path, verdict=Verdict.UNKNOWN)
+
+
+def _controllers(resource: Resource) -> list[Mapping[str, Any]]:
+    found = read(resource.properties, "metadata.ownerReferences")
+    items = cast("list[Any]", found) if isinstance(found, list) else []
+    owners = [cast("Mapping[str, Any]", item) for item in items if isinstance(item, Mapping)]
+    return [owner for owner in owners if owner.get("controller") is True]
 
 
 def _present(value: Any) -> Any:

@@ -6,7 +6,9 @@ from ml.api.ports import Ports
 from ml.api.problems import not_found
 from ml.api.views import AssignmentView
 from ml.contracts import STABLE_SLOT, experiment_salt
+from ml.contracts.abtest import AbTestSpec
 from ml.experiments.assignment import assign, assignment_hashes
+from ml.experiments.layout import homes, laid_out
 from ml.experiments.specification import TOTAL_WEIGHT
 
 
@@ -35,9 +37,10 @@ async def assignment_of(ports: Ports, model: str, user_id: str) -> AssignmentVie
     # The record has the weights of those who take part; at the gateway the held out are on control.
     weights[STABLE_SLOT] = TOTAL_WEIGHT - sum(weight for slot, weight in weights.items() if slot != STABLE_SLOT)
     salt = experiment_salt(model, record.salt_index)
-    index = int(assign([user_id], list(weights.values()), salt)[0])
+    layout = laid_out(weights, homes(AbTestSpec.model_validate(record.spec)))
+    index = int(assign([user_id], [weight for _, weight in layout], salt)[0])
     held_out = float(record.spec.get("holdoutPercent", 0)) * TOTAL_WEIGHT / 100
     counted = int(assignment_hashes([user_id], salt)[0]) % TOTAL_WEIGHT >= held_out
     return AssignmentView(
-        model=model, user_id=user_id, slot=slots[index], experiment=record.name, counted=counted, weights=weights
+        model=model, user_id=user_id, slot=layout[index][0], experiment=record.name, counted=counted, weights=weights
     )

@@ -10,8 +10,11 @@ from typing import Any, Final
 
 from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
+from ml.contracts import EXPERIMENTS_PATH
 
 _UNKNOWN_ADDRESS: Final = "GATEWAY_ADDRESS"
+_LOGIN: Final = ("username", "password")
+_SCOPES: Final = ("read", "write", "decide")
 _EXAMPLE: Final = '{"instances": [{"input": "test data"}]}'
 
 
@@ -77,8 +80,9 @@ async def directory(kubectl: Kubectl, outputs: StackOutputs, *, show_secrets: bo
     """Collect what there is to reach; Secrets are read only when they are to be shown."""
     store = outputs.object_store
     logins = {
-        **({"object store administrator": store.admin_secret} if store else {}),
-        "PostgreSQL administrator": outputs.metadata_db.admin_secret,
+        **({"object store administrator": (store.admin_secret, _LOGIN)} if store else {}),
+        "PostgreSQL administrator": (outputs.metadata_db.admin_secret, _LOGIN),
+        **({"tokens for API and experiments page": (outputs.api_tokens, _SCOPES)} if outputs.api_tokens else {}),
     }
     return Directory(
         gateway=outputs.gateway.address or _UNKNOWN_ADDRESS,
@@ -87,8 +91,8 @@ async def directory(kubectl: Kubectl, outputs: StackOutputs, *, show_secrets: bo
         tunnels=_tunnels(kubectl, outputs),
         credentials=tuple(
             [
-                await _credential(kubectl, outputs.namespace, name, secret, show=show_secrets)
-                for name, secret in logins.items()
+                await _credential(kubectl, outputs.namespace, name, secret, fields, show=show_secrets)
+                for name, (secret, fields) in logins.items()
             ]
         ),
     )
@@ -110,6 +114,8 @@ def _addresses(outputs: StackOutputs) -> list[Address]:
     return [
         address("MLflow", "mlflow", "/"),
         *([address("object store console", "minio", "/")] if outputs.object_store else []),
+        address("experiments page", "api", f"{EXPERIMENTS_PATH}/ui"),
+        address("API, described in OpenAPI", "api", f"{EXPERIMENTS_PATH}/openapi.json"),
         *(address(f"model {model}", "ml", f"/v1/models/{model}:predict", _EXAMPLE) for model in outputs.models),
     ]
 
@@ -122,17 +128,20 @@ def _hosts_line(outputs: StackOutputs) -> str:
 def _tunnels(kubectl: Kubectl, outputs: StackOutputs) -> dict[str, str]:
     store = outputs.object_store
     targets = {
-        "PostgreSQL": (outputs.metadata_db.service, outputs.metadata_db.port),
-        **({"S3": (store.service, store.port)} if store else {}),
+        "PostgreSQL": (outputs.namespace, outputs.metadata_db.service, outputs.metadata_db.port),
+        **({"S3": (outputs.namespace, store.service, store.port)} if store else {}),
     }
+    if pipelines := outputs.pipelines:
+        targets["Kubeflow Pipelines' API"] = (pipelines.namespace, pipelines.service, pipelines.port)
     return {
-        name: _shown(kubectl, "port-forward", "--namespace", outputs.namespace, f"service/{service}", str(port))
-        for name, (service, port) in targets.items()
+        name: _shown(kubectl, "port-forward", "--namespace", namespace, f"service/{service}", str(port))
+        for name, (namespace, service, port) in targets.items()
     }
 
 
-async def _credential(kubectl: Kubectl, namespace: str, name: str, secret: str, *, show: bool) -> Credential:
-    fields = ("username", "password")
+async def _credential(
+    kubectl: Kubectl, namespace: str, name: str, secret: str, fields: tuple[str, ...], *, show: bool
+) -> Credential:
     values = await kubectl.secret(namespace, secret) if show else {}
     return Credential(
         name=name,

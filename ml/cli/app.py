@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from ml.cli.errors import UserError
 from ml.cli.experiment.app import experiment
+from ml.cli.pipeline.app import pipeline
 from ml.cli.policy.app import policy
 from ml.cli.render.app import register as register_render
 from ml.reporting.app import register as register_reports
@@ -63,6 +64,7 @@ app = typer.Typer(
 register_reports(app)
 register_render(app)
 app.add_typer(experiment, name="experiment")
+app.add_typer(pipeline, name="pipeline")
 app.add_typer(policy, name="policy")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print data instead of tables.")]

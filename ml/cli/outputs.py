@@ -96,6 +96,17 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pipelines:
+    """Kubeflow Pipelines."""
+
+    namespace: str
+    service: str
+    port: int
+    tracking_url: str
+    """Address of the tracking server as the steps of a run reach it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StackOutputs:
     """Everything that a stack tells about itself."""
 
@@ -113,6 +124,8 @@ class StackOutputs:
     training: Training
     api_tokens: str = ""
     """Secret with the API's tokens by scope; empty for a stack without the API."""
+    pipelines: Pipelines | None = None
+    """None for a stack in which Kubeflow's local runner stands in for them."""
 
 
 class _Fields:
@@ -139,6 +152,9 @@ class _Fields:
             return int(value)
         self._problems.append(f"`{self._path}{key}` is missing or not a number")
         return 0
+
+    def has(self, key: str) -> bool:
+        return key in self._value
 
     def child(self, key: str) -> _Fields:
         return _Fields(self._value.get(key), f"{self._path}{key}.", self._problems)
@@ -172,6 +188,7 @@ def parse_outputs(value: object) -> StackOutputs:
         controller=fields.child("controller").text("deployment"),
         training=_training(fields.child("training")),
         api_tokens=_api_tokens(value),
+        pipelines=_pipelines(fields.child("pipelines")) if fields.has("pipelines") else None,
     )
     needed = (*_HOSTS, _CONSOLE_HOST) if outputs.object_store else _HOSTS
     problems += [f"`hosts.{host}` is missing" for host in needed if host not in outputs.hosts]
@@ -216,6 +233,15 @@ def _api_tokens(value: object) -> str:
     """Return the name of a Secret that stacks from before the API do not have."""
     api: object = cast("dict[str, Any]", value).get("api") if isinstance(value, dict) else None
     return str(cast("dict[str, Any]", api).get("tokenSecret", "")) if isinstance(api, dict) else ""
+
+
+def _pipelines(fields: _Fields) -> Pipelines:
+    return Pipelines(
+        namespace=fields.text("namespace"),
+        service=fields.text("service"),
+        port=fields.number("port"),
+        tracking_url=fields.text("trackingUrl"),
+    )
 
 
 def _gateway(fields: _Fields) -> Gateway:

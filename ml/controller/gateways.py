@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
 import httpx
@@ -19,6 +19,7 @@ from ml.controller.documents import mapping, objects
 from ml.controller.pods import address, is_ready
 from ml.controller.ports import Mirror, RouteState, UnavailableError
 from ml.controller.recent import Recent
+from ml.controller.splits import route_with
 from ml.experiments.assignment import salt_pattern
 from ml.kubernetes import ApiError, JsonObject, Resources
 
@@ -131,21 +132,16 @@ def route_state(
     found = [
         (index, action) for index in range(SALT_COUNT) for action in routes.get(gateway_route_name(model, index), ())
     ]
-    states = [
-        RouteState(
-            weights={**dict.fromkeys(slots, 0), **dict(_weights(action))}, salt_index=index, mirror=_mirror(action)
-        )
-        for index, action in found
-    ]
+    states = [route_with(slots, _weights(action), index, _mirror(action)) for index, action in found]
     agree = bool(states) and all(state == states[0] for state in states)
     if not agree or not all(_is_salted(action, experiment_salt(model, index)) for index, action in found):
         return None
     return states[0] if any(states[0].weights.values()) else None
 
 
-def _weights(action: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    for entry in objects(mapping(action.get("weighted_clusters")).get("clusters")):
-        yield _slot(entry.get("name")), int(entry.get("weight") or 0)
+def _weights(action: Mapping[str, Any]) -> list[tuple[str, int]]:
+    entries = objects(mapping(action.get("weighted_clusters")).get("clusters"))
+    return [(_slot(entry.get("name")), int(entry.get("weight") or 0)) for entry in entries]
 
 
 def _is_salted(action: Mapping[str, Any], salt: str) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ml.experiments.layout import Layout
+
 Weights = Mapping[str, int]
 """Per slot, whole numbers that sum to `ml.experiments.specification.TOTAL_WEIGHT`, zeros included."""
 
@@ -57,6 +59,13 @@ class RouteState:
     salt_index: int
     """By which salt users are hashed; see `ml.contracts.experiment_salt`."""
     mirror: Mirror | None = None
+    layout: Layout = ()
+    """Destinations in their order, where a slot has more than one; else it is that of the weights."""
+
+    @property
+    def destinations(self) -> Layout:
+        """Slots and weights in the gateway's order."""
+        return self.layout or tuple(self.weights.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +102,15 @@ class RequestWindow:
     counts: Sequence[RequestCounts]
     newest_at: float | None
     """When the newest sample was taken, by the metrics store's clock; None if there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestTotal:
+    """All requests of a model in the last days."""
+
+    requests: float
+    seconds: float
+    """For how long of that time the metrics store knows of any requests."""
 
 
 class Tests(Protocol):
@@ -160,4 +178,8 @@ class Requests(Protocol):
 
     async def since(self, moments: Mapping[str, float]) -> Mapping[str, RequestWindow]:
         """Return each model's requests since its moment (seconds since 1970), for all models in few questions."""
+        ...
+
+    async def total(self, model: str, seconds: float) -> RequestTotal:
+        """Return a model's requests of the last so many seconds; both numbers are 0 where there is nothing."""
         ...

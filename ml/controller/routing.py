@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ml.controller.observation import Observation
 from ml.controller.ports import Mirror, RouteState, Weights
 from ml.controller.state import ACTIVE_PHASES, ExperimentState
+from ml.experiments.layout import homes, laid_out, stretches
 from ml.experiments.ramp import gateway_weights, net_weights
 from ml.experiments.specification import TOTAL_WEIGHT
 
@@ -55,18 +56,21 @@ def wanted_route(state: ExperimentState, observation: Observation, now: float) -
     if weights is None:
         return None
     full = {slot: weights.get(slot, 0) for slot in slots}
-    return RouteState(weights=full, salt_index=state.promised.salt_index, mirror=_mirror(state, observation, now))
+    layout = laid_out(full, homes(state.spec))
+    return RouteState(
+        weights=full,
+        salt_index=state.promised.salt_index,
+        mirror=_mirror(state, observation, now),
+        layout=layout if len(layout) > len(full) else (),
+    )
 
 
 def same_route(route: RouteState | None, other: RouteState | None, *, mirrors: bool = True) -> bool:
-    """Tell whether two routes share requests out alike; a slot that is not named has weight 0."""
-    if route is None or other is None:
+    """Tell whether two routes send everybody to the same slots; a slot that is not named has weight 0."""
+    if route is None or other is None or route.salt_index != other.salt_index:
         return False
-    slots = {*route.weights, *other.weights}
-    weights = all(route.weights.get(slot, 0) == other.weights.get(slot, 0) for slot in slots)
-    return (
-        weights and route.salt_index == other.salt_index and (not mirrors or _same_mirror(route.mirror, other.mirror))
-    )
+    same_users = stretches(route.destinations) == stretches(other.destinations)
+    return same_users and (not mirrors or _same_mirror(route.mirror, other.mirror))
 
 
 def in_effect(state: ExperimentState, observation: Observation, weights: Weights) -> bool:

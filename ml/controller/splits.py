@@ -3,7 +3,7 @@
 A *root* VirtualService (owned by Pulumi) sends a model's requests on to the *split* (owned by this
 controller). The split lists a destination for every slot, always, in the fixed order that the root's
 annotation gives: with a single destination the gateway would refuse the sticky route and silently keep the
-old weights.
+old weights. With more than one candidate the stable slot has several destinations (`ml.experiments.layout`).
 
 Keeping a split changes no weight that somebody has set; weights change only where a route is asked for.
 """
@@ -29,6 +29,7 @@ from ml.contracts import (
 )
 from ml.controller.documents import mapping, objects
 from ml.controller.ports import Mirror, RouteState
+from ml.experiments.layout import stretches
 from ml.experiments.specification import TOTAL_WEIGHT
 from ml.kubernetes import VIRTUAL_SERVICES, JsonObject
 
@@ -124,11 +125,22 @@ def route_of(split: Mapping[str, Any]) -> RouteState | None:
     entries = objects((route or {}).get("route"))
     if route is None or salt_index is None or not entries:
         return None
-    weights: dict[str, int] = {}
-    for entry in entries:
-        slot = str(mapping(entry.get("destination")).get("subset", ""))
-        weights[slot] = weights.get(slot, 0) + _weight(entry, entries)
-    return RouteState(weights=weights, salt_index=salt_index, mirror=_mirror_of(route))
+    destinations = [
+        (str(mapping(entry.get("destination")).get("subset", "")), _weight(entry, entries)) for entry in entries
+    ]
+    return route_with((), destinations, salt_index, _mirror_of(route))
+
+
+def route_with(
+    slots: Iterable[str], destinations: Sequence[tuple[str, int]], salt_index: int, mirror: Mirror | None
+) -> RouteState:
+    """Return the route that has these destinations in this order; slots that it does not list have weight 0."""
+    weights = dict.fromkeys(slots, 0)
+    for slot, weight in destinations:
+        weights[slot] = weights.get(slot, 0) + weight
+    is_plain = stretches(destinations) == stretches(tuple(weights.items()))
+    layout = () if is_plain else tuple(destinations)
+    return RouteState(weights=weights, salt_index=salt_index, mirror=mirror, layout=layout)
 
 
 def plan_split(
@@ -179,10 +191,11 @@ def _routed(root: Root, route: JsonObject, wanted: RouteState) -> JsonObject:
     if not any(wanted.weights.values()) or min(wanted.weights.values()) < 0:
         raise ValueError(f"{root.model}: weights={dict(wanted.weights)}: allowed are numbers >= 0, not all 0")
     kept = {entry["destination"]["subset"]: entry for entry in route["route"]}
+    destinations = wanted.layout or [(slot, wanted.weights.get(slot, 0)) for slot in root.slots]
     changed = {
         **route,
         "name": split_route(wanted.salt_index),
-        "route": [{**kept[slot], "weight": wanted.weights.get(slot, 0)} for slot in root.slots],
+        "route": [{**kept[slot], "weight": weight} for slot, weight in destinations],
     }
     if wanted.mirror is not None:
         changed["mirror"] = _target(root.model, wanted.mirror.slot)
@@ -194,15 +207,26 @@ def _routed(root: Root, route: JsonObject, wanted: RouteState) -> JsonObject:
 
 
 def _merge(root: Root, existing: Sequence[Mapping[str, Any]]) -> tuple[list[JsonObject], tuple[str, ...]]:
-    """Return all destinations in their fixed order, and the problems that only a person can solve."""
+    """Return all destinations in their fixed order, and the problems that only a person can solve.
+
+    Further destinations of the stable slot stay before the slot that they keep apart; see `ml.experiments.layout`.
+    """
     declared: dict[str, JsonObject] = {slot: _destination(root.model, slot) for slot in root.slots}
+    gaps: dict[str, list[JsonObject]] = {slot: [] for slot in root.slots}
     undeclared: list[JsonObject] = []
     problems: list[str] = []
+    waiting: list[JsonObject] = []
+    has_stable = False
     for entry in existing:
         weight = _weight(entry, existing)
         target = mapping(entry.get("destination"))
         slot = str(target.get("subset", ""))
         if target.get("host") == root.model and slot in declared:
+            if slot == STABLE_SLOT and has_stable:
+                waiting.append(_kept(entry, _destination(root.model, slot), weight))
+                continue
+            has_stable = has_stable or slot == STABLE_SLOT
+            gaps[slot], waiting = [*gaps[slot], *waiting], []
             declared[slot] = _kept(entry, declared[slot], weight)
         elif weight > 0:
             undeclared.append({**entry, "weight": weight})
@@ -210,7 +234,9 @@ def _merge(root: Root, existing: Sequence[Mapping[str, Any]]) -> tuple[list[Json
                 f"{root.model}: weight {weight} is on {target.get('host')} (subset {slot!r}), "
                 "which is no longer a declared slot; the destination stays until its weight is 0"
             )
-    destinations = [*declared.values(), *undeclared]
+    declared[STABLE_SLOT]["weight"] += sum(entry["weight"] for entry in waiting)
+    listed = [entry for slot in root.slots for entry in (*gaps[slot], declared[slot])]
+    destinations = [*listed, *undeclared]
     if not existing:
         declared[STABLE_SLOT]["weight"] = TOTAL_WEIGHT
     elif not any(entry["weight"] for entry in destinations):

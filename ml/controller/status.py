@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, cast
 
 from ml.contracts.abtest_status import LONGEST_MESSAGE, AbTestStatus, Condition, LastDecision
+from ml.controller.admission import plan_message
 from ml.controller.observation import Observation
 from ml.controller.ports import AbTest
-from ml.controller.routing import same_route, wanted_route
+from ml.controller.routing import all_to, same_route, wanted_route
 from ml.controller.state import ACTIVE_PHASES, ExperimentState
 from ml.experiments.decision import CLOCK_SKEW_SECONDS
 from ml.experiments.ramp import gateway_weights
@@ -77,6 +78,8 @@ def status_document(
 
 
 def _weights(state: ExperimentState, observation: Observation) -> dict[str, int]:
+    if state.is_final:
+        return dict(all_to(state.specification.arms, state.specification.control))
     if observation.in_force is not None:
         return {arm: observation.in_force.weights.get(arm, 0) for arm in state.specification.arms}
     settled = list(state.settled_epochs.values())
@@ -104,8 +107,9 @@ def _conditions(
 ) -> tuple[Condition, ...]:
     admitted = False if state.refused else state.promise is not None
     refused = "Refused" if state.refused else "Waiting"
+    promised = plan_message(state.promise.plan) if state.promise is not None and state.promise.plan else ""
     found: list[tuple[str, bool | None, str, str]] = [
-        ("Admitted", admitted, "Admitted" if admitted else refused, "; ".join(state.refused) or waiting),
+        ("Admitted", admitted, "Admitted" if admitted else refused, "; ".join(state.refused) or waiting or promised),
         ("Reconciled", not trouble, "Unavailable" if trouble else "Reconciled", trouble),
     ]
     if state.is_running:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ml.contracts.abtest import AbTestSpec
 from ml.experiments.assignment import place
+from ml.experiments.layout import homes, laid_out
 
 FUTURE_SECONDS: Final = 60.0
 """How far an application's clock may be ahead of ours."""
@@ -230,8 +231,9 @@ def _assigned(experiment: CountedExperiment, epoch: CountedEpoch, user_hash: int
     """Return the slot that the gateway gave a user in an epoch; None for what it split at random."""
     if user_hash is None or not experiment.by_user:
         return None
-    index = int(place(np.array([user_hash], dtype=np.uint64), list(epoch.weights.values()))[0])
-    return list(epoch.weights)[index]
+    layout = laid_out(epoch.weights, homes(experiment.spec))
+    index = int(place(np.array([user_hash], dtype=np.uint64), [weight for _, weight in layout])[0])
+    return layout[index][0]
 
 
 def _add(

@@ -6,8 +6,8 @@ the first destination whose cumulative weight exceeds it. Checked against Envoy 
 
 Consequences: keep W and the order of destinations constant, and growing one destination at the cost of its
 neighbour moves users in one direction only. With [control, candidate] and a growing candidate, users only
-ever move from control to candidate. Requests without the header are split at random by the gateway and have
-no reproducible assignment.
+ever move from control to candidate; with several treatments `layout` makes control the neighbour of each.
+Requests without the header are split at random by the gateway and have no reproducible assignment.
 """
 
 from __future__ import annotations

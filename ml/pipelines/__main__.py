@@ -16,9 +16,10 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
     if options.command == "compile":
-        from ml.pipelines.train_models import compile_to
+        from ml.pipelines.train_models import cluster_environment, compile_to
 
-        compile_to(options.output, options.base_image)
+        environment = cluster_environment(options.tracking_url) if options.tracking_url else None
+        compile_to(options.output, options.base_image, options.model or DEFAULT_MODELS, environment=environment)
         sys.stdout.write(f"{options.output}\n")
         return 0
     return _run(options)
@@ -41,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     compile_ = commands.add_parser("compile", help="write a pipeline for upload to a Kubeflow installation")
     compile_.add_argument("pipeline", choices=["train_models"])
     compile_.add_argument("--base-image", required=True, help="the training image")
+    compile_.add_argument("--model", choices=DEFAULT_MODELS, action="append", help="only this model (may be repeated)")
+    compile_.add_argument("--tracking-url", help="the tracking server as steps reach it (default: they are not told)")
     compile_.add_argument("--output", type=Path, required=True)
     return parser
 

@@ -17,7 +17,7 @@ RULE = ObjectRule(
     example=Example(
         of="ABTest",
         fails={"spec.guardrails": []},
-        neighbour={"spec.guardrails": [{"metric": "errors", "kind": "errors"}]},
+        neighbour={"spec.guardrails": [{"kind": "errors", "limitPercent": 5}]},
         needed=True,
     ),
 )

@@ -75,7 +75,11 @@ def test_values_are_taken_when_they_are_allowed() -> None:
 
 
 BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
-    ("unknown key", {"colour": "red"}, "colour is an unknown key: allowed is one of api, aws, clusterIdentifier,"),
+    (
+        "unknown key",
+        {"colour": "red"},
+        "colour is an unknown key: allowed is one of admissionPolicies, api, aws, clusterIdent",
+    ),
     ("key of the code", {"protect_data": "true"}, "protect_data is an unknown key"),
     ("unknown nested key", {"trackingServer": '{"worker": 2}'}, "trackingServer.worker is an unknown key: allowed is"),
     ("unknown image", {"images": '{"redis": "redis:7"}'}, "images.redis is an unknown key: allowed is one of minio,"),
@@ -129,6 +133,23 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
         {"gateway": '{"selector": {"istio": "in gress"}}'},
         'gateway.selector.istio = "in gress": allowed is',
     ),
+    (
+        "word for a flag",
+        {"pipelineService": '{"enabled": "yes"}'},
+        'pipelineService.enabled = "yes": allowed is true or',
+    ),
+    (
+        "page without keys",
+        {"pipelineService": '{"page": {"issuer": "https://login.example.org", "audience": "a"}}'},
+        "pipelineService.page.keysUrl is missing: allowed is an address that starts with https://",
+    ),
+    (
+        "issuer without TLS",
+        {"pipelineService": '{"page": {"issuer": "http://i", "audience": "a", "keysUrl": "https://i/keys"}}'},
+        'pipelineService.page.issuer = "http://i": allowed is an address that starts with https://',
+    ),
+    ("no replica", {"pipelineService": '{"replicas": 0}'}, "pipelineService.replicas = 0: allowed is a whole number"),
+    ("same namespace", {"namespace": "kubeflow"}, 'namespace = "kubeflow": allowed is another one than that of'),
     ("bad host pattern", {"trackingServer": '{"allowedHosts": ["a b"]}'}, 'trackingServer.allowedHosts[0] = "a b"'),
     (
         "kubeconfig in the clear",

@@ -102,6 +102,15 @@ def test_all_problems_are_reported_together_when_there_are_several() -> None:
     assert len(keys) >= 3
 
 
+def test_pipeline_service_is_refused_when_the_store_is_that_of_the_cloud() -> None:
+    store = {"kind": "s3"}
+    (problem,) = problems_of({}, objectStore=store, pipelineService={"enabled": True})
+    assert problem.startswith("pipelineService")
+    assert "not enabled, unless `objectStore.kind` is minio" in problem
+    assert not parse_with({}, objectStore=store, pipelineService={"enabled": False}).pipeline_service.enabled
+    assert parse_with({}, pipelineService={"enabled": True}).pipeline_service.enabled
+
+
 @pytest.mark.parametrize("part", ["trackingServer", "modelServer", "controller", "api"])
 def test_single_replica_is_refused_when_the_stack_must_survive_a_node(part: str) -> None:
     (problem,) = problems_of({}, **{part: {"replicas": 1}})

@@ -29,6 +29,8 @@ class Answers:
     statuses: Counter[int] = field(default_factory=Counter[int])
     slots: Counter[str] = field(default_factory=Counter[str])
     slot_of_user: dict[str, str] = field(default_factory=dict[str, str])
+    seconds: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    """Per slot: how long each answer took."""
     errors: list[str] = field(default_factory=list[str])
 
     @property
@@ -125,6 +127,13 @@ class Cluster:
 
     def gateway_weights(self, model: str) -> dict[str, int]:
         """Return the weights in the configuration that the gateway's Envoy really has."""
+        found: dict[str, int] = {}
+        for slot, weight in self.gateway_destinations(model):
+            found[slot] = found.get(slot, 0) + weight
+        return found
+
+    def gateway_destinations(self, model: str) -> list[tuple[str, int]]:
+        """Return slots and weights in the order in which the gateway's Envoy goes through them."""
         pod = self.kubectl(
             "get", "pods", "-l", "istio=ingressgateway", "-o", "name", "--field-selector=status.phase=Running",
             namespace="istio-system",
@@ -133,7 +142,7 @@ class Cluster:
             "get", "--raw",
             f"/api/v1/namespaces/istio-system/pods/{pod.removeprefix('pod/')}:15090/proxy/config_dump?resource=dynamic_route_configs",
         )  # fmt: skip
-        return _cluster_weights(json.loads(dump), contracts.kube_name(model))
+        return _destinations(json.loads(dump), contracts.kube_name(model))
 
     def mlflow(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call MLflow's REST API through the gateway."""
@@ -209,12 +218,14 @@ class Cluster:
             async def work() -> None:
                 for user in queue:
                     headers = base if user is None else {**base, contracts.USER_ID_HEADER: user}
+                    began = time.monotonic()
                     try:
                         async with session.post(url, data=_PREDICT_BODY, headers=headers) as response:
                             await response.read()
                             slot = response.headers.get(contracts.SLOT_HEADER, "")
                             answers.statuses[response.status] += 1
                             answers.slots[slot] += 1
+                            answers.seconds.setdefault(slot, []).append(time.monotonic() - began)
                             if user is not None:
                                 answers.slot_of_user[user] = slot
                     except (aiohttp.ClientError, TimeoutError) as error:
@@ -224,9 +235,9 @@ class Cluster:
         return answers
 
 
-def _cluster_weights(dump: Any, service: str) -> dict[str, int]:
-    """Return the weights by subset of the one weighted route to `service` in an Envoy configuration dump."""
-    found: list[dict[str, int]] = []
+def _destinations(dump: Any, service: str) -> list[tuple[str, int]]:
+    """Return subsets and weights of the one weighted route to `service` in an Envoy configuration dump."""
+    found: list[list[tuple[str, int]]] = []
 
     def walk(node: Any) -> None:
         if isinstance(node, dict):
@@ -235,7 +246,7 @@ def _cluster_weights(dump: Any, service: str) -> dict[str, int]:
             names = [str(entry["name"]).split("|") for entry in clusters]
             if names and all(len(name) == 4 and name[3].startswith(f"{service}.") for name in names):
                 found.append(
-                    {name[2]: int(entry.get("weight", 0)) for name, entry in zip(names, clusters, strict=True)}
+                    [(name[2], int(entry.get("weight", 0))) for name, entry in zip(names, clusters, strict=True)]
                 )
             for value in table.values():
                 walk(value)
@@ -244,7 +255,7 @@ def _cluster_weights(dump: Any, service: str) -> dict[str, int]:
                 walk(value)
 
     walk(dump)
-    return found[0] if found and all(entry == found[0] for entry in found) else {}
+    return found[0] if found and all(entry == found[0] for entry in found) else []
 
 
 def eventually(

@@ -20,6 +20,7 @@ from local.lifecycle.instance import Instance
 from local.progress import ConsoleProgress
 from tests.e2e import commands, host
 from tests.e2e.cluster import Cluster
+from tests.e2e.experiments import champion_kept
 
 
 def free_port() -> int:
@@ -67,6 +68,13 @@ def cluster(instance: Instance) -> Cluster:
     assert code == 0, output
     assert "curl -H 'Host: ml." in output
     return Cluster(platform.existing(instance, ConsoleProgress()))
+
+
+@pytest.fixture
+def champion(cluster: Cluster) -> Iterator[str]:
+    """The champion before an experiment on `experiments.MODEL`, and again after it."""
+    with champion_kept(cluster) as version:
+        yield version
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

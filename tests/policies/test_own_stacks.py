@@ -11,13 +11,15 @@ from typer.testing import CliRunner
 
 from ml.cli.app import app
 from ml.cli.policy.rendering import render
-from policies import docs, fixing
+from policies import docs, fixing, sources
 from policies._model import Resource, Verdict
 from policies._paths import MISSING, changed
 from policies.configuration import Configuration, load
 from policies.engine import evaluate
+from policies.render.__main__ import lines
 from policies.report import as_data, as_sarif, ordered, word
 from tests.policies.samples import resource_of
+from tests.support.stacks import PIPELINES_WITH_PAGE
 
 _STACKS = ("local", "dev", "staging", "prod")
 
@@ -28,6 +30,11 @@ _rendered = cache(render)
 @pytest.fixture(scope="module", params=_STACKS)
 def rendered(request: pytest.FixtureRequest) -> tuple[str, list[Resource]]:
     return request.param, _rendered(request.param)
+
+
+@cache
+def rendered_with_page() -> list[Resource]:
+    return sources.from_lines("\n".join(lines(PIPELINES_WITH_PAGE.run(preview=True))))
 
 
 @pytest.fixture
@@ -45,11 +52,18 @@ def test_nothing_is_refused_or_unknown_when_a_stack_is_rendered(
     assert report.of(Verdict.UNKNOWN) == ()
 
 
+def test_nothing_is_refused_or_unknown_when_pipelines_have_a_page(configuration: Configuration) -> None:
+    report = evaluate(rendered_with_page(), configuration, "dev")
+    assert [(item.rule.id, item.finding.resource.title) for item in report.judged if item.refuses] == []
+    assert report.of(Verdict.UNKNOWN) == ()
+
+
 def test_every_exemption_is_used_when_all_stacks_are_judged(configuration: Configuration) -> None:
+    judged = [*((stack, _rendered(stack)) for stack in _STACKS), ("dev", rendered_with_page())]
     used = {
         (item.rule.id, item.finding.resource.name)
-        for stack in _STACKS
-        for item in evaluate(_rendered(stack), configuration, stack).of(Verdict.EXEMPT)
+        for stack, resources in judged
+        for item in evaluate(resources, configuration, stack).of(Verdict.EXEMPT)
     }
     assert used == {(item.rule, item.name) for item in configuration.exemptions}
 
@@ -103,14 +117,21 @@ def test_check_prints_sarif_when_asked() -> None:
     done = CliRunner().invoke(app, ["policy", "check", "dev", "--format", "sarif"])
     assert done.exit_code == 0, done.output
     results = json.loads(done.stdout)["runs"][0]["results"]
-    assert {result["ruleId"] for result in results} == {"gateway-tls", "stateful-backup", "workload-monitored"}
+    assert {result["ruleId"] for result in results} == {
+        "gateway-tls",
+        "role-pod-exec",
+        "stateful-backup",
+        "workload-liveness-probe",
+        "workload-monitored",
+        "workload-readiness-probe",
+    }
     assert all(result["suppressions"][0]["justification"] for result in results)
 
 
 def test_check_prints_one_summary_line_when_asked_for_a_table() -> None:
     done = CliRunner().invoke(app, ["policy", "check", "dev"])
     assert done.exit_code == 0
-    assert "0 refused, 0 advised, 0 unknown, 5 exempt" in done.stdout
+    assert "0 refused, 0 advised, 0 unknown, 12 exempt" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import yaml
@@ -132,7 +133,9 @@ def test_stack_outputs_hold_no_secret_when_exported(graph: Graph) -> None:
 def test_waiting_without_data_is_rare_when_deployed(given: Graph) -> None:
     waiting = {item.name: explicit_edges(given, item) for item in given.resources.values()}
     waiting = {name: edges for name, edges in waiting.items() if edges}
-    assert set(waiting) == {"tracking-server", "event-store"}, "their stores, and the tracking server's migration"
+    pipelines = {"pipelines"} if given.of_type("mlplatform:index:PipelineService") else set[str]()
+    expected = {"tracking-server", "event-store", *pipelines}
+    assert set(waiting) == expected, "their stores, and the tracking server's migration"
 
 
 def test_tracking_server_waits_for_both_bootstraps_when_deployed(given: Graph) -> None:
@@ -193,7 +196,8 @@ def test_every_access_label_has_a_policy_when_traffic_is_denied_by_default(graph
         ("research-pattern-predictor-stable", {"tracking-server"}),
         ("content-quality-model-candidate-a", {"tracking-server"}),
         ("experiment-controller", {"metadata-db", "tracking-server", "prometheus"}),
-        ("api", {"metadata-db"}),
+        ("api", {"metadata-db", "prometheus"}),
+        ("database-exporter", {"metadata-db"}),
         ("event-store-migration", {"metadata-db"}),
         ("prometheus", set[str]()),
         ("metadata-db", set[str]()),
@@ -248,7 +252,7 @@ def test_what_prometheus_asks_for_exists_when_deployed(graph: Graph) -> None:
         selected = [
             item for item in pods.workloads(graph) if selector <= pods.template_of(item)["metadata"]["labels"].items()
         ]
-        assert bool(selected) == (host.split(".")[1] == "free-deep-research"), host
+        assert bool(selected) == (host.split(".")[1] in {"free-deep-research", "kubeflow"}), host
         for item in selected:
             ports = {p["containerPort"] for c in pods.containers_of(item).values() for p in c.get("ports", [])}
             assert port in ports, f"{item.name} does not listen on {port}"
@@ -264,13 +268,21 @@ def test_local_runs_only_images_built_here_when_deployed(local: Graph) -> None:
 
 def test_dev_runs_official_images_when_deployed(dev: Graph) -> None:
     images = {item["image"] for workload in pods.workloads(dev) for item in pods.containers_of(workload).values()}
-    assert images == {
-        "docker.io/library/postgres:18.6",
-        "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z",
-        "quay.io/minio/mc:RELEASE.2025-08-13T08-35-41Z",
+    # Pinned by digest where the digest is known; which one it is, the golden graph shows.
+    assert {re.sub("(?<=@sha256):[0-9a-f]{64}$", "", image) for image in images} == {
+        "docker.io/library/postgres:18.6@sha256",
+        "quay.io/prometheuscommunity/postgres-exporter:v0.20.1@sha256",
+        "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z@sha256",
+        "quay.io/minio/mc:RELEASE.2025-08-13T08-35-41Z@sha256",
+        "docker.io/library/mysql:8.4.10",
+        "gcr.io/tfx-oss-public/ml_metadata_store_server:1.14.0",
+        "ghcr.io/kubeflow/kfp-api-server:2.17.0",
+        "ghcr.io/kubeflow/kfp-persistence-agent:2.17.0",
+        "ghcr.io/kubeflow/kfp-scheduled-workflow-controller:2.17.0",
+        "quay.io/argoproj/workflow-controller:v4.0.5",
         "ghcr.io/mlflow/mlflow:v3.17.2-full",
         "docker.io/tensorflow/serving:2.20.0",
-        "docker.io/prom/prometheus:v3.14.0",
+        "docker.io/prom/prometheus:v3.14.0@sha256",
         "registry.freedeepresearch.org/mlplatform/ml:0.1.0",
     }
 
@@ -279,10 +291,15 @@ def test_both_stacks_declare_the_same_objects_when_deployed(local: Graph, dev: G
     def structure(graph: Graph) -> set[tuple[str, str]]:
         return {(item.type, item.name) for item in graph.resources.values()}
 
-    assert structure(dev) - structure(local) == {
+    only_dev = structure(dev) - structure(local)
+    pipelines = {(kind, name) for kind, name in only_dev if "pipeline" in name or name.startswith("prometheus-")}
+    assert only_dev - pipelines == {
         ("kubernetes:policy/v1:PodDisruptionBudget", f"{name}-budget") for name in ("api", "experiment-controller")
     }, "what is there twice may be drained one by one"
-    assert structure(local) < structure(dev)
+    advice = {item for item in structure(local) if item[1] == "admission-policies-workloads-advisory"}
+    assert len(advice) == 2, "what policies.toml only advises locally, as a policy and its binding"
+    assert pipelines, "in local runs Kubeflow's local runner in their place"
+    assert structure(local) - advice < structure(dev)
 
 
 def test_data_is_protected_in_dev_and_not_in_local_when_deployed(local: Graph, dev: Graph) -> None:
@@ -292,6 +309,8 @@ def test_data_is_protected_in_dev_and_not_in_local_when_deployed(local: Graph, d
         "metadata-db",
         "object-store",
         "prometheus",
+        "pipeline-namespace",
+        "pipelines-mysql",
     }
 
 

@@ -9,12 +9,12 @@ import pytest
 from tests.support import schemas
 from tests.support.recording_monitor import Graph
 
-ISTIO_GROUP = "networking.istio.io/"
+ISTIO_GROUPS = ("networking.istio.io/", "security.istio.io/")
 KARPENTER_GROUPS = ("karpenter.sh/", "karpenter.k8s.aws/")
 
 
 def is_custom(manifest: dict[str, Any]) -> bool:
-    return manifest["apiVersion"].startswith((ISTIO_GROUP, *KARPENTER_GROUPS))
+    return manifest["apiVersion"].startswith((*ISTIO_GROUPS, *KARPENTER_GROUPS))
 
 
 @pytest.mark.parametrize("version", schemas.KUBERNETES_VERSIONS)
@@ -27,7 +27,7 @@ def test_objects_fit_the_schema_when_checked_by_a_kubernetes_version(graph: Grap
 
 def test_mesh_objects_fit_their_definitions_when_checked(graph: Graph) -> None:
     manifests = [
-        item.manifest for item in graph.kubernetes_objects() if item.manifest["apiVersion"].startswith(ISTIO_GROUP)
+        item.manifest for item in graph.kubernetes_objects() if item.manifest["apiVersion"].startswith(ISTIO_GROUPS)
     ]
     assert {manifest["kind"] for manifest in manifests} == {
         "Gateway",

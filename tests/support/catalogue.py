@@ -17,13 +17,18 @@ import pulumi_kubernetes as k8s
 import components
 from components._base import PlatformComponent
 from components._database import DatabaseAccess
-from components._network import GatewayPeer
+from components._network import GatewayPeer, ServicePeer
+from components._pipelines.server import ServerImages
+from components._pipelines.store import ArtifactStore
+from components._pipelines.ui import TokenIssuer
 from components._schema import Sensitive
 from components._secrets import SecretSource
 from components._workload import Resources
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
+from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
 from components.api import Api, ApiArgs, RequestRates
 from components.cloud_roles import CloudRoles
+from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.disk_class import DiskClass
 from components.eks_cluster import EksCluster
 from components.encryption_key import EncryptionKey
@@ -38,6 +43,8 @@ from components.node_pool import NodePool
 from components.node_provisioner import NodeProvisioner
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.object_store_s3 import S3ObjectStore
+from components.pipeline_definitions import PipelineDefinitions, PipelineDefinitionsArgs
+from components.pipeline_service import PageSettings, PipelineImages, PipelineService, PipelineServiceArgs
 from components.platform import MlPlatform, MlPlatformArgs
 from components.platform_aws import CloudFoundation
 from components.platform_aws_services import ClusterServices
@@ -86,6 +93,7 @@ def metadata_db(instance: str) -> MetadataDbArgs:
         image=IMAGE,
         secrets=secrets(),
         consumers=("mlflow", "events"),
+        observer="exporter",
         storage_gib=7,
         storage_class="fast",
         max_connections=123,
@@ -200,6 +208,8 @@ def api(instance: str) -> ApiArgs:
         public_host="api.example.org",
         gateway=GATEWAY,
         replicas=2,
+        metrics_url="http://prometheus:9090",
+        metrics_label="prometheus",
         rates=RequestRates(reads=50, writes=10, outcomes=5000),
         oidc=None,
         resources=RESOURCES,
@@ -213,11 +223,62 @@ def monitoring(instance: str) -> MonitoringArgs:
         image=IMAGE,
         gateway=GATEWAY,
         proxy="envoy",
+        object_store_token="object-store-metrics",
         scrape_interval_seconds=5,
         retention_days=3,
         storage_gib=2,
         storage_class=None,
         resources=RESOURCES,
+        protect=True,
+    )
+
+
+def pipeline_service(instance: str) -> PipelineServiceArgs:
+    return PipelineServiceArgs(
+        namespace=instance,
+        namespace_name=instance,
+        platform_namespace="research",
+        images=PipelineImages(
+            servers=ServerImages(
+                api=IMAGE,
+                agent=IMAGE,
+                scheduler=IMAGE,
+                driver="registry.test/driver:1.2.3",
+                launcher="registry.test/launcher:1.2.3",
+            ),
+            database=IMAGE,
+            metadata=IMAGE,
+            metadata_proxy=IMAGE,
+            page=IMAGE,
+            workflow_controller=IMAGE,
+            workflow_executor="registry.test/executor:1.2.3",
+        ),
+        secrets=secrets(),
+        kinds="workflows.argoproj.io",
+        store=ArtifactStore(
+            access_key="pipelines",
+            secret_key=secrets().password("object-store/pipelines"),
+            fingerprint="s31",
+            bucket="runs",
+            peer=ServicePeer(service="s3", namespace="research", selector={"app": "s3"}, port=9000),
+        ),
+        registry=ServicePeer(service="mlflow", namespace="research", selector={"app": "mlflow"}, port=5000),
+        prometheus=ServicePeer(service="prom", namespace="research", selector={"app": "prom"}, port=9090),
+        gateway=GATEWAY,
+        page=PageSettings(
+            host="kubeflow.example.org",
+            issuer=TokenIssuer(
+                issuer="https://login.example.org",
+                audience="pipelines",
+                keys_url="https://login.example.org/keys",
+            ),
+        ),
+        cache=True,
+        replicas=2,
+        storage_gib=9,
+        storage_class="fast",
+        api_resources=RESOURCES,
+        database_resources=RESOURCES,
         protect=True,
     )
 
@@ -245,11 +306,20 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     Gateway: Example(component=Gateway, args=gateway),
     ExperimentController: Example(component=ExperimentController, args=experiment_controller),
     AbTestDefinition: Example(component=AbTestDefinition, args=lambda _: AbTestDefinitionArgs(protect=True)),
+    AdmissionPolicies: Example(
+        component=AdmissionPolicies, args=lambda name: AdmissionPoliciesArgs(namespace_name=name, stack="local")
+    ),
     EventStore: Example(
         component=EventStore, args=lambda name: EventStoreArgs(namespace=name, image=IMAGE, database=DATABASE)
     ),
+    DatabaseExporter: Example(
+        component=DatabaseExporter,
+        args=lambda name: DatabaseExporterArgs(namespace=name, image=IMAGE, database=DATABASE),
+    ),
     Api: Example(component=Api, args=api),
     Monitoring: Example(component=Monitoring, args=monitoring),
+    PipelineDefinitions: Example(component=PipelineDefinitions, args=lambda _: PipelineDefinitionsArgs(protect=True)),
+    PipelineService: Example(component=PipelineService, args=pipeline_service),
     Training: Example(component=Training, args=lambda name: TrainingArgs(namespace=name)),
     CloudFoundation: Example(component=CloudFoundation, args=cloud.cloud_foundation),
     CloudRoles: Example(component=CloudRoles, args=cloud.cloud_roles),

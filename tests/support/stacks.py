@@ -16,7 +16,17 @@ from tests.support.recording_monitor import PROJECT, Graph, run
 ROOT: Final = Path(__file__).resolve().parents[2]
 MASTER_SECRET: Final = "a master secret that only the tests know"
 _MASTER_SECRET_KEY: Final = f"{PROJECT}:masterSecret"
-_IMAGES: Final = ("postgres", "minio", "minio-client", "mlflow", "ml", "training", "model-server", "prometheus")
+_IMAGES: Final = (
+    "postgres",
+    "postgres-exporter",
+    "minio",
+    "minio-client",
+    "mlflow",
+    "ml",
+    "training",
+    "model-server",
+    "prometheus",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +73,23 @@ STACKS: Final = {
 }
 CLOUD_STACKS: Final = ("staging", "prod")
 """Stacks that make their own cluster."""
+
+
+PIPELINES_WITH_PAGE: Final = StackUnderTest(
+    name="dev",
+    added={
+        "pipelineService": {
+            "enabled": True,
+            "replicas": 2,
+            "page": {
+                "issuer": "https://login.example.org",
+                "audience": "pipelines",
+                "keysUrl": "https://login.example.org/keys",
+            },
+        }
+    },
+)
+"""The shared cluster once it has an issuer of tokens: pipelines get their page, and budgets."""
 
 
 def as_text(value: object) -> str:

@@ -192,9 +192,16 @@ def _traffic(detail: Detail) -> Markup:
 def _guardrails(results: ExperimentResults) -> Markup:
     data = tables.guardrails(results)
     if not data.rows:
-        return section("Guardrails", tag("p", "Not measured yet.", class_="empty"), name="guardrails")
+        return section("Guardrails", tag("p", _not_compared(results), class_="empty"), name="guardrails")
     caption = "What must not get worse; promotion or rollback may follow from it at any look"
     return section("Guardrails", table(caption, data.columns, data.rows, numeric=data.numeric), name="guardrails")
+
+
+def _not_compared(results: ExperimentResults) -> str:
+    """Say why there is no comparison: none yet, or the newest decision needed none."""
+    if results.looked_at is None:
+        return "No comparison has been made yet."
+    return "The newest decision was taken without comparing the arms."
 
 
 def _metrics(results: ExperimentResults) -> Markup:
@@ -211,7 +218,7 @@ def _metrics(results: ExperimentResults) -> Markup:
             numeric=compared.numeric,
         )
         if compared.rows
-        else tag("p", "No comparison has been made yet.", class_="empty"),
+        else tag("p", _not_compared(results), class_="empty"),
         name="metrics",
     )
 

@@ -94,7 +94,7 @@ def experiment_path(name: str) -> str:
 
 def _row(row: ExperimentRow) -> list[Child]:
     return [
-        tag("a", row.name, href=experiment_path(row.name)),
+        tag("a", row.name, href=experiment_path(row.name), class_="name"),
         phase_badge(row.phase),
         tag("code", row.model),
         traffic(row.weights),

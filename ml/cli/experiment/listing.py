@@ -28,12 +28,15 @@ async def collect(api: ApiClient, *, model: str | None, phase: str | None, limit
 
 def render(experiments: list[Document]) -> None:
     """Print experiments as a table."""
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
+    on_terminal = sys.stdout.isatty()
+    console = Console(width=None if on_terminal else _WIDTH_WITHOUT_TERMINAL)
     if not experiments:
         console.print("no experiments; `mlp experiment create` starts one")
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("experiment", "state", "model", "traffic", "created", "by"):
+    # What another program reads has names in one piece; a narrow terminal has no room for that.
+    table.add_column("experiment", overflow="fold", no_wrap=not on_terminal)
+    for column in ("state", "model", "traffic", "created", "by"):
         table.add_column(column, overflow="fold")
     for item in experiments:
         weights = cast("dict[str, int]", item.get("weights") or {})

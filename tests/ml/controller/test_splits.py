@@ -317,6 +317,47 @@ def test_salt_stays_when_the_split_is_kept() -> None:
     assert plan(body) == SplitPlan(manifest=None, exists=True)
 
 
+THREE = ("stable", "candidate-a", "candidate-b")
+APART = (("stable", 690), ("candidate-a", 10), ("stable", 290), ("candidate-b", 10))
+
+
+def destinations(manifest: JsonObject | None) -> tuple[tuple[str, int], ...]:
+    assert manifest is not None
+    return tuple((entry["destination"]["subset"], entry["weight"]) for entry in manifest["spec"]["http"][0]["route"])
+
+
+def apart() -> JsonObject:
+    """Return a split of three arms in the middle of a ramp, as the API server has it."""
+    wanted = RouteState(weights={"stable": 980, "candidate-a": 10, "candidate-b": 10}, salt_index=3, layout=APART)
+    body = stored(plan(stored(plan(None, THREE)), THREE, wanted=wanted))
+    assert route_of(body) == wanted
+    return body
+
+
+def test_stable_is_listed_between_candidates_when_the_route_keeps_them_apart() -> None:
+    body = apart()
+    check_custom({key: value for key, value in body.items() if key != "status"})
+    assert destinations(body) == APART
+    for entry in body["spec"]["http"][0]["route"]:
+        assert entry["headers"]["response"]["set"] == {SLOT_HEADER: entry["destination"]["subset"]}
+    assert plan(body, THREE) == SplitPlan(manifest=None, exists=True)
+
+
+def test_gaps_stay_before_their_slots_when_slots_come_or_were_sorted() -> None:
+    body = apart()
+    grown = plan(body, (*THREE, "candidate-c"))
+    assert destinations(grown.manifest) == (*APART, ("candidate-c", 0))
+    body["spec"]["http"][0]["route"].reverse()
+    sorted_again = plan(body, THREE).manifest
+    assert weights(sorted_again) | {"stable": 980} == {"stable": 980, "candidate-a": 10, "candidate-b": 10}
+    assert sum(weight for _, weight in destinations(sorted_again)) == 1000
+
+
+def test_one_destination_each_is_left_when_all_traffic_is_on_stable_again() -> None:
+    wanted = RouteState(weights={"stable": 1000, "candidate-a": 0, "candidate-b": 0}, salt_index=3)
+    assert destinations(plan(apart(), THREE, wanted=wanted).manifest) == tuple(wanted.weights.items())
+
+
 def test_route_is_as_asked_for_when_weights_salt_and_mirror_are() -> None:
     wanted = RouteState(
         weights={"stable": 995, "candidate-a": 5}, salt_index=15, mirror=Mirror(slot="candidate-a", percent=12.5)

@@ -42,6 +42,21 @@ def test_weights_salt_and_mirror_are_read_when_the_gateway_has_them() -> None:
     )
 
 
+def test_order_of_destinations_is_read_when_stable_stands_between_candidates() -> None:
+    def spread(route: JsonObject) -> None:
+        clusters = route["route"]["weighted_clusters"]["clusters"]
+        stable, first = copy.deepcopy(clusters[0]), copy.deepcopy(clusters[1])
+        second = {**first, "name": first["name"].replace("candidate-a", "candidate-b")}
+        parts = ((stable, 690), (first, 10), (stable, 290), (second, 10))
+        clusters[:] = [{**entry, "weight": weight} for entry, weight in parts]
+
+    found = state(changed(spread))
+    assert found is not None
+    assert dict(found.weights) == {"stable": 980, "candidate-a": 10, "candidate-b": 10}
+    assert found.layout == (("stable", 690), ("candidate-a", 10), ("stable", 290), ("candidate-b", 10))
+    assert state(changed(spread, only_first=True)) is None
+
+
 def test_slots_without_weight_are_filled_in_when_the_mesh_left_them_out() -> None:
     found = state(RECORDED, OTHER)
     assert found == RouteState(weights={"stable": 1000, "candidate-a": 0, "candidate-b": 0}, salt_index=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +14,11 @@ import httpx
 import pytest
 
 from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES
-from ml.controller.ports import RequestWindow, UnavailableError
+from ml.controller.ports import RequestTotal, RequestWindow, UnavailableError
 from ml.controller.requests import PrometheusRequests, read_series
 from tests.ml.controller.relay import free_port
 from tests.ml.controller.shell.answers import Answers, serving
-from tests.support.prometheus import running
+from tests.support.prometheus import binaries, running
 
 MODEL, KUBE_MODEL = "content_quality_model", "content-quality-model"
 RULES = f"""
@@ -282,3 +283,63 @@ def test_data_grow_old_when_all_gateways_are_gone(tmp_path: Path) -> None:
     assert first == second
     assert second.newest_at is not None
     assert time.time() - second.newest_at > 3
+
+
+# Totals over days -----------------------------------------------------------------------------------------------------
+DAY = 86_400
+
+
+def total(url: str, model: str, seconds: float) -> RequestTotal:
+    async def inside() -> RequestTotal:
+        async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+            return await PrometheusRequests(client).total(model, seconds)
+
+    return asyncio.run(inside())
+
+
+def remember_days(folder: Path, now: int) -> None:
+    """Write a Prometheus' data: two gateways that serve 60 and 30 requests a minute for three days; one began anew."""
+    lines = [f"# TYPE {GATEWAY_REQUESTS_SERIES} unknown"]
+    for instance, slot, per_minute in (("a", "stable", 60), ("b", "candidate-a", 30)):
+        labels = f'instance="{instance}",model="{KUBE_MODEL}",slot="{slot}",code_class="2xx"'
+        for minute in range(3 * 24 * 60 + 1):
+            value = per_minute * (minute % 2000 if instance == "b" else minute)
+            lines.append(f"{GATEWAY_REQUESTS_SERIES}{{{labels}}} {value} {now - 3 * DAY + 60 * minute}")
+    (folder / "history.txt").write_text("\n".join([*lines, "# EOF", ""]), encoding="utf-8")
+    command = [str(binaries() / "promtool"), "tsdb", "create-blocks-from", "openmetrics", "history.txt", "data"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_days_of_requests_are_summed_over_slots_and_restarts_when_prometheus_is_real(tmp_path: Path) -> None:
+    remember_days(tmp_path, int(time.time()))
+    with running(tmp_path, json.dumps({"global": {"scrape_interval": "1m"}})) as url:
+        week = total(url, MODEL, 7 * DAY)
+        day = total(url, MODEL, DAY)
+        nobody = total(url, "another_model", 7 * DAY)
+    assert week.requests == pytest.approx(3 * 24 * 60 * 90, rel=0.002)
+    assert week.seconds == pytest.approx(3 * DAY, abs=3600)
+    assert day.requests == pytest.approx(24 * 60 * 90, rel=0.002)
+    assert day.seconds == pytest.approx(DAY, abs=3600)
+    assert nobody == RequestTotal(requests=0.0, seconds=0.0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(503, text="unavailable"),
+        httpx.Response(200, json={"status": "error", "error": "bad"}),
+        httpx.Response(200, json={"status": "success", "data": {"result": [{"value": [0, "NaN"]}]}}),
+        httpx.Response(200, json={"status": "success", "data": {"result": [{"value": [0, "many"]}]}}),
+        httpx.Response(200, json={"status": "success", "data": {}}),
+    ],
+)
+def test_no_total_is_known_when_the_answer_is_nonsense(answer: httpx.Response) -> None:
+    async def inside() -> RequestTotal:
+        transport = httpx.MockTransport(lambda _: answer)
+        async with httpx.AsyncClient(transport=transport, base_url="http://p") as client:
+            return await PrometheusRequests(client).total(MODEL, DAY)
+
+    with pytest.raises(UnavailableError):
+        asyncio.run(inside())

@@ -1,0 +1,1 @@
+"""The parts of the pipeline service; `components.pipeline_service` puts them together."""

@@ -1,0 +1,183 @@
+"""How the platform arranges the pipeline service: what it gets of the other components, and what they do for it.
+
+A stack without the service has none of this: pipelines run in a Job there, by Kubeflow's local runner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+
+from components import _versions
+from components._labels import selector_labels
+from components._network import GatewayPeer, ServicePeer
+from components._pipelines.server import ServerImages
+from components._pipelines.store import ArtifactStore
+from components._pipelines.ui import TokenIssuer
+from components._scraping import Elsewhere
+from components._secrets import SecretSource
+from components.gateway import HostRoute
+from components.object_store import ObjectStore
+from components.pipeline_definitions import PipelineDefinitions, PipelineDefinitionsArgs
+from components.pipeline_service import (
+    PAGE_PORT,
+    PageSettings,
+    PipelineImages,
+    PipelineService,
+    PipelineServiceArgs,
+    scraped,
+)
+from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
+from components.settings import Settings
+from ml.contracts import (
+    MLFLOW_PORT,
+    OBJECT_STORE_SERVICE,
+    PIPELINES_PORT,
+    PROMETHEUS_PORT,
+    PROMETHEUS_SERVICE,
+    S3_PORT,
+    TRACKING_SERVER_SERVICE,
+)
+
+PAGE_ROLE: Final = "kubeflow"
+"""First word of the page's host."""
+_NAME: Final = "pipelines"
+_BUCKET: Final = "pipelines"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What of the platform the pipeline service uses."""
+
+    platform_namespace: pulumi.Output[str]
+    namespace: pulumi.Output[str]
+    """Name of the service's own namespace."""
+    secrets: SecretSource
+    object_store: ObjectStore
+    gateway: GatewayPeer
+    page_host: str | None
+
+
+def page_roles(settings: Settings) -> tuple[str, ...]:
+    """Return the first words of the hosts that the service adds: none without an issuer who guards its page."""
+    service = settings.pipeline_service
+    return (PAGE_ROLE,) if service.enabled and service.page else ()
+
+
+def pipeline_buckets(settings: Settings) -> dict[str, str]:
+    """Return the bucket that the object store keeps for pipelines, by consumer."""
+    return {_NAME: _BUCKET} if settings.pipeline_service.enabled else {}
+
+
+def create_pipeline_namespace(settings: Settings, opts: pulumi.ResourceOptions) -> PlatformNamespace | None:
+    """Declare the service's namespace; None if there is no service."""
+    service = settings.pipeline_service
+    if not service.enabled:
+        return None
+    args = PlatformNamespaceArgs(namespace=service.namespace, protect=settings.protect_data)
+    return PlatformNamespace("pipeline-namespace", args, opts)
+
+
+def measured(settings: Settings, namespace: PlatformNamespace | None) -> Elsewhere | None:
+    """Return what Prometheus reads in the service's namespace."""
+    service = settings.pipeline_service
+    return namespace and Elsewhere(
+        namespace=namespace.namespace,
+        namespace_name=service.namespace,
+        targets=scraped(_NAME, page=service.page is not None),
+    )
+
+
+def create_pipelines(
+    settings: Settings, around: Surroundings, plain: pulumi.ResourceOptions, gated: pulumi.ResourceOptions
+) -> PipelineService:
+    """Declare the definitions and the service, the latter with the options `gated`."""
+    service = settings.pipeline_service
+    definitions = PipelineDefinitions(
+        "pipeline-definitions", PipelineDefinitionsArgs(protect=settings.protect_data), plain
+    )
+    args = PipelineServiceArgs(
+        namespace=around.namespace,
+        namespace_name=service.namespace,
+        platform_namespace=around.platform_namespace,
+        images=_images(settings),
+        secrets=around.secrets,
+        kinds=definitions.kinds,
+        store=ArtifactStore(
+            access_key=_NAME,
+            secret_key=around.object_store.consumer_secret_key(_NAME),
+            fingerprint=around.object_store.consumer_fingerprint(_NAME),
+            bucket=_BUCKET,
+            peer=_peer(settings, OBJECT_STORE_SERVICE, OBJECT_STORE_SERVICE, S3_PORT),
+        ),
+        registry=_peer(settings, TRACKING_SERVER_SERVICE, TRACKING_SERVER_SERVICE, MLFLOW_PORT),
+        prometheus=_peer(settings, PROMETHEUS_SERVICE, "monitoring", PROMETHEUS_PORT),
+        gateway=around.gateway,
+        page=_page(settings, around.page_host),
+        cache=service.cache,
+        replicas=service.replicas,
+        storage_gib=service.storage_gib,
+        storage_class=settings.storage_class,
+        api_resources=service.api_resources,
+        database_resources=service.database_resources,
+        protect=settings.protect_data,
+    )
+    return PipelineService(_NAME, args, gated)
+
+
+def page_routes(settings: Settings, service: PipelineService | None, host: str | None) -> list[HostRoute]:
+    """Return the gateway's route to the page; it comes after what guards the page."""
+    if service is None or service.page is None or host is None:
+        return []
+    target = pulumi.Output.concat(service.page, f".{settings.pipeline_service.namespace}.svc.cluster.local")
+    return [HostRoute(role=PAGE_ROLE, host=host, service=target, port=PAGE_PORT)]
+
+
+def pipeline_outputs(settings: Settings, service: PipelineService | None) -> dict[str, Any]:
+    """Return what later commands need in order to find the service; nothing if there is none."""
+    if service is None:
+        return {}
+    tracking = f"http://{TRACKING_SERVER_SERVICE}.{settings.namespace}:{MLFLOW_PORT}"
+    return {
+        "pipelines": {
+            "namespace": settings.pipeline_service.namespace,
+            "service": service.service,
+            "port": PIPELINES_PORT,
+            "url": service.url,
+            "trackingUrl": tracking,
+        }
+    }
+
+
+def _peer(settings: Settings, service: str, workload: str, port: int) -> ServicePeer:
+    selector = selector_labels(workload, service)
+    return ServicePeer(service=service, namespace=settings.namespace, selector=selector, port=port)
+
+
+def _page(settings: Settings, host: str | None) -> PageSettings | None:
+    page = settings.pipeline_service.page
+    if page is None or host is None:
+        return None
+    issuer = TokenIssuer(issuer=page.issuer, audience=page.audience, keys_url=page.keys_url)
+    return PageSettings(host=host, issuer=issuer)
+
+
+def _images(settings: Settings) -> PipelineImages:
+    image = settings.image
+    return PipelineImages(
+        servers=ServerImages(
+            api=image(_versions.PIPELINES_API),
+            agent=image(_versions.PIPELINES_AGENT),
+            scheduler=image(_versions.PIPELINES_SCHEDULER),
+            driver=image(_versions.PIPELINES_DRIVER),
+            launcher=image(_versions.PIPELINES_LAUNCHER),
+        ),
+        database=image(_versions.MYSQL),
+        metadata=image(_versions.PIPELINES_METADATA),
+        metadata_proxy=image(_versions.PIPELINES_METADATA_PROXY),
+        page=image(_versions.PIPELINES_UI),
+        workflow_controller=image(_versions.WORKFLOW_CONTROLLER),
+        workflow_executor=image(_versions.WORKFLOW_EXECUTOR),
+    )
