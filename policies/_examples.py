@@ -56,11 +56,12 @@ _RBAC: Final = "rbac.authorization.k8s.io"
 _RULES: Final = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
 _SUBJECTS: Final = [{"kind": "ServiceAccount", "name": "controller", "namespace": "models"}]
 _EXPERIMENT: Final = {
-    "model": "m",
-    "primary": {"metric": "clicks", "baseline": 0.1, "minimumEffect": 0.02, "better": "increase"},
+    "model": "ranker",
+    "primary": {"name": "clicked", "aggregation": "any", "baseline": 0.1, "minimumEffect": 0.02},
     "guardrails": [{"kind": "errors", "limitPercent": 1}],
+    "expectedUnitsPerDay": 10_000,
     "power": 0.8,
-    "alpha": 0.05,
+    "significanceLevel": 0.05,
 }
 
 MANIFESTS: Final[dict[str, dict[str, Any]]] = dict(
@@ -78,6 +79,7 @@ MANIFESTS: Final[dict[str, dict[str, Any]]] = dict(
                 "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": _CLAIM}],
             },
         ),
+        _object("apps/v1", "ReplicaSet", spec={"replicas": 1, "selector": _SELECTOR, "template": _TEMPLATE}),
         _object("apps/v1", "DaemonSet", spec={"selector": _SELECTOR, "template": _TEMPLATE}),
         _object("batch/v1", "Job", spec={"activeDeadlineSeconds": 900, "backoffLimit": 6, "template": _ONCE}),
         _object(
@@ -203,6 +205,9 @@ MANIFESTS: Final[dict[str, dict[str, Any]]] = dict(
         _object("v1", "Namespace", namespaced=False),
     )
 )
+MANIFESTS["ReplicaSet"]["metadata"]["ownerReferences"] = [
+    {"apiVersion": "apps/v1", "kind": "Deployment", "name": "server"}
+]
 MANIFESTS["Namespace"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "restricted"
 
 CLOUD: Final[dict[str, tuple[str, dict[str, Any]]]] = {

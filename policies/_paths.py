@@ -39,9 +39,11 @@ def steps(path: str) -> tuple[str, ...]:
 def read(value: Any, path: str) -> Any:
     """Return what lies at a path: MISSING if nothing or null does, UNKNOWN if that cannot be known yet."""
     for step in steps(path):
-        if value is UNKNOWN:
+        if isinstance(value, dict):  # nearly always, and far cheaper to ask than the abstract types below
+            value = cast("dict[str, Any]", value).get(step, MISSING)
+        elif value is UNKNOWN:
             return UNKNOWN
-        if isinstance(value, Mapping):
+        elif isinstance(value, Mapping):
             value = cast("Mapping[str, Any]", value).get(step, MISSING)
         elif isinstance(value, Sequence) and not isinstance(value, str | bytes) and step.isdecimal():
             items = cast("Sequence[Any]", value)

@@ -11,9 +11,9 @@ RULE = ObjectRule(
     severity=Severity.MEDIUM,
     frameworks=("experiments",),
     kinds=("mlplatform.dev/ABTest",),
-    demand=~Present("spec.alpha") | AtMost("spec.alpha", Setting("most")),
+    demand=~Present("spec.significanceLevel") | AtMost("spec.significanceLevel", Setting("most")),
     settings={"most": SettingRule(kind="number", default=0.05, meaning="largest probability of a false winner")},
     why="The share of false winners adds up over all experiments of a year.",
-    how="Lower spec.alpha.",
-    example=Example(of="ABTest", fails={"spec.alpha": 0.2}, neighbour={"spec.alpha": 0.01}),
+    how="Lower spec.significanceLevel.",
+    example=Example(of="ABTest", fails={"spec.significanceLevel": 0.2}, neighbour={"spec.significanceLevel": 0.01}),
 )
