@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -56,7 +56,7 @@ class Rendering:
 
 
 @contextmanager
-def started(stack: str, project: Path = _PROJECT) -> Iterator[Rendering]:
+def started(stack: str, project: Path = _PROJECT) -> Generator[Rendering]:
     """Start the program of a stack; it does not outlive the block.
 
     Raises:
