@@ -242,6 +242,10 @@ CLOUD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "aws:iam/policy:Policy",
         {"policy": '{"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'},
     ),
+    "PolicyAttachment": (
+        "aws:iam/policyAttachment:PolicyAttachment",
+        {"policyArn": "arn:aws:iam::111122223333:policy/reads-models", "roles": ["shop"]},
+    ),
     "AccessKey": ("aws:iam/accessKey:AccessKey", {"user": "backup", "status": "Inactive"}),
     "Cluster": (
         "aws:eks/cluster:Cluster",

@@ -130,6 +130,22 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
         ({f"{_POD}.securityContext.sysctls": [{"name": name, "value": "1"} for name in _SAFE_SYSCTLS]}, None)
     ],
     "role-reads-secrets": [_reads_secrets("get"), _reads_secrets("list"), _reads_secrets("watch")],
+    "role-approves-certificates": [
+        ({"rules.0.resources": [name]}, _BROKEN) for name in ("signers", "certificatesigningrequests/status")
+    ],
+    "role-changes-admission": [
+        ({"rules.0.resources": [f"{name}s"], "rules.0.verbs": ["update"]}, _BROKEN)
+        for name in (
+            "validatingwebhookconfiguration",
+            "mutatingwebhookconfiguration",
+            "validatingadmissionpolicybinding",
+            "mutatingadmissionpolicybinding",
+        )
+    ]
+    + [
+        ({"rules.0.resources": [f"{name}admissionpolicies"], "rules.0.verbs": ["create"]}, _BROKEN)
+        for name in ("validating", "mutating")
+    ],
     "route-weights": [
         ({"metadata.name": "model-split", "spec.http.0.route.0.weight": -1}, _BROKEN),
         ({"metadata.name": "model-split", "spec.http.0.route.0.weight": 1000}, None),
