@@ -23,6 +23,7 @@ _OFFLINE = {
     "experiments": "bench.experiments",
     "events": "bench.events",
     "controller": "bench.controller",
+    "policies": "bench.policies",
 }
 _LIVE = {"engine": "bench.engine", "serving": "bench.serving", "splitting": "bench.splitting"}
 

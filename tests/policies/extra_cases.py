@@ -62,6 +62,10 @@ def _reads_secrets(verb: str) -> tuple[Mapping[str, Any], Verdict | None]:
     return {"rules.0.resources": ["secrets"], "rules.0.verbs": [verb]}, _BROKEN
 
 
+def _changes(resources: str) -> tuple[Mapping[str, Any], Verdict | None]:
+    return {"rules.0.resources": [resources], "rules.0.verbs": ["update"]}, _BROKEN
+
+
 EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
     "aws-bucket-acl": [({"acl": "not-public-read"}, None), ({"acl": "public-read-later"}, None)],
     "binding-cluster-admin": [({"roleRef.name": "system:masters"}, _BROKEN)],
@@ -134,17 +138,12 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
         ({"rules.0.resources": [name]}, _BROKEN) for name in ("signers", "certificatesigningrequests/status")
     ],
     "role-changes-admission": [
-        ({"rules.0.resources": [f"{name}s"], "rules.0.verbs": ["update"]}, _BROKEN)
-        for name in (
-            "validatingwebhookconfiguration",
-            "mutatingwebhookconfiguration",
-            "validatingadmissionpolicybinding",
-            "mutatingadmissionpolicybinding",
-        )
-    ]
-    + [
-        ({"rules.0.resources": [f"{name}admissionpolicies"], "rules.0.verbs": ["create"]}, _BROKEN)
-        for name in ("validating", "mutating")
+        _changes("validatingwebhookconfigurations"),
+        _changes("mutatingwebhookconfigurations"),
+        _changes("validatingadmissionpolicies"),
+        _changes("validatingadmissionpolicybindings"),
+        _changes("mutatingadmissionpolicies"),
+        _changes("mutatingadmissionpolicybindings"),
     ],
     "route-weights": [
         ({"metadata.name": "model-split", "spec.http.0.route.0.weight": -1}, _BROKEN),

@@ -8,7 +8,20 @@ from typing import Any
 import pytest
 
 from policies import cel
-from policies._logic import AmountAtMost, AtMost, Demand, Equal, Every, Filled, Is, Matches, NoKey, Setting, Some
+from policies._logic import (
+    AmountAtMost,
+    AtMost,
+    Demand,
+    Equal,
+    Every,
+    EveryValue,
+    Filled,
+    Is,
+    Matches,
+    NoKey,
+    Setting,
+    Some,
+)
 from policies._model import Exemption, Level
 from policies.admission import enforceable, expression, objects
 from policies.configuration import Configuration
@@ -31,6 +44,13 @@ from policies.registry import BY_ID, OBJECT_RULES
         (Matches("a", r"\d$"), r'(o[?"a"].hasValue() && o[?"a"].value().matches("\\d$"))'),
         (AtMost("a", Setting("most")), '(o[?"a"].hasValue() && double(o[?"a"].value()) <= 7.0)'),
         (Equal("a", "b"), '(o[?"a"].hasValue() && o[?"a"] == o[?"b"])'),
+        (
+            EveryValue("a", ~Is("b", 1)),
+            (
+                'o[?"a"].orValue({}).all(k0, !((o[?"a"].orValue({})[k0][?"b"].hasValue()'
+                ' && o[?"a"].orValue({})[k0][?"b"].value() == 1)))'
+            ),
+        ),
         (NoKey("a", "x"), 'o[?"a"].orValue({}).all(k0, !k0.matches("x"))'),
         (
             AmountAtMost("a", "1Gi"),
