@@ -76,6 +76,8 @@ class Resource:
 
     def parts(self, scope: Scope) -> Sequence[tuple[str, Any]]:
         """Return the parts that a demand is about, with their paths; dozens of rules ask, they are looked up once."""
+        if scope is Scope.OBJECT:
+            return [("", self.properties)]
         if scope not in self._parts:
             self._parts[scope] = _parts_of(self, scope)
         return self._parts[scope]
@@ -131,6 +133,8 @@ class Rule(ABC):
 
     def values(self, configured: Mapping[str, Any]) -> dict[str, Any]:
         """Return the value of every setting of this rule."""
+        if not self.settings:
+            return {}
         return {name: configured.get(name, setting.default) for name, setting in self.settings.items()}
 
 
@@ -239,8 +243,6 @@ def unknown(resource: Resource, path: str) -> Finding:
 
 
 def _parts_of(resource: Resource, scope: Scope) -> list[tuple[str, Any]]:
-    if scope is Scope.OBJECT:
-        return [("", resource.properties)]
     pod = POD_SPECS[resource.kind]
     if scope is Scope.POD:
         return [(pod, _present(read(resource.properties, pod)))]

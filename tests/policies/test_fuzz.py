@@ -21,8 +21,8 @@ from policies.registry import OBJECT_RULES, RULES, STACK_RULES
 from policies.sources import from_manifest, from_pulumi
 from tests.policies import corpus
 
-_FEW: Final = 60
-_MANY: Final = 1_000
+_FEW: Final = 40
+_MANY: Final = 300
 _UNKNOWN_MARK: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _KINDS: Final = sorted(
     {kind for rule in OBJECT_RULES for kind in rule.kinds} | {kind for rule in STACK_RULES for kind in rule.concerns}

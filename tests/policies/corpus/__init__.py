@@ -8,10 +8,11 @@ only in `stacks`, where several cases are judged together. `!unknown` stands for
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -54,19 +55,19 @@ class Case:
         """Whether a cluster could hold it."""
         return "kind" in self.described
 
-    @property
+    @cached_property
     def is_complete(self) -> bool:
         """Whether every value is known, as an API server needs it."""
-        return _UNKNOWN_MARK not in yaml.safe_dump(self.described)
+        return _UNKNOWN_MARK not in json.dumps(self.described)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Topic and resource; no two cases have the same."""
         resource = self.resource
         place = f"{resource.namespace}/" if resource.namespace else ""
         return f"{self.topic}: {resource.kind} {place}{resource.name}"
 
-    @property
+    @cached_property
     def resource(self) -> Resource:
         """The resource as rules see it."""
         urn = f"urn:pulumi:{STACK}::{self.stack or self.topic}"
