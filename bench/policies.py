@@ -29,10 +29,10 @@ _STACKS = ("dev", "local")
 
 def run() -> list[str]:
     """Return the lines of the report."""
-    resources = _resources()
+    given = resources(_OBJECTS)
     load = f"load {os.getloadavg()[0]:.1f}"
-    found = len(evaluate(resources, Configuration(), "bench").judged)
-    judging = _median(lambda: evaluate([replace(item) for item in resources], Configuration(), "bench"))
+    found = len(evaluate(given, Configuration(), "bench").judged)
+    judging = _median(lambda: evaluate([replace(item) for item in given], Configuration(), "bench"))
     return [
         *[f"`mlp policy check {stack}`: {_shown(_median(lambda stack=stack: _check(stack)))}" for stack in _STACKS],
         f"{_OBJECTS} objects of the corpus, {len(RULES)} rules, {found} findings: {_shown(judging)}",
@@ -40,12 +40,12 @@ def run() -> list[str]:
     ]
 
 
-def _resources() -> list[Resource]:
+def resources(count: int) -> list[Resource]:
     """Return objects of every kind and quality, in many namespaces, none with the name of another."""
-    given = [case.resource for case in corpus.cases()]
+    cases = [case.resource for case in corpus.cases()]
     return [
         replace(item, name=f"{item.name}-{number}", namespace=f"{item.namespace}-{number % _NAMESPACES}")
-        for number, item in enumerate(islice(cycle(given), _OBJECTS))
+        for number, item in enumerate(islice(cycle(cases), count))
     ]
 
 

@@ -33,7 +33,7 @@ class Rendering:
 
     def __init__(self, stack: str, process: subprocess.Popen[str]) -> None:
         self._stack = stack
-        self._process = process
+        self.process = process
 
     def resources(self) -> list[Resource]:
         """Wait for the program's end and return every resource.
@@ -42,13 +42,13 @@ class Rendering:
             UserError: it fails, or does not end in time.
         """
         try:
-            lines, errors = self._process.communicate(timeout=_TIMEOUT_SECONDS)
+            lines, errors = self.process.communicate(timeout=_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             raise UserError(
                 f"the program of stack `{self._stack}` does not end within {_TIMEOUT_SECONDS:.0f} s",
                 "look for what it waits for: a preview reads nothing from a cluster",
             ) from None
-        if self._process.returncode != 0:
+        if self.process.returncode != 0:
             tail = "\n".join(errors.strip().splitlines()[-_SHOWN_LINES:])
             message = f"the program of stack `{self._stack}` fails:\n{tail}"
             raise UserError(message, "repair the program or its configuration")

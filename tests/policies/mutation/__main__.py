@@ -48,7 +48,7 @@ def _conclude(tried: list[Tried], seconds: float) -> int:
         print(f"nobody notices, in {rule}: {change}")
     for rule, change in sorted(set(reasons) - survived):
         print(f"listed as a survivor, but noticed or gone, in {rule}: {change}")
-    print(f"{killed} of {killed + len(survived)} changes noticed: {percent:.1f} %, in {seconds:.0f} s")
+    print(f"{killed} of {killed + len(survived)} changes noticed: {percent:.2f} %, in {seconds:.0f} s")
     return int(survived != set(reasons) or percent < _GOAL_PERCENT)
 
 
