@@ -34,7 +34,7 @@ class _Writer:
                 return self._over(path, item, here, "exists")
             case logic.EveryValue(path, item):
                 name = f"k{next(self._numbers)}"
-                table = f"{optional(here, path)}.orValue({{}})"
+                table = f"{optional(here, path)}.orValue(dyn({{}}))"
                 return f"{table}.all({name}, {self.write(item, f'{table}[{name}]')})"
             case logic.NoKey(path, pattern):
                 name = f"k{next(self._numbers)}"

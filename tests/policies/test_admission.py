@@ -47,8 +47,8 @@ from policies.registry import BY_ID, OBJECT_RULES
         (
             EveryValue("a", ~Is("b", 1)),
             (
-                'o[?"a"].orValue({}).all(k0, !((o[?"a"].orValue({})[k0][?"b"].hasValue()'
-                ' && o[?"a"].orValue({})[k0][?"b"].value() == 1)))'
+                'o[?"a"].orValue(dyn({})).all(k0, !((o[?"a"].orValue(dyn({}))[k0][?"b"].hasValue()'
+                ' && o[?"a"].orValue(dyn({}))[k0][?"b"].value() == 1)))'
             ),
         ),
         (NoKey("a", "x"), 'o[?"a"].orValue({}).all(k0, !k0.matches("x"))'),

@@ -74,6 +74,12 @@ def test_every_rule_is_broken_by_a_manifest_when_the_corpus_is_read() -> None:
     assert set(BY_ID) - {name for case in corpus.cases() for name in case.breaks} == set()
 
 
+def test_what_is_filled_in_is_broken_as_written_when_the_corpus_is_read() -> None:
+    filled_in = [case for case in corpus.cases() if case.filled_in]
+    assert filled_in
+    assert all(case.filled_in <= case.breaks for case in filled_in)
+
+
 def test_only_stacks_speak_of_rules_over_several_resources_when_the_corpus_is_read() -> None:
     assert [case.name for case in corpus.alone() if (case.breaks | case.unknown | case.exempt) & _STACK_RULES] == []
 

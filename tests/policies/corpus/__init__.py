@@ -49,6 +49,8 @@ class Case:
     breaks: frozenset[str]
     unknown: frozenset[str]
     exempt: frozenset[str]
+    filled_in: frozenset[str]
+    """Of the rules that it breaks, those that an API server keeps for it by filling in a default."""
 
     @property
     def is_cluster_object(self) -> bool:
@@ -113,7 +115,9 @@ def _of_file(file: Path) -> list[Case]:
 
 def _case(topic: str, stack: str, item: Mapping[str, Any]) -> Case:
     described = item["manifest"] if "manifest" in item else {key: item[key] for key in ("type", "name", "inputs")}
-    breaks, unknown, exempt = (frozenset(_flat(item.get(key, ()))) for key in ("breaks", "unknown", "exempt"))
+    breaks, unknown, exempt, filled_in = (
+        frozenset(_flat(item.get(key, ()))) for key in ("breaks", "unknown", "exempt", "filled_in")
+    )
     return Case(
         topic=topic,
         stack=stack,
@@ -122,6 +126,7 @@ def _case(topic: str, stack: str, item: Mapping[str, Any]) -> Case:
         breaks=breaks,
         unknown=unknown,
         exempt=exempt,
+        filled_in=filled_in,
     )
 
 
