@@ -13,7 +13,7 @@ from policies._paths import MISSING, UNKNOWN
 from policies.configuration import Configuration
 from policies.engine import evaluate
 from policies.registry import OBJECT_RULES, RULES, STACK_RULES
-from tests.policies.cases import questions, unrepaired, wrong
+from tests.policies.questions import questions, unrepaired, wrong
 from tests.policies.samples import example, resource_of
 
 _STACK = "sample"

@@ -16,8 +16,8 @@ from typing import Any, Final, cast
 from policies import rules
 from policies._model import Rule
 from policies.configuration import fits
-from tests.policies.cases import Question, questions, unrepaired, wrong
 from tests.policies.mutation.mutants import Mutant, mutants
+from tests.policies.questions import Question, questions, unrepaired, wrong
 
 FOLDER: Final = Path(rules.__path__[0])
 
