@@ -7,6 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+POLICY_VENV := .venv-policies
 UV_VERSION := 0.13.9
 export PYTHONUNBUFFERED := 1
 
@@ -15,7 +16,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .PHONY: up
-up: $(VENV)/platform.stamp ## Bring the platform up on this machine (again after a stop or a failure: it continues)
+up: $(VENV)/platform.stamp $(POLICY_VENV)/stamp ## Bring the platform up on this machine (again after a stop or a failure: it continues)
 	@$(BIN)/python -m local up
 
 .PHONY: stop
@@ -27,11 +28,11 @@ down: $(VENV)/platform.stamp ## Remove everything that `make up` made, data incl
 	@$(BIN)/python -m local down
 
 .PHONY: preview
-preview: $(VENV)/platform.stamp ## Show what `make up` would change in the running platform
+preview: $(VENV)/platform.stamp $(POLICY_VENV)/stamp ## Show what `make up` would change in the running platform
 	@$(BIN)/python -m local preview
 
 .PHONY: test
-test: $(VENV)/dev.stamp ## Run everything: lint, types, architecture, unit to end-to-end tests
+test: $(VENV)/dev.stamp $(POLICY_VENV)/stamp ## Run everything: lint, types, architecture, unit to end-to-end tests
 	@$(BIN)/python -m tests.run all
 
 .PHONY: check
@@ -39,7 +40,7 @@ check: $(VENV)/dev.stamp ## The fast part of `make test`, for the edit loop
 	@$(BIN)/python -m tests.run check
 
 .PHONY: bench
-bench: $(VENV)/dev.stamp ## Measure; prints the figures of docs/benchmarks.md
+bench: $(VENV)/dev.stamp $(POLICY_VENV)/stamp ## Measure; prints the figures of docs/benchmarks.md
 	@$(BIN)/python -m bench
 
 .PHONY: mutate
@@ -57,11 +58,12 @@ format: $(VENV)/dev.stamp ## Format and fix what can be fixed
 .PHONY: lock
 lock: $(VENV)/uv.stamp ## Resolve the pinned requirements anew
 	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --no-header --all-extras -o requirements/dev.lock
+	$(BIN)/uv pip compile -q requirements/policies.in --generate-hashes --no-header -o requirements/policies.lock
 	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --no-header --extra build --extra report -c requirements/dev.lock -o requirements/platform.lock
 
 .PHONY: clean
-clean: ## Remove the Python environment and tool caches of this folder
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
+clean: ## Remove the Python environments and tool caches of this folder
+	rm -rf $(VENV) $(POLICY_VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 # The environment -------------------------------------------------------------------------------------------------
 # Debian ships Python without venv; apt adds it where it is missing.
@@ -78,6 +80,13 @@ $(VENV)/platform.stamp: $(VENV)/uv.stamp requirements/platform.lock pyproject.to
 	@echo "installing the platform's Python packages"
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements/platform.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The policy pack wants an older protobuf than the platform, so it has an environment of its own.
+$(POLICY_VENV)/stamp: $(VENV)/uv.stamp requirements/policies.lock
+	@echo "installing the policy pack's Python packages"
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(POLICY_VENV)
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(POLICY_VENV)/bin/python --require-hashes -r requirements/policies.lock
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/platform.stamp requirements/dev.lock

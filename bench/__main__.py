@@ -22,6 +22,7 @@ _OFFLINE = {
     "program": "bench.program",
     "experiments": "bench.experiments",
     "events": "bench.events",
+    "api": "bench.api",
     "controller": "bench.controller",
     "policies": "bench.policies",
 }

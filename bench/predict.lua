@@ -1,7 +1,15 @@
 -- Load for wrk: one prediction per request; prints the latencies as one line of JSON at the end.
+-- The argument says for how many milliseconds at most a connection rests after an answer, as a person would.
 wrk.method = "POST"
 wrk.body = '{"instances": [{"input": "test data"}]}'
 wrk.headers["Content-Type"] = "application/json"
+
+init = function(args)
+  local longest_rest_ms = tonumber(args[1] or "0")
+  if longest_rest_ms > 0 then
+    delay = function() return math.random(0, longest_rest_ms) end
+  end
+end
 
 done = function(summary, latency, requests)
   local failed = summary.errors.connect + summary.errors.read + summary.errors.write

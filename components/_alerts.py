@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from components._scraping import GatewayProxy
-from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES
+from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES, PIPELINE_RUNS_SERIES
 
 _RUNBOOKS: Final = "docs/runbooks"
 _COUNTERS: Final = {
@@ -17,6 +17,8 @@ _COUNTERS: Final = {
 }
 _LATENCY_LIMIT_MILLIS: Final = 100
 _ERROR_LIMIT: Final = 0.05
+_PIPELINE_FAILURE_LIMIT: Final = 0.05
+_PIPELINE_WINDOW: Final = "1d"
 _FEW_REQUESTS_PER_SECOND: Final = 0.1
 """Below this the slowest or the failed few say nothing about the service."""
 
@@ -29,6 +31,7 @@ def rule_groups(proxy: GatewayProxy, interval_seconds: int) -> dict[str, Any]:
             {"name": "serving", "rules": _serving_alerts()},
             {"name": "platform", "rules": _platform_alerts()},
             {"name": "experiments", "rules": _experiment_alerts()},
+            {"name": "pipelines", "rules": [*_pipeline_series(), *_pipeline_alerts()]},
         ]
     }
 
@@ -118,6 +121,28 @@ def _experiment_alerts() -> list[dict[str, Any]]:
             severity="critical",
             summary="The experiment controller does not get through its work",
             description="Weights stay as they are: nothing is promoted, and nothing harmful is rolled back.",
+        ),
+    ]
+
+
+def _pipeline_series() -> list[dict[str, Any]]:
+    """The event store's count, whichever controller tells it: another one is no new beginning of the counter."""
+    told = "max by (pipeline, result) (mlplatform_pipeline_runs_total)"
+    return [{"record": PIPELINE_RUNS_SERIES, "expr": told}]
+
+
+def _pipeline_alerts() -> list[dict[str, Any]]:
+    failed = f'sum by (pipeline) (increase({PIPELINE_RUNS_SERIES}{{result="failed"}}[{_PIPELINE_WINDOW}]))'
+    ended = f"sum by (pipeline) (increase({PIPELINE_RUNS_SERIES}[{_PIPELINE_WINDOW}]))"
+    return [
+        _alert(
+            "PipelineFailureRateHigh",
+            # Runs are few, and each is somebody's: there is no number of them below which failures do not count.
+            f"{failed} / {ended} > {_PIPELINE_FAILURE_LIMIT}",
+            after="1m",
+            severity="warning",
+            summary="Runs of {{ $labels.pipeline }} fail",
+            description="{{ $value | humanizePercentage }} of a day's runs failed; the objective is at most 5 %.",
         ),
     ]
 

@@ -15,6 +15,8 @@ from typing import Any, Literal
 from ml.contracts import (
     API_PORT,
     CONTROLLER_METRICS_PORT,
+    DATABASE_EXPORTER,
+    DATABASE_EXPORTER_PORT,
     EXPERIMENT_CONTROLLER,
     GATEWAY_ADMIN_PORT,
     MLFLOW_PORT,
@@ -45,6 +47,8 @@ class Target:
     """Value of the pods' label app.kubernetes.io/name."""
     port: int
     path: str = "/metrics"
+    token: bool = False
+    """Whether it wants a bearer token; Prometheus finds it in a file called like the job."""
 
 
 TARGETS = (
@@ -56,7 +60,8 @@ TARGETS = (
     ),
     Target(job="version-sync", workload="model-server", port=SYNC_PORT),
     Target(job="tracking-server", workload="tracking-server", port=MLFLOW_PORT),
-    Target(job="object-store", workload="object-store", port=S3_PORT, path="/minio/v2/metrics/cluster"),
+    Target(job="metadata-db", workload=DATABASE_EXPORTER, port=DATABASE_EXPORTER_PORT),
+    Target(job="object-store", workload="object-store", port=S3_PORT, path="/minio/v2/metrics/cluster", token=True),
     Target(job="controller", workload=EXPERIMENT_CONTROLLER, port=CONTROLLER_METRICS_PORT),
     Target(job="api", workload="api", port=API_PORT),
 )
@@ -76,6 +81,7 @@ def configuration(
     proxy: GatewayProxy,
     interval_seconds: int,
     rules_folder: str,
+    tokens_folder: str,
 ) -> dict[str, Any]:
     """Return the whole configuration of Prometheus."""
     interval = f"{interval_seconds}s"
@@ -99,6 +105,7 @@ def configuration(
                     target.job,
                     _addresses(finder(name, target.workload), namespace, target.port),
                     path=target.path,
+                    token_file=f"{tokens_folder}/{target.job}/token" if target.token else None,
                     # TensorFlow Serving starts its names with a colon, which rules keep for themselves.
                     labels=[_copy(["__name__"], "__name__", regex=":tensorflow:(.+)", value="tensorflow:$1")],
                 )
@@ -110,11 +117,19 @@ def configuration(
 
 
 def _job(
-    job: str, targets: Mapping[str, Any], *, path: str = "/metrics", labels: Sequence[Mapping[str, Any]] = ()
+    job: str,
+    targets: Mapping[str, Any],
+    *,
+    path: str = "/metrics",
+    token_file: str | None = None,
+    labels: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
+    # The file is read again for each scrape, so a new token needs no restart.
+    authorization = {"authorization": {"type": "Bearer", "credentials_file": token_file}} if token_file else {}
     return {
         "job_name": job,
         "metrics_path": path,
+        **authorization,
         **targets,
         # The pod's address alone, so that series of two ports of one pod can be joined.
         "relabel_configs": [_copy(["__address__"], "instance", regex="(.+):[0-9]+")],

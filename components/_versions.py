@@ -34,6 +34,7 @@ class Image:
 
 
 POSTGRES: Final = "postgres"
+POSTGRES_EXPORTER: Final = "postgres-exporter"
 MINIO: Final = "minio"
 MINIO_CLIENT: Final = "minio-client"
 MLFLOW: Final = "mlflow"
@@ -46,16 +47,40 @@ PROMETHEUS: Final = "prometheus"
 _PLATFORM_VERSION: Final = "0.1.0"
 
 IMAGES: Final[Mapping[str, Image]] = {
-    POSTGRES: Image(repository="docker.io/library/postgres", tag="18.6"),
-    MINIO: Image(repository="quay.io/minio/minio", tag="RELEASE.2025-09-07T16-13-09Z"),
-    MINIO_CLIENT: Image(repository="quay.io/minio/mc", tag="RELEASE.2025-08-13T08-35-41Z"),
+    # Digests are those of the index over all processors, as several independent projects pinned them until November
+    # 2026; none was pulled here. MLflow's and TensorFlow Serving's were found nowhere: these go by tag until somebody
+    # who can pull adds them.
+    POSTGRES: Image(
+        repository="docker.io/library/postgres",
+        tag="18.6",
+        digest="sha256:5a5a84b19854a9ffaa54082c166ff4ec27473a361e496e5ea167f298f2da9722",
+    ),
+    POSTGRES_EXPORTER: Image(
+        repository="quay.io/prometheuscommunity/postgres-exporter",
+        tag="v0.20.1",
+        digest="sha256:ac5ec343104fae0e2d84a27bb8d69b38430a11910c5382cad85d478d2bab713e",
+    ),
+    MINIO: Image(
+        repository="quay.io/minio/minio",
+        tag="RELEASE.2025-09-07T16-13-09Z",
+        digest="sha256:14cea493d9a34af32f524e538b8346cf79f3321eff8e708c1e2960462bd8936e",
+    ),
+    MINIO_CLIENT: Image(
+        repository="quay.io/minio/mc",
+        tag="RELEASE.2025-08-13T08-35-41Z",
+        digest="sha256:a7fe349ef4bd8521fb8497f55c6042871b2ae640607cf99d9bede5e9bdf11727",
+    ),
     # The plain image has neither a PostgreSQL driver nor an S3 client nor the metrics exporter.
     MLFLOW: Image(repository="ghcr.io/mlflow/mlflow", tag="v3.17.2-full"),
     MODEL_SERVER: Image(repository="docker.io/tensorflow/serving", tag="2.20.0"),
     MODEL_SERVER_GPU: Image(repository="docker.io/tensorflow/serving", tag="2.20.0-gpu"),
     ML: Image(repository="mlplatform/ml", tag=_PLATFORM_VERSION, own=True),
     # Any since 2.40 will do: rules and configuration use nothing newer.
-    PROMETHEUS: Image(repository="docker.io/prom/prometheus", tag="v3.14.0"),
+    PROMETHEUS: Image(
+        repository="docker.io/prom/prometheus",
+        tag="v3.14.0",
+        digest="sha256:5ce7540c3c00ef4ab0c9d2c995c6a5b9c421f44b4a115d97a2c7af3b1c21cbb0",
+    ),
     TRAINING: Image(repository="mlplatform/training", tag=_PLATFORM_VERSION, own=True),
 }
 """By logical name, which is also the key under which a stack may set another reference."""

@@ -70,6 +70,9 @@ class ApiArgs:
     gateway: GatewayPeer
     """Who may reach it from outside the namespace."""
     replicas: int
+    metrics_url: str
+    metrics_label: str
+    """Name of the Prometheus service, whose access label the pods carry."""
     rates: RequestRates
     oidc: OidcIssuer | None
     resources: Resources
@@ -153,7 +156,7 @@ class Api(PlatformComponent):
         )
         template = pod_template(
             [server],
-            labels={**self._labels, **access_label(args.database.label)},
+            labels={**self._labels, **access_label(args.database.label), **access_label(args.metrics_label)},
             annotations={CONFIG_ANNOTATION: args.database.fingerprint},
             service_account=account,
             volumes=[scratch_volume("tmp", 64), secret_volume("tokens", self.token_secret)],
@@ -186,6 +189,7 @@ class Api(PlatformComponent):
             "API_PORT": str(API_PORT),
             "PUBLIC_HOST": args.public_host,
             "TOKENS_DIR": _TOKENS_DIR,
+            "PROMETHEUS_URL": args.metrics_url,
             "RATE_READS_PER_SECOND": str(args.rates.reads),
             "RATE_WRITES_PER_SECOND": str(args.rates.writes),
             "RATE_OUTCOMES_PER_SECOND": str(args.rates.outcomes),

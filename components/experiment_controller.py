@@ -106,6 +106,8 @@ class ExperimentController(PlatformComponent):
                 Right(group="coordination.k8s.io", resource="leases", verbs=("create",)),
                 Right(group="coordination.k8s.io", resource="leases", verbs=("get", "update"), names=(_NAME,)),
                 Right(group="", resource="pods", verbs=("get", "list")),
+                # How the runs of pipelines ended.
+                Right(group="batch", resource="jobs", verbs=("list",)),
             ],
         )
         grant(

@@ -1,5 +1,7 @@
 """The relational store: one PostgreSQL server in which every consumer has a database, a role and a Secret of its own.
 
+An observer has a role and a Secret too, but no database: it may read the server's statistics.
+
 Leaves out backups and replicas. The administrator's password is set when the volume is first used and never again: a
 new master secret needs the administrator's password to be changed in the server first.
 """
@@ -37,11 +39,13 @@ from ml.contracts import POSTGRES_PORT, access_label
 _NAME = "metadata-db"
 _UID = 999  # the user of the official image; the volume belongs to it
 _ADMIN = "postgres"
+_ADMIN_DATABASE = "postgres"
 _VOLUME_DIR = "/var/lib/postgresql"
 _DATA_DIR = f"{_VOLUME_DIR}/18/docker"  # where the official image of PostgreSQL 18 keeps it
 _SOCKET_DIR = "/var/run/postgresql"
 _ADMIN_SECRET_DIR = "/run/secrets/admin"  # noqa: S105 a path
 _CONSUMERS_DIR = "/run/secrets/consumers"
+_OBSERVER_DIR = "/run/secrets/observer"
 _BOOTSTRAP_DEADLINE_SECONDS = 900
 _BOOTSTRAP_RESOURCES = Resources(cpu_millis=20, memory_mib=64, memory_limit_mib=256)
 
@@ -55,6 +59,8 @@ class MetadataDbArgs:
     secrets: SecretSource
     consumers: tuple[str, ...]
     """Names of the consumers; a consumer's database and role are called like it."""
+    observer: str
+    """Name of who reads the server's statistics, which is also its role."""
     storage_gib: int
     storage_class: str | None
     """None takes the cluster's default class."""
@@ -72,6 +78,8 @@ class MetadataDb(PlatformComponent):
     """Name of the Secret with keys username and password."""
     consumer_secrets: Mapping[str, pulumi.Output[str]]
     """Name of each consumer's Secret with keys username, password, dbname, host, port and uri."""
+    observer_secret: pulumi.Output[str]
+    """Name of the observer's Secret, with the same keys."""
 
     def __init__(self, name: str, args: MetadataDbArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
@@ -80,7 +88,10 @@ class MetadataDb(PlatformComponent):
         self._selector = selector_labels(_NAME, name)
         self.service = self._create_service()
         self.admin_secret = self._create_admin_secret()
-        self.consumer_secrets = {consumer: self._create_consumer_secret(consumer) for consumer in args.consumers}
+        self.consumer_secrets = {
+            consumer: self._create_client_secret(consumer, database=consumer) for consumer in args.consumers
+        }
+        self.observer_secret = self._create_client_secret(args.observer, database=_ADMIN_DATABASE)
         self.server = self._create_server()
         self._create_bootstrap()
         offer_service(
@@ -91,10 +102,15 @@ class MetadataDb(PlatformComponent):
             selector=self._selector,
             ports=[POSTGRES_PORT],
         )
-        self.finish(service=self.service, adminSecret=self.admin_secret, consumerSecrets=dict(self.consumer_secrets))
+        self.finish(
+            service=self.service,
+            adminSecret=self.admin_secret,
+            consumerSecrets=dict(self.consumer_secrets),
+            observerSecret=self.observer_secret,
+        )
 
     def consumer_fingerprint(self, consumer: str) -> pulumi.Output[str]:
-        """Return a public text that changes with the consumer's password."""
+        """Return a public text that changes with the password of the consumer (or the observer)."""
         return self._args.secrets.fingerprint(f"{self._name}/{consumer}")
 
     def _create_service(self) -> pulumi.Output[str]:
@@ -115,19 +131,19 @@ class MetadataDb(PlatformComponent):
         data = {"username": _ADMIN, "password": self._args.secrets.password(f"{self._name}/admin")}
         return self._create_secret("admin", data)
 
-    def _create_consumer_secret(self, consumer: str) -> pulumi.Output[str]:
-        password = self._args.secrets.password(f"{self._name}/{consumer}")
-        user = quote(consumer)
-        uri = password.apply(lambda value: f"postgresql://{user}:{value}@{self._name}:{POSTGRES_PORT}/{user}")
+    def _create_client_secret(self, client: str, *, database: str) -> pulumi.Output[str]:
+        password = self._args.secrets.password(f"{self._name}/{client}")
+        user, path = quote(client), quote(database)
+        uri = password.apply(lambda value: f"postgresql://{user}:{value}@{self._name}:{POSTGRES_PORT}/{path}")
         data = {
-            "username": consumer,
+            "username": client,
             "password": password,
-            "dbname": consumer,
+            "dbname": database,
             "host": self._name,
             "port": str(POSTGRES_PORT),
             "uri": uri,
         }
-        return self._create_secret(consumer, data)
+        return self._create_secret(client, data)
 
     def _create_secret(self, role: str, data: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
         secret = k8s.core.v1.Secret(
@@ -188,6 +204,7 @@ class MetadataDb(PlatformComponent):
 
     def _create_bootstrap(self) -> None:
         role = f"{self._name}-bootstrap"
+        secrets = {**self.consumer_secrets, self._args.observer: self.observer_secret}
         mounts = {f"{_CONSUMERS_DIR}/{consumer}": consumer for consumer in self.consumer_secrets}
         bootstrap = container(
             "bootstrap",
@@ -196,14 +213,15 @@ class MetadataDb(PlatformComponent):
             command=["sh", "-c", script("metadata_db_bootstrap.sh")],
             env=[
                 env("CONSUMERS_DIR", _CONSUMERS_DIR),
+                env("OBSERVER_DIR", _OBSERVER_DIR),
                 env("PGHOST", self._name),
                 env("PGPORT", str(POSTGRES_PORT)),
-                env("PGDATABASE", "postgres"),
+                env("PGDATABASE", _ADMIN_DATABASE),
                 env_from_secret("PGUSER", self.admin_secret, "username"),
                 env_from_secret("PGPASSWORD", self.admin_secret, "password"),
             ],
             mounts={TMP_DIR: "tmp"},
-            read_only_mounts=mounts,
+            read_only_mounts={**mounts, _OBSERVER_DIR: self._args.observer},
         )
         template = pod_template(
             [bootstrap],
@@ -214,7 +232,7 @@ class MetadataDb(PlatformComponent):
             restart_policy="OnFailure",
             volumes=[
                 scratch_volume("tmp", 16),
-                *(secret_volume(consumer, secret) for consumer, secret in self.consumer_secrets.items()),
+                *(secret_volume(client, secret) for client, secret in secrets.items()),
             ],
         )
         k8s.batch.v1.Job(
@@ -225,7 +243,7 @@ class MetadataDb(PlatformComponent):
         )
 
     def _purposes(self) -> list[str]:
-        return [f"{self._name}/{role}" for role in ("admin", *self._args.consumers)]
+        return [f"{self._name}/{role}" for role in ("admin", *self._args.consumers, self._args.observer)]
 
     def _metadata(self, name: str) -> k8s.meta.v1.ObjectMetaArgs:
         return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=self._labels)

@@ -23,24 +23,21 @@ from components._base import PlatformComponent
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_from_pods, allow_to_pods, offer_service
 from components._stateful import claim, stateful_set
-from components._workload import CONFIG_ANNOTATION, Resources, container, http_probe, pod_template
+from components._workload import CONFIG_ANNOTATION, Resources, container, http_probe, pod_template, secret_volume
 from ml.contracts import (
-    API_PORT,
-    CONTROLLER_METRICS_PORT,
     GATEWAY_ADMIN_PORT,
-    MLFLOW_PORT,
     PROMETHEUS_PORT,
-    S3_PORT,
-    SERVING_REST_PORT,
-    SYNC_PORT,
 )
 
 _NAME = "monitoring"
 _CONFIG_DIR = "/etc/prometheus"
 _RULES_DIR = "/etc/prometheus-rules"
+_TOKENS_DIR = "/etc/prometheus-tokens"
 _DATA_DIR = "/prometheus"
-_SCRAPED_PORTS = (MLFLOW_PORT, S3_PORT, SERVING_REST_PORT, SYNC_PORT, API_PORT, CONTROLLER_METRICS_PORT)
+_SCRAPED_PORTS = tuple(target.port for target in _scraping.TARGETS)
 _DISK_SHARE = 0.8
+_OBJECT_STORE = "object-store"
+"""Job of the target that wants a token."""
 _MODEL_SERVERS = {"app.kubernetes.io/name": "model-server"}
 _DASHBOARDS = Path(__file__).parent / "dashboards"
 _DASHBOARD_LABEL = {"grafana_dashboard": "1"}
@@ -59,6 +56,8 @@ class MonitoringArgs:
     gateway: GatewayPeer
     proxy: _scraping.GatewayProxy
     """What the gateway's pods run."""
+    object_store_token: pulumi.Input[str]
+    """Name of the Secret whose key token the object store wants to see."""
     scrape_interval_seconds: int
     retention_days: int
     storage_gib: int
@@ -160,6 +159,7 @@ class Monitoring(PlatformComponent):
             proxy=args.proxy,
             interval_seconds=args.scrape_interval_seconds,
             rules_folder=_RULES_DIR,
+            tokens_folder=_TOKENS_DIR,
         )
         rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds)
         volumes = {
@@ -172,8 +172,11 @@ class Monitoring(PlatformComponent):
             # Prometheus reads its files when it starts.
             annotations={CONFIG_ANNOTATION: _fingerprint(scraping, rules)},
             volumes=[
-                k8s.core.v1.VolumeArgs(name=name, config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=config))
-                for name, config in volumes.items()
+                *(
+                    k8s.core.v1.VolumeArgs(name=name, config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=config))
+                    for name, config in volumes.items()
+                ),
+                secret_volume(_OBJECT_STORE, args.object_store_token),
             ],
             grace_seconds=60,
         )
@@ -206,7 +209,11 @@ class Monitoring(PlatformComponent):
             ],
             ports={"http-prometheus": PROMETHEUS_PORT},
             mounts={_DATA_DIR: "data"},
-            read_only_mounts={_CONFIG_DIR: "config", _RULES_DIR: "rules"},
+            read_only_mounts={
+                _CONFIG_DIR: "config",
+                _RULES_DIR: "rules",
+                f"{_TOKENS_DIR}/{_OBJECT_STORE}": _OBJECT_STORE,
+            },
             # It answers once it has read its log of recent samples again.
             startup=http_probe("/-/ready", "http-prometheus", period_seconds=2, failures=150),
             readiness=http_probe("/-/ready", "http-prometheus", period_seconds=5),

@@ -1,5 +1,7 @@
 """The object store: one MinIO server in which every consumer has a versioned bucket and a key pair that opens only it.
 
+One more user may read metrics and no object; Prometheus shows a token of it.
+
 Leaves out erasure coding and replication: this is the store of a cluster without an S3 service of its own.
 """
 
@@ -16,6 +18,7 @@ from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, offer_service
 from components._secrets import SecretSource
 from components._stateful import claim, stateful_set
+from components._tokens import minio_metrics_token
 from components._workload import (
     CONFIG_ANNOTATION,
     TMP_DIR,
@@ -37,6 +40,8 @@ _ADMIN = "admin"
 _DATA_DIR = "/data"
 _ADMIN_SECRET_DIR = "/run/secrets/admin"  # noqa: S105 a path
 _CONSUMERS_DIR = "/run/secrets/consumers"
+_OBSERVER_DIR = "/run/secrets/observer"
+_OBSERVER = "monitoring"
 _BOOTSTRAP_DEADLINE_SECONDS = 900
 _BOOTSTRAP_RESOURCES = Resources(cpu_millis=20, memory_mib=64, memory_limit_mib=256)
 
@@ -70,6 +75,8 @@ class ObjectStore(PlatformComponent):
     """Name of the Secret with keys username and password."""
     consumer_secrets: Mapping[str, pulumi.Output[str]]
     """Name of each consumer's Secret with keys access-key, secret-key, bucket and endpoint."""
+    metrics_secret: pulumi.Output[str]
+    """Name of the Secret whose key token opens the metrics and nothing else."""
 
     def __init__(self, name: str, args: ObjectStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
@@ -81,6 +88,7 @@ class ObjectStore(PlatformComponent):
             "admin", {"username": _ADMIN, "password": args.secrets.password(f"{name}/admin")}
         )
         self.consumer_secrets = {consumer: self._create_consumer_secret(consumer) for consumer in args.buckets}
+        self._observer_secret, self.metrics_secret = self._create_observer_secrets()
         self.server = self._create_server()
         self._create_bootstrap()
         offer_service(
@@ -93,7 +101,12 @@ class ObjectStore(PlatformComponent):
             gateway=args.gateway,
             gateway_ports=[S3_CONSOLE_PORT],
         )
-        self.finish(service=self.service, adminSecret=self.admin_secret, consumerSecrets=dict(self.consumer_secrets))
+        self.finish(
+            service=self.service,
+            adminSecret=self.admin_secret,
+            consumerSecrets=dict(self.consumer_secrets),
+            metricsSecret=self.metrics_secret,
+        )
 
     @property
     def endpoint(self) -> str:
@@ -128,6 +141,15 @@ class ObjectStore(PlatformComponent):
         }
         return self._create_secret(consumer, data)
 
+    def _create_observer_secrets(self) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        """The key of the user that may read metrics, for the bootstrap; and a token signed with it, for Prometheus."""
+        key = self._args.secrets.password(f"{self._name}/{_OBSERVER}")
+        token = key.apply(lambda value: minio_metrics_token(_OBSERVER, value))
+        return (
+            self._create_secret(_OBSERVER, {"access-key": _OBSERVER, "secret-key": key}),
+            self._create_secret("metrics", {"token": token}),
+        )
+
     def _create_secret(self, role: str, data: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
         secret = k8s.core.v1.Secret(
             f"{self._name}-{role}",
@@ -147,8 +169,8 @@ class ObjectStore(PlatformComponent):
             env=[
                 env("MINIO_ROOT_USER_FILE", f"{_ADMIN_SECRET_DIR}/username"),
                 env("MINIO_ROOT_PASSWORD_FILE", f"{_ADMIN_SECRET_DIR}/password"),
-                # Metrics without a token: who may scrape is decided by the network policy.
-                env("MINIO_PROMETHEUS_AUTH_TYPE", "public"),
+                # Metrics share the port of the objects: a client of the store must not learn of others' buckets.
+                env("MINIO_PROMETHEUS_AUTH_TYPE", "jwt"),
                 env("MINIO_UPDATE", "off"),
                 env("HOME", TMP_DIR),
             ],
@@ -179,6 +201,7 @@ class ObjectStore(PlatformComponent):
 
     def _create_bootstrap(self) -> None:
         role = f"{self._name}-bootstrap"
+        secrets = {**self.consumer_secrets, _OBSERVER: self._observer_secret}
         mounts = {f"{_CONSUMERS_DIR}/{consumer}": consumer for consumer in self.consumer_secrets}
         bootstrap = container(
             "bootstrap",
@@ -191,10 +214,11 @@ class ObjectStore(PlatformComponent):
                 env("MC_HOST_store", f"http://$(ADMIN_USER):$(ADMIN_PASSWORD)@{self._name}:{S3_PORT}"),
                 env("MC_CONFIG_DIR", f"{TMP_DIR}/mc"),
                 env("CONSUMERS_DIR", _CONSUMERS_DIR),
+                env("OBSERVER_DIR", _OBSERVER_DIR),
                 env("HOME", TMP_DIR),
             ],
             mounts={TMP_DIR: "tmp"},
-            read_only_mounts=mounts,
+            read_only_mounts={**mounts, _OBSERVER_DIR: _OBSERVER},
         )
         template = pod_template(
             [bootstrap],
@@ -204,7 +228,7 @@ class ObjectStore(PlatformComponent):
             restart_policy="OnFailure",
             volumes=[
                 scratch_volume("tmp", 16),
-                *(secret_volume(consumer, secret) for consumer, secret in self.consumer_secrets.items()),
+                *(secret_volume(client, secret) for client, secret in secrets.items()),
             ],
         )
         k8s.batch.v1.Job(
@@ -215,7 +239,7 @@ class ObjectStore(PlatformComponent):
         )
 
     def _purposes(self) -> list[str]:
-        return [f"{self._name}/{role}" for role in ("admin", *self._args.buckets)]
+        return [f"{self._name}/{role}" for role in ("admin", *self._args.buckets, _OBSERVER)]
 
     def _metadata(self, name: str) -> k8s.meta.v1.ObjectMetaArgs:
         return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=self._labels)

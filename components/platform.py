@@ -15,7 +15,9 @@ from components._network import GatewayPeer
 from components._scraping import GatewayProxy
 from components._secrets import SecretSource
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
+from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
 from components.api import Api, ApiArgs, OidcIssuer, RequestRates
+from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.event_store import EventStore, EventStoreArgs
 from components.experiment_controller import ExperimentController, ExperimentControllerArgs
 from components.gateway import Gateway, GatewayArgs, HostRoute
@@ -31,6 +33,7 @@ from components.training import Training, TrainingArgs
 from ml.contracts import (
     API_PORT,
     API_SERVICE,
+    DATABASE_EXPORTER,
     EXPERIMENT_CONTROLLER,
     GATEWAY_NAME,
     METADATA_DB_SERVICE,
@@ -49,6 +52,7 @@ from ml.contracts import (
 _MLFLOW = "mlflow"
 _MLFLOW_BUCKET = "mlflow-artifacts"
 _EVENTS = "events"
+_OBSERVER = "exporter"
 _API_PATHS = "/ml/"
 """What of the API is public: neither its metrics nor its probes."""
 
@@ -78,6 +82,7 @@ class MlPlatform(PlatformComponent):
             PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
             self.child(),
         )
+        self.admission = self._create_admission_policies()
         self.metadata_db = self._create_metadata_db()
         self.object_store = self._create_object_store()
         self.tracking_server = self._create_tracking_server()
@@ -85,6 +90,7 @@ class MlPlatform(PlatformComponent):
         self.test_definition = AbTestDefinition(
             "ab-tests", AbTestDefinitionArgs(protect=args.settings.protect_data), self.child()
         )
+        self.database_exporter = self._create_database_exporter()
         self.monitoring = self._create_monitoring()
         self.api = self._create_api()
         self.gateway = self._create_gateway()
@@ -93,6 +99,15 @@ class MlPlatform(PlatformComponent):
         self.training = Training("training", TrainingArgs(namespace=self.namespace.namespace), self.child())
         self.outputs = self._collect_outputs()
         self.finish(**self.outputs)
+
+    def _create_admission_policies(self) -> AdmissionPolicies | None:
+        if not self._settings.admission_policies:
+            return None
+        return AdmissionPolicies(
+            "admission-policies",
+            AdmissionPoliciesArgs(namespace_name=self._settings.namespace, stack=pulumi.get_stack()),
+            self.child(),
+        )
 
     def _create_metadata_db(self) -> MetadataDb:
         settings = self._settings
@@ -103,6 +118,7 @@ class MlPlatform(PlatformComponent):
                 image=settings.image(_versions.POSTGRES),
                 secrets=self._secrets,
                 consumers=(_MLFLOW, _EVENTS),
+                observer=_OBSERVER,
                 storage_gib=settings.metadata_db.storage_gib,
                 storage_class=settings.storage_class,
                 max_connections=settings.metadata_db.max_connections,
@@ -179,6 +195,21 @@ class MlPlatform(PlatformComponent):
             self.child(depends_on=[self.metadata_db]),
         )
 
+    def _create_database_exporter(self) -> DatabaseExporter:
+        return DatabaseExporter(
+            DATABASE_EXPORTER,
+            DatabaseExporterArgs(
+                namespace=self.namespace.namespace,
+                image=self._settings.image(_versions.POSTGRES_EXPORTER),
+                database=DatabaseAccess(
+                    secret=self.metadata_db.observer_secret,
+                    fingerprint=self.metadata_db.consumer_fingerprint(_OBSERVER),
+                    label=METADATA_DB_SERVICE,
+                ),
+            ),
+            self.child(),
+        )
+
     def _create_monitoring(self) -> Monitoring:
         settings = self._settings
         monitoring = settings.monitoring
@@ -190,6 +221,7 @@ class MlPlatform(PlatformComponent):
                 image=settings.image(_versions.PROMETHEUS),
                 gateway=self._peer,
                 proxy=cast("GatewayProxy", settings.gateway.proxy),
+                object_store_token=self.object_store.metrics_secret,
                 scrape_interval_seconds=monitoring.scrape_interval_seconds,
                 retention_days=monitoring.retention_days,
                 storage_gib=monitoring.storage_gib,
@@ -214,6 +246,8 @@ class MlPlatform(PlatformComponent):
                 public_host=self._hosts["api"],
                 gateway=self._peer,
                 replicas=settings.replicas,
+                metrics_url=self.monitoring.url,
+                metrics_label=PROMETHEUS_SERVICE,
                 rates=RequestRates(
                     reads=settings.reads_per_second,
                     writes=settings.writes_per_second,

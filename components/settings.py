@@ -189,6 +189,8 @@ class Settings:
     """Whether data outlives the stack, and Pulumi refuses to delete what holds it."""
     storage_class: str | None = setting(_dns_label, default=None)
     """None takes the cluster's default class."""
+    admission_policies: bool = setting(flag(), default=True)
+    """Whether the cluster refuses by the rules of `policies/` what lies in the platform's namespace."""
     images: Mapping[str, str] = setting(table(_image, keys=tuple(IMAGES)), default_factory=dict[str, str])
     """References that replace the ones in _versions.py, by logical name."""
     image_registry: str | None = setting(_registry, default=None)

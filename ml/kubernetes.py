@@ -60,6 +60,7 @@ AB_TESTS: Final = Kind("mlplatform.dev", "v1alpha1", "abtests")
 VIRTUAL_SERVICES: Final = Kind("networking.istio.io", "v1", "virtualservices")
 LEASES: Final = Kind("coordination.k8s.io", "v1", "leases")
 PODS: Final = Kind("", "v1", "pods")
+JOBS: Final = Kind("batch", "v1", "jobs")
 
 
 class Resources:

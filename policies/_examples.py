@@ -55,8 +55,9 @@ def _object(api_version: str, kind: str, *, namespaced: bool = True, **fields: A
 _RBAC: Final = "rbac.authorization.k8s.io"
 _RULES: Final = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
 _SUBJECTS: Final = [{"kind": "ServiceAccount", "name": "controller", "namespace": "models"}]
+_UID: Final = "6f1c5a0e-6d8e-4c0f-9a57-0e5a7c1f2b11"
 _EXPERIMENT: Final = {
-    "model": "ranker",
+    "model": "content_quality_model",
     "primary": {"name": "clicked", "aggregation": "any", "baseline": 0.1, "minimumEffect": 0.02},
     "guardrails": [{"kind": "errors", "limitPercent": 1}],
     "expectedUnitsPerDay": 10_000,
@@ -206,7 +207,7 @@ MANIFESTS: Final[dict[str, dict[str, Any]]] = dict(
     )
 )
 MANIFESTS["ReplicaSet"]["metadata"]["ownerReferences"] = [
-    {"apiVersion": "apps/v1", "kind": "Deployment", "name": "server"}
+    {"apiVersion": "apps/v1", "kind": "Deployment", "name": "server", "uid": _UID}
 ]
 MANIFESTS["Namespace"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "restricted"
 

@@ -66,6 +66,8 @@ CLUSTER_WIDE: Final = frozenset(
         "storage.k8s.io/StorageClass",
     }
 )
+OWNED: Final = {"apps/Deployment": ("ReplicaSet", "-[a-z0-9]+"), "batch/CronJob": ("Job", "-[0-9]+")}
+"""What stands between a workload and its pods, and how its name goes on after the workload's (a regular expression)."""
 ROLES: Final = ("rbac.authorization.k8s.io/Role", "rbac.authorization.k8s.io/ClusterRole")
 BINDINGS: Final = ("rbac.authorization.k8s.io/RoleBinding", "rbac.authorization.k8s.io/ClusterRoleBinding")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Any, Final, cast
 
-from policies._kinds import POD_SPECS
+from policies._kinds import OWNED, POD_SPECS
 from policies._logic import Demand, Situation
 from policies._paths import MISSING, UNKNOWN, join, read
 
@@ -229,12 +230,26 @@ class Exemption:
     expires: date
 
     def covers(self, rule_id: str, resource: Resource) -> bool:
-        """Say whether a resource may break a rule."""
-        return self.rule == rule_id and self.kind == resource.kind and self.names(resource.name)
+        """Say whether a resource may break a rule; what a controller made of an exempt workload may too."""
+        if self.rule != rule_id:
+            return False
+        return (self.kind == resource.kind and self.names(resource.name)) or (
+            self.kind in POD_SPECS and any(self._owns(owner) for owner in _controllers(resource))
+        )
 
     def names(self, name: str) -> bool:
         """Say whether a name is meant."""
         return name.startswith(self.name[:-1]) if self.name.endswith("*") else name == self.name
+
+    def _owns(self, owner: Mapping[str, Any]) -> bool:
+        kind, name = owner.get("kind"), owner.get("name")
+        if not isinstance(name, str):
+            return False
+        if kind == self.kind.rpartition("/")[2]:
+            return self.names(name)
+        between, ending = OWNED.get(self.kind, ("", ""))
+        exact = name if self.name.endswith("*") else re.sub(f"{ending}$", "", name)
+        return bool(between) and kind == between and self.names(exact)
 
 
 def unknown(resource: Resource, path: str) -> Finding:
@@ -248,6 +263,13 @@ def _parts_of(resource: Resource, scope: Scope) -> list[tuple[str, Any]]:
         return [(pod, _present(read(resource.properties, pod)))]
     places = [join(pod, name) for name in _LISTS[scope]]
     return [part for place in places for part in _items(resource.properties, place)]
+
+
+def _controllers(resource: Resource) -> list[Mapping[str, Any]]:
+    found = read(resource.properties, "metadata.ownerReferences")
+    items = cast("list[Any]", found) if isinstance(found, list) else []
+    owners = [cast("Mapping[str, Any]", item) for item in items if isinstance(item, Mapping)]
+    return [owner for owner in owners if owner.get("controller") is True]
 
 
 def _present(value: Any) -> Any:

@@ -1,27 +1,69 @@
 """The same rules as ValidatingAdmissionPolicies, so that the API server refuses what the preview refuses.
 
-Rules over several resources cannot be judged at admission, where one object is seen at a time, and neither can those
-about cloud resources. Expired exemptions never get here: the configuration is refused before.
+`python -m policies.admission` writes components/admission, one file per stack of the configuration, from which the
+platform makes the policies of its cluster. Rules over several resources cannot be judged at admission, where one object
+is seen at a time, and neither can those about cloud resources. Expired exemptions never get here: the configuration is
+refused before.
+
+A policy holds all rules of one level about one family of kinds: a policy per rule would triple what a stack deploys.
+Two things are not judged, or a cluster could not keep house: what is being deleted, and what the cluster's own
+controllers update. What they make is judged, whoever asked for it.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from policies import cel
-from policies._kinds import POD_SPECS, SERVED_AS
+from policies._kinds import CLUSTER_WIDE, OWNED, POD_SPECS, PODS, SERVED_AS
 from policies._model import Exemption, Level, ObjectRule, Scope
-from policies.configuration import Configuration
+from policies.configuration import Configuration, ConfigurationError, load
 from policies.registry import OBJECT_RULES
 
-_API: Final = "admissionregistration.k8s.io/v1"
-_PREFIX: Final = "mlplatform.dev-"
+FOLDER: Final = Path(__file__).resolve().parent.parent / "components" / "admission"
+UNNAMED: Final = "default"
+"""The file for stacks that the configuration does not mention: the default level, no exemptions."""
+
 _ACTIONS: Final = {Level.MANDATORY: ["Deny", "Audit"], Level.ADVISORY: ["Warn", "Audit"]}
 _POD_PATHS: Final = {path: [kind for kind, its in POD_SPECS.items() if its == path] for path in POD_SPECS.values()}
+_WHOLE: Final = "variables.whole"
+_LISTS: Final = {Scope.CONTAINERS: "variables.containers", Scope.SERVERS: "variables.servers"}
+_BY_CONTROLLER: Final = (
+    '(request.userInfo.username.startsWith("system:serviceaccount:kube-system:")'
+    ' || request.userInfo.username == "system:kube-controller-manager")'
+)
 
 JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Family:
+    name: str
+    kinds: tuple[str, ...]
+    cluster_wide: bool = False
+
+
+def _families() -> tuple[_Family, ...]:
+    mesh = tuple(kind for kind in SERVED_AS if kind.partition("/")[0].endswith("istio.io"))
+    # A namespace is matched by its own labels as what lies in it is, so it belongs to the objects of a namespace.
+    cluster = tuple(kind for kind in SERVED_AS if kind in CLUSTER_WIDE and kind != "core/Namespace")
+    rest = tuple(kind for kind in SERVED_AS if kind not in (*PODS, *mesh, *cluster))
+    return (
+        _Family(name="workloads", kinds=PODS),
+        _Family(name="objects", kinds=rest),
+        _Family(name="mesh", kinds=mesh),
+        _Family(name="cluster", kinds=cluster, cluster_wide=True),
+    )
+
+
+FAMILIES: Final = _families()
 
 
 def enforceable(rule: ObjectRule) -> bool:
@@ -29,15 +71,27 @@ def enforceable(rule: ObjectRule) -> bool:
     return all(kind in SERVED_AS for kind in rule.kinds)
 
 
-def objects(configuration: Configuration, stack: str, namespaces: Sequence[str] = ()) -> list[JsonObject]:
-    """Return policies and bindings for a stack; `namespaces` limits them to these, otherwise they hold everywhere."""
+def policies(configuration: Configuration, stack: str) -> list[JsonObject]:
+    """Return the policies of a stack: `name`, `spec`, `actions`, and whether its kinds are `clusterWide`."""
     made: list[JsonObject] = []
-    for rule in OBJECT_RULES:
-        level = configuration.level(stack, rule.id)
-        if level is Level.DISABLED or not enforceable(rule):
-            continue
-        made.append(_policy(rule, configuration, stack))
-        made.append(_binding(rule, level, namespaces))
+    for family in FAMILIES:
+        for level, actions in _ACTIONS.items():
+            rules = [
+                rule
+                for rule in OBJECT_RULES
+                if enforceable(rule)
+                and configuration.level(stack, rule.id) is level
+                and not set(rule.kinds).isdisjoint(family.kinds)
+            ]
+            if rules:
+                made.append(
+                    {
+                        "name": f"{family.name}-{level.value}",
+                        "actions": actions,
+                        "clusterWide": family.cluster_wide,
+                        "spec": _spec(family, rules, configuration, stack),
+                    }
+                )
     return made
 
 
@@ -45,81 +99,132 @@ def expression(rule: ObjectRule, settings: Mapping[str, Any]) -> str:
     """Return CEL that is true of an object which keeps the rule."""
     values = rule.values(settings)
     if rule.scope is Scope.OBJECT:
-        demanded = cel.expression(rule.demand, "object", values)
+        demanded = cel.expression(rule.demand, _WHOLE, values)
     elif rule.scope is Scope.POD:
         demanded = cel.expression(rule.demand, "variables.pod", values)
     else:
-        lists = ["containers", "initContainers"] if rule.scope is Scope.CONTAINERS else ["containers"]
-        parts = [f'variables.pod[?"{name}"].orValue([])' for name in lists]
-        demanded = f"({' + '.join(parts)}).all(c, {cel.expression(rule.demand, 'c', values)})"
+        demanded = f"{_LISTS[rule.scope]}.all(c, {cel.expression(rule.demand, 'c', values)})"
     if rule.when is None:
         return demanded
-    return f"!({cel.expression(rule.when, 'object', values)}) || {demanded}"
+    return f"!({cel.expression(rule.when, _WHOLE, values)}) || {demanded}"
 
 
-def _policy(rule: ObjectRule, configuration: Configuration, stack: str) -> JsonObject:
-    spec: JsonObject = {
+def _spec(family: _Family, rules: Sequence[ObjectRule], configuration: Configuration, stack: str) -> JsonObject:
+    concerned = [kind for kind in family.kinds if any(kind in rule.kinds for rule in rules)]
+    return {
         "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": _resource_rules(rule.kinds)},
-        "validations": [
+        "matchConstraints": {"resourceRules": _resource_rules(concerned)},
+        "matchConditions": [
+            {"name": "not-being-deleted", "expression": "!has(object.metadata.deletionTimestamp)"},
             {
-                "expression": expression(rule, configuration.of_rule(rule.id)),
-                "message": f"{rule.id}: {rule.title}. {rule.how}",
-                "reason": "Invalid",
-            }
+                "name": "not-updated-by-the-cluster",
+                "expression": f'request.operation != "UPDATE" || !{_BY_CONTROLLER}',
+            },
         ],
+        "variables": _variables(family, rules),
+        "validations": [_validation(rule, concerned, configuration, stack) for rule in rules],
     }
-    if rule.scope is not Scope.OBJECT:
-        spec["variables"] = [{"name": "pod", "expression": _pod_expression(rule.kinds)}]
-    exemptions = configuration.exemption(stack, rule.id)
-    if exemptions:
-        spec["matchConditions"] = [
-            {"name": f"exemption-{number}", "expression": f"!({_exempt(item)})"}
-            for number, item in enumerate(exemptions, start=1)
+
+
+def _variables(family: _Family, rules: Sequence[ObjectRule]) -> list[JsonObject]:
+    # `dyn`: rules ask for fields by name, which the API server's types of known kinds do not allow.
+    found = [{"name": "whole", "expression": "dyn(object)"}]
+    if any(rule.scope is not Scope.OBJECT for rule in rules):
+        containers = f'variables.pod[?"containers"].orValue({cel.EMPTY_LIST})'
+        found += [
+            {"name": "pod", "expression": _pod_expression(family.kinds)},
+            {"name": "servers", "expression": containers},
+            {
+                "name": "containers",
+                "expression": f'{containers} + variables.pod[?"initContainers"].orValue({cel.EMPTY_LIST})',
+            },
         ]
-    return {"apiVersion": _API, "kind": "ValidatingAdmissionPolicy", "metadata": _metadata(rule), "spec": spec}
+    return found
 
 
-def _binding(rule: ObjectRule, level: Level, namespaces: Sequence[str]) -> JsonObject:
-    spec: JsonObject = {"policyName": f"{_PREFIX}{rule.id}", "validationActions": _ACTIONS[level]}
-    if namespaces:
-        wanted = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(namespaces)}
-        spec["matchResources"] = {"namespaceSelector": {"matchExpressions": [wanted]}}
-    kind = "ValidatingAdmissionPolicyBinding"
-    return {"apiVersion": _API, "kind": kind, "metadata": _metadata(rule), "spec": spec}
-
-
-def _metadata(rule: ObjectRule) -> JsonObject:
-    labels = {"app.kubernetes.io/part-of": "mlplatform", "app.kubernetes.io/name": "policies"}
-    return {"name": f"{_PREFIX}{rule.id}", "labels": labels}
+def _validation(rule: ObjectRule, kinds: Sequence[str], configuration: Configuration, stack: str) -> JsonObject:
+    text = expression(rule, configuration.of_rule(rule.id))
+    others = [kind for kind in kinds if kind not in rule.kinds]
+    excuses = [f"({_exempt(item)})" for item in configuration.exemption(stack, rule.id)]
+    if others:
+        names = [kind.rpartition("/")[2] for kind in kinds if kind in rule.kinds]
+        excuses.insert(0, f"!(object.kind in {json.dumps(names)})")
+    return {
+        "expression": " || ".join([*excuses, f"({text})"]) if excuses else text,
+        "message": f"{rule.id}: {rule.title}. {rule.how}",
+        "reason": "Invalid",
+    }
 
 
 def _resource_rules(kinds: Sequence[str]) -> list[JsonObject]:
-    groups: dict[str, list[str]] = {}
+    groups: dict[tuple[str, str], list[str]] = {}
     for kind in kinds:
-        groups.setdefault(kind.rpartition("/")[0], []).append(SERVED_AS[kind][1])
+        version, plural = SERVED_AS[kind]
+        groups.setdefault((kind.rpartition("/")[0], version), []).append(plural)
+    # One version of each kind: the API server converts requests in others, so rules always see the same fields.
     return [
         {
             "apiGroups": ["" if group == "core" else group],
-            "apiVersions": ["*"],
+            "apiVersions": [version],
             "operations": ["CREATE", "UPDATE"],
             "resources": plurals,
         }
-        for group, plurals in groups.items()
+        for (group, version), plurals in groups.items()
     ]
 
 
 def _pod_expression(kinds: Sequence[str]) -> str:
-    text = "object.spec.template.spec"
-    for path, its_kinds in _POD_PATHS.items():
-        if path != "spec.template.spec" and any(kind in kinds for kind in its_kinds):
-            names = [kind.rpartition("/")[2] for kind in its_kinds]
-            text = f"object.kind in {json.dumps(names)} ? object.{path} : ({text})"
+    paths = [(path, its) for path, its in _POD_PATHS.items() if any(kind in kinds for kind in its)]
+    *others, (most, _) = sorted(paths, key=lambda item: len(item[1]))
+    text = f"{cel.optional(_WHOLE, most)}.orValue({cel.EMPTY_TABLE})"
+    for path, its in others:
+        names = json.dumps([kind.rpartition("/")[2] for kind in its])
+        text = f"object.kind in {names} ? {cel.optional(_WHOLE, path)}.orValue({cel.EMPTY_TABLE}) : ({text})"
     return text
 
 
 def _exempt(exemption: Exemption) -> str:
-    kind = f"object.kind == {json.dumps(exemption.kind.rpartition('/')[2])}"
+    kind = exemption.kind.rpartition("/")[2]
+    own = f"object.kind == {json.dumps(kind)} && {_named('object.metadata.name', exemption)}"
+    if exemption.kind not in POD_SPECS or exemption.kind == "core/Pod":
+        return own
+    owners = [f"o.kind == {json.dumps(kind)} && {_named('o.name', exemption)}"]
+    if exemption.kind in OWNED:
+        between, ending = OWNED[exemption.kind]
+        owners.append(f"o.kind == {json.dumps(between)} && {_named('o.name', exemption, ending)}")
+    # Only controllers are believed whose pod it is: people may write any owner into a pod.
+    found = "object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false) && "
+    return f"{own} || {_BY_CONTROLLER} && {found}({' || '.join(owners)}))"
+
+
+def _named(text: str, exemption: Exemption, ending: str = "") -> str:
     if exemption.name.endswith("*"):
-        return f"{kind} && object.metadata.name.startsWith({json.dumps(exemption.name[:-1])})"
-    return f"{kind} && object.metadata.name == {json.dumps(exemption.name)}"
+        return f"{text}.startsWith({json.dumps(exemption.name[:-1])})"
+    if ending:
+        return f"{text}.matches({json.dumps(f'^{re.escape(exemption.name)}{ending}$')})"
+    return f"{text} == {json.dumps(exemption.name)}"
+
+
+def files(configuration: Configuration) -> dict[str, str]:
+    """Return the text of every file in components/admission by the name of its stack."""
+    return {
+        stack: json.dumps(policies(configuration, stack), indent=1) + "\n"
+        for stack in (UNNAMED, *sorted(configuration.levels))
+    }
+
+
+def main() -> int:
+    """Write the files; return the exit code."""
+    try:
+        configuration = load(datetime.now(UTC).date())
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 1
+    FOLDER.mkdir(exist_ok=True)
+    for stack, text in files(configuration).items():
+        (FOLDER / f"{stack}.json").write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from itertools import count
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from policies import _logic as logic
 from policies._logic import Demand, Setting
 from policies._paths import steps
+
+EMPTY_LIST: Final = "dyn([])"
+EMPTY_TABLE: Final = "dyn({})"
+"""Without `dyn` the type of what would be in there is guessed from its first use, and the second does not compile."""
 
 
 class _Writer:
@@ -34,11 +38,11 @@ class _Writer:
                 return self._over(path, item, here, "exists")
             case logic.EveryValue(path, item):
                 name = f"k{next(self._numbers)}"
-                table = f"{optional(here, path)}.orValue(dyn({{}}))"
+                table = f"{optional(here, path)}.orValue({EMPTY_TABLE})"
                 return f"{table}.all({name}, {self.write(item, f'{table}[{name}]')})"
             case logic.NoKey(path, pattern):
                 name = f"k{next(self._numbers)}"
-                return f"{optional(here, path)}.orValue({{}}).all({name}, !{name}.matches({_text(pattern)}))"
+                return f"{optional(here, path)}.orValue({EMPTY_TABLE}).all({name}, !{name}.matches({_text(pattern)}))"
             case logic.Equal(path, other):
                 left = optional(here, path)
                 return f"({left}.hasValue() && {left} == {optional(here, other)})"
@@ -49,7 +53,7 @@ class _Writer:
 
     def _over(self, path: str, item: Demand, here: str, macro: str) -> str:
         name = f"v{next(self._numbers)}"
-        return f"{optional(here, path)}.orValue([]).{macro}({name}, {self.write(item, name)})"
+        return f"{optional(here, path)}.orValue({EMPTY_LIST}).{macro}({name}, {self.write(item, name)})"
 
     def _test(self, demand: logic.Test, here: str) -> str:
         if not demand.path:
@@ -73,9 +77,9 @@ class _Writer:
                 name = f"v{next(self._numbers)}"
                 return f"{self._constant(starts)}.exists({name}, {value}.startsWith({name}))"
             case logic.AtLeast(_, least):
-                return f"double({value}) >= {_number(self._value(least))}"
+                return f"{value} >= {_number(self._value(least))}"
             case logic.AtMost(_, most):
-                return f"double({value}) <= {_number(self._value(most))}"
+                return f"{value} <= {_number(self._value(most))}"
             case logic.AmountAtMost(_, most):
                 text = f"string({value})"
                 return f"isQuantity({text}) && quantity({text}).compareTo(quantity({_text(self._value(most))})) <= 0"
@@ -110,5 +114,7 @@ def _number(value: float) -> str:
 
 def _literal(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_literal(item) for item in cast("list[Any]", value)) + "]"
+        items = cast("list[Any]", value)
+        mixed = any(type(item) is not type(items[0]) for item in items)
+        return "[" + ", ".join(f"dyn({_literal(item)})" if mixed else _literal(item) for item in items) + "]"
     return json.dumps(value)

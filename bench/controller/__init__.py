@@ -15,11 +15,11 @@ import numpy as np
 
 from ml.controller.loop import ControlLoop, Wakes
 from ml.controller.metrics import ControllerMetrics
-from ml.controller.ports import AbTest, RequestCounts, RequestWindow, RouteState, SlotState
+from ml.controller.ports import AbTest, RequestCounts, RequestTotal, RequestWindow, RouteState, SlotState
 from ml.controller.reconciler import Reconciler
 from ml.controller.request_windows import Series, window
 from ml.events.memory import MemoryEventStore
-from ml.events.ports import EpochOutcomes, OutcomeSums
+from ml.events.ports import EpochOutcomes, OutcomeSums, UnitsSeen
 from ml.experiments.ratio import mean_sums
 
 _EXPERIMENTS: Final = 500
@@ -111,6 +111,12 @@ class _World:
         return {
             model: RequestWindow(counts=_counts(since, newest), newest_at=newest) for model, since in moments.items()
         }
+
+    async def total(self, model: str, seconds: float) -> RequestTotal:
+        raise AssertionError(f"experiments say what they expect: {model} {seconds}")
+
+    async def seen(self, model: str, *, by_user: bool, since: float) -> UnitsSeen:
+        raise AssertionError(f"experiments say what they expect: {model} {by_user} {since}")
 
     async def open_experiment(
         self, experiment: str, model: str, spec: Mapping[str, object], salt: str, started_at: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard
 
 from components._dashboards.panels import board, lines, number
-from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES
+from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES, PIPELINE_RUNS_SERIES
 
 _SLOT = "{{model}} {{slot}}"
 _REQUESTS = f"sum by (model, slot) (rate({GATEWAY_REQUESTS_SERIES}[5m]))"
@@ -60,6 +60,38 @@ def build() -> dashboard.Dashboard:
             "Per second, by TensorFlow Serving's own count.",
             "reqps",
             {"{{model_name}}": "sum by (model_name) (rate(tensorflow:serving:request_count[5m]))"},
+        ),
+        lines(
+            "Pipeline runs",
+            "Runs that ended within a day, by how they ended.",
+            "none",
+            {"{{pipeline}} {{result}}": f"sum by (pipeline, result) (increase({PIPELINE_RUNS_SERIES}[1d]))"},
+        ),
+        lines(
+            "Failed pipeline runs",
+            "Share of the runs that ended within a day; the objective is at most 5 %.",
+            "percentunit",
+            {
+                "{{pipeline}}": f'sum by (pipeline) (increase({PIPELINE_RUNS_SERIES}{{result="failed"}}[1d])) / '
+                f"sum by (pipeline) (increase({PIPELINE_RUNS_SERIES}[1d]))"
+            },
+            limit=0.05,
+        ),
+        lines(
+            "Database connections",
+            "By database; the server refuses more than it is set to.",
+            "none",
+            {"{{datname}}": 'sum by (datname) (pg_stat_database_numbackends{datname!=""})'},
+        ),
+        lines(
+            "Size of the stores",
+            "Of each database, and what the object store's volume holds.",
+            "bytes",
+            {
+                "database {{datname}}": 'max by (datname) (pg_database_size_bytes{datname!~"template.*"})',
+                "object store": "max(minio_cluster_capacity_usable_total_bytes) - "
+                "max(minio_cluster_capacity_usable_free_bytes)",
+            },
         ),
     ):
         result = result.with_panel(lined)

@@ -1,6 +1,8 @@
-# Gives every consumer a role and a database that only this role may connect to. Safe to run at any time.
+# Gives every consumer a role and a database that only this role may connect to, and the observer a role that may read
+# the server's statistics and nothing else. Safe to run at any time.
 # Environment: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE of the administrator.
-# Each folder of CONSUMERS_DIR holds the files username, dbname and password of one consumer.
+# Each folder of CONSUMERS_DIR holds the files username, dbname and password of one consumer; OBSERVER_DIR is such a
+# folder too, whose database is there already.
 # Secrets are read by psql itself: they appear neither in arguments nor in the server's log.
 set -eu
 
@@ -8,18 +10,29 @@ until pg_isready --quiet; do
   sleep 1
 done
 
-for folder in "$CONSUMERS_DIR"/*/; do
-  export CONSUMER_FOLDER="$folder"
-  psql --no-psqlrc --quiet --tuples-only --set ON_ERROR_STOP=1 <<'SQL'
+run_sql() {
+  psql --no-psqlrc --quiet --tuples-only --set ON_ERROR_STOP=1
+}
+
+make_role() {
+  export ROLE_FOLDER="$1"
+  run_sql <<'SQL'
 SET log_statement = 'none';
 SET log_min_error_statement = 'panic';
 SET log_min_duration_statement = -1;
-\set role `cat "$CONSUMER_FOLDER/username"`
-\set database `cat "$CONSUMER_FOLDER/dbname"`
-\set password `cat "$CONSUMER_FOLDER/password"`
+\set role `cat "$ROLE_FOLDER/username"`
+\set password `cat "$ROLE_FOLDER/password"`
 SELECT format('CREATE ROLE %I', :'role')
   WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \gexec
 ALTER ROLE :"role" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD :'password';
+SQL
+}
+
+for folder in "$CONSUMERS_DIR"/*/; do
+  make_role "$folder"
+  run_sql <<'SQL'
+\set role `cat "$ROLE_FOLDER/username"`
+\set database `cat "$ROLE_FOLDER/dbname"`
 SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'role')
   WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
 ALTER DATABASE :"database" OWNER TO :"role";
@@ -28,4 +41,15 @@ SQL
   echo "role and database of $(basename "$folder") are in place"
 done
 
-psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --command 'REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC'
+run_sql <<'SQL'
+REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;
+SQL
+
+make_role "$OBSERVER_DIR"
+run_sql <<'SQL'
+\set role `cat "$ROLE_FOLDER/username"`
+\set database `cat "$ROLE_FOLDER/dbname"`
+GRANT pg_monitor TO :"role";
+GRANT CONNECT ON DATABASE :"database" TO :"role";
+SQL
+echo "role of the observer is in place"

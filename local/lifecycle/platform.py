@@ -22,7 +22,17 @@ _MESH_READY_SECONDS = 120
 _SLOTS_READY_SECONDS = 180
 SERVICES_READY_SECONDS = 180
 
-STACK_IMAGES = ("postgres", "minio", "minio-client", "mlflow", "ml", "training", "model-server", "prometheus")
+STACK_IMAGES = (
+    "postgres",
+    "postgres-exporter",
+    "minio",
+    "minio-client",
+    "mlflow",
+    "ml",
+    "training",
+    "model-server",
+    "prometheus",
+)
 """Images that the stack's pods run; the other images belong to the node and the mesh."""
 
 

@@ -22,22 +22,24 @@ def build(tool: GoTool, modules: Path, binaries: Path, progress: Progress) -> No
     Raises:
         ToolchainError: the compiler failed, or there is none; the message holds its last lines.
     """
-    for name, package in tool.packages.items():
-        with heartbeat(progress, f"building {tool.name} ({name})"):
-            _build_one(tool, package, modules / tool.folder, binaries / name)
+    with heartbeat(progress, f"building {tool.name} ({', '.join(tool.packages)})"):
+        _build_packages(tool, modules / tool.folder, binaries)
     for name, source in tool.files.items():
         with heartbeat(progress, f"fetching {tool.name} ({name})"):
             shutil.copyfile(_module_folder(source, modules) / source.path, binaries / name)
         (binaries / name).chmod(0o755)
 
 
-def _build_one(tool: GoTool, package: str, folder: Path, target: Path) -> None:
-    # Built into a folder of its own: some packages' last path element is not the binary's name.
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as output:
+def _build_packages(tool: GoTool, folder: Path, binaries: Path) -> None:
+    # All in one command, so that one binary is linked (by one processor) while others are compiled; into a folder of
+    # its own, since some packages' last path element is not the binary's name.
+    with tempfile.TemporaryDirectory(dir=binaries, prefix=".build-") as output:
         flags = f"-s -w {tool.link_flags}"
-        _go(["build", "-ldflags", flags, "-o", f"{output}/", package], folder, f"building {tool.name}")
-        (built,) = Path(output).iterdir()
-        built.rename(target)
+        _go(["build", "-ldflags", flags, "-o", f"{output}/", *tool.packages.values()], folder, f"building {tool.name}")
+        built = list(Path(output).iterdir())
+        for name in tool.packages:
+            (source,) = built if len(tool.packages) == 1 else [path for path in built if path.name == name]
+            source.rename(binaries / name)
 
 
 def _module_folder(source: ModuleFile, modules: Path) -> Path:

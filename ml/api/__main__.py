@@ -24,6 +24,8 @@ from ml.api.oidc import OidcTokens
 from ml.api.platform import DeclaredPlatform
 from ml.api.ports import Ports
 from ml.api.settings import Settings, SettingsError, load_settings
+from ml.controller.daily_units import UnitsMeter
+from ml.controller.requests import PrometheusRequests
 from ml.events.audit import Audit
 from ml.events.idempotency import Idempotency
 from ml.events.outcomes import PostgresOutcomeStore
@@ -37,21 +39,26 @@ from ml.kubernetes import AB_TESTS, VIRTUAL_SERVICES, ApiError, Resources, in_cl
 
 _MIGRATE_AGAIN_SECONDS: Final = 2.0
 _STOP_SECONDS: Final = 10
+_METRICS_SECONDS: Final = 10.0
 _LARGEST_MESSAGE_BYTES: Final = 65_536
 _log = logging.getLogger("ml.api")
 
 
-def build_ports(settings: Settings, pool: Pool, cluster: httpx.AsyncClient, changes: StreamChanges) -> Ports:
+def build_ports(
+    settings: Settings, pool: Pool, cluster: httpx.AsyncClient, prometheus: httpx.AsyncClient, changes: StreamChanges
+) -> Ports:
     """Return the real parts behind the API."""
+    outcomes = PostgresOutcomeStore(pool)
     return Ports(
         events=PostgresEventStore(pool),
         queries=Queries(pool),
-        outcomes=GatheredOutcomes(PostgresOutcomeStore(pool)),
+        outcomes=GatheredOutcomes(outcomes),
         idempotency=Idempotency(pool),
         audit=Audit(pool),
         tests=Resources(cluster, AB_TESTS, settings.namespace, manager="mlplatform-api"),
         platform=DeclaredPlatform(Resources(cluster, VIRTUAL_SERVICES, settings.namespace)),
         changes=changes,
+        meter=UnitsMeter(outcomes, PrometheusRequests(prometheus)),
         clock=time.time,
     )
 
@@ -64,12 +71,13 @@ async def running(
     async with (
         open_pool(database, size=settings.database_pool_size) as pool,
         httpx.AsyncClient(follow_redirects=False) as issuer,
+        httpx.AsyncClient(base_url=settings.prometheus_url, timeout=_METRICS_SECONDS, trust_env=False) as prometheus,
     ):
         changes = StreamChanges(pool)
         sources: list[TokenSource] = [LocalTokens(settings.tokens_dir)] if settings.tokens_dir else []
         if settings.oidc:
             sources.append(OidcTokens(settings.oidc, issuer))
-        app = create_app(settings, build_ports(settings, pool, cluster, changes), Authenticator(sources))
+        app = create_app(settings, build_ports(settings, pool, cluster, prometheus, changes), Authenticator(sources))
         beside = [asyncio.create_task(_project(pool)), asyncio.create_task(changes.run())]
         try:
             yield app
@@ -81,12 +89,17 @@ async def running(
                     _log.error("stopped before its time", exc_info=ended)
 
 
-async def serve(settings: Settings, database: DatabaseSettings) -> None:
+async def serve(
+    settings: Settings,
+    database: DatabaseSettings,
+    cluster: httpx.AsyncClient,
+    host: str = "0.0.0.0",  # noqa: S104 - a pod's address is not known; network policies say who reaches it
+) -> None:
     """Serve until SIGTERM or SIGINT."""
-    async with in_cluster_client() as cluster, running(settings, database, cluster) as app:
+    async with cluster, running(settings, database, cluster) as app:
         config = uvicorn.Config(
             app,
-            host="0.0.0.0",  # noqa: S104 - a pod's address is not known; network policies say who reaches it
+            host=host,
             port=settings.port,
             log_config=None,
             access_log=False,
@@ -115,7 +128,8 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        asyncio.run(serve(load_settings(environment), DatabaseSettings.from_environment(environment)))
+        settings, database = load_settings(environment), DatabaseSettings.from_environment(environment)
+        asyncio.run(serve(settings, database, in_cluster_client()))
     except (SettingsError, ValueError, ApiError) as error:
         print(f"api: {error}", file=sys.stderr)
         return 2

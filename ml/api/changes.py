@@ -30,7 +30,9 @@ class StreamChanges:
         event = asyncio.Event()
         self._waiters[stream].add(event)
         try:
-            await asyncio.wait_for(event.wait(), timeout_seconds)
+            # Not `wait_for`, which before Python 3.12 may lose a cancellation, so that a subscription would live on.
+            async with asyncio.timeout(timeout_seconds):
+                await event.wait()
         except TimeoutError:
             return False
         else:

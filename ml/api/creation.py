@@ -12,6 +12,8 @@ from ml.api.views import RESERVED_NAMES, CreatedView, CreateRequest, PlanView
 from ml.contracts import LABEL_DOMAIN
 from ml.contracts.abtest import API_GROUP, API_VERSION, KIND, write_spec
 from ml.controller.admission import ActiveExperiment, AdmissionFacts, AdmissionPlan, Queued, Refused, admit
+from ml.controller.daily_units import DailyUnits, is_by_user, wants_measuring
+from ml.controller.ports import UnavailableError
 from ml.kubernetes import ApiError, ConflictError
 
 CREATED_BY_ANNOTATION: Final = f"{LABEL_DOMAIN}/created-by"
@@ -33,8 +35,7 @@ async def create(
     if request.name in RESERVED_NAMES:
         detail = f"name={request.name!r}: allowed is a name other than {', '.join(sorted(RESERVED_NAMES))}"
         raise invalid(detail, [FieldError(pointer="/name", detail=detail)])
-    model = request.spec.get("model")
-    admission = admit(request.spec, await _facts(ports, str(model)))
+    admission = admit(request.spec, await _facts(ports, request.spec))
     if isinstance(admission, Refused):
         errors = field_errors(admission.problems)
         raise invalid("; ".join(error.detail for error in errors[:3]), errors)
@@ -63,7 +64,8 @@ async def create(
     )
 
 
-async def _facts(ports: Ports, model: str) -> AdmissionFacts:
+async def _facts(ports: Ports, spec: Mapping[str, Any]) -> AdmissionFacts:
+    model = str(spec.get("model"))
     slots = await ports.platform.slots()
     active: list[ActiveExperiment] = []
     if model in slots:
@@ -71,7 +73,19 @@ async def _facts(ports: Ports, model: str) -> AdmissionFacts:
         for record in page.items:
             arms = cast("list[Mapping[str, Any]]", record.spec.get("arms", []))
             active.append(ActiveExperiment(name=record.name, arms=tuple(str(arm.get("slot")) for arm in arms)))
-    return AdmissionFacts(slots=slots, active=active)
+    measured = await _measured(ports, model, spec) if model in slots else None
+    return AdmissionFacts(slots=slots, active=active, measured=measured)
+
+
+async def _measured(ports: Ports, model: str, spec: Mapping[str, Any]) -> DailyUnits | None:
+    """Measure the model's traffic as the controller does, if the experiment does not say what it expects."""
+    if not wants_measuring(spec):
+        return None
+    try:
+        return await ports.meter.measure(model, by_user=is_by_user(spec), now=ports.clock())
+    except UnavailableError as error:
+        detail = "spec.expectedUnitsPerDay is missing, and the model's traffic cannot be measured now"
+        raise unavailable(detail) from error
 
 
 async def _make(ports: Ports, name: str, manifest: Mapping[str, Any], request_digest: str) -> Mapping[str, Any]:
@@ -109,6 +123,7 @@ def _plan_view(plan: AdmissionPlan) -> PlanView:
         minimum_per_arm=plan.minimum_per_arm,
         expected_per_arm=plan.expected_per_arm,
         units_per_day=plan.units_per_day,
+        units_per_day_source=plan.units_per_day_source,
         needed_seconds=plan.needed_seconds,
         duration_seconds=plan.duration_seconds,
     )

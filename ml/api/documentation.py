@@ -11,9 +11,10 @@ from pydantic.json_schema import models_json_schema
 
 from ml.api.auth import Scope
 from ml.api.problems import MEDIA_TYPE, FieldError, Problem
+from ml.contracts import EXPERIMENTS_PATH
 from ml.contracts.abtest import AbTestSpec
 
-BASE_PATH: Final = "/ml/ab-tests"
+BASE_PATH: Final = EXPERIMENTS_PATH
 _PROBLEM_REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
 _MEANINGS: Final = {
     400: "The body is no acceptable JSON.",

@@ -1,4 +1,4 @@
-"""What the API needs of the platform, each part behind an interface."""
+"""What the API needs of the platform: each part behind an interface, but for the read side, of which there is one."""
 
 from __future__ import annotations
 
@@ -6,89 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ml.controller.daily_units import UnitsMeter
 from ml.events.audit import AuditEntry
 from ml.events.counting import IngestResult, Outcome
 from ml.events.idempotency import Answered, Fresh, InProgress, Mismatch
-from ml.events.ports import EventStore, OutcomeSums, Stored
-from ml.events.records import (
-    CommandRecord,
-    DecisionRecord,
-    EpochView,
-    ExperimentRecord,
-    ModelRecord,
-    Page,
-    PipelineRun,
-)
-from ml.events.types import Phase
-
-
-class Queries(Protocol):
-    """The read side; `ml.events.queries` has it on PostgreSQL."""
-
-    async def list_experiments(
-        self,
-        *,
-        model: str | None = None,
-        phase: Phase | None = None,
-        name_prefix: str | None = None,
-        active: bool | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[ExperimentRecord]:
-        """Return experiments, newest first; ValueError for a bad cursor."""
-        ...
-
-    async def experiment(self, name_or_id: str, namespace: str | None = None) -> ExperimentRecord | None:
-        """Return an experiment; by name the newest."""
-        ...
-
-    async def active_experiment(self, model: str) -> ExperimentRecord | None:
-        """Return the experiment that shares out a model's users now."""
-        ...
-
-    async def history(self, experiment: str, after: int = 0, limit: int = 1000) -> Sequence[Stored]:
-        """Return events of an experiment, in order."""
-        ...
-
-    async def decisions(
-        self,
-        experiment: str,
-        *,
-        after: int = 0,
-        before: int | None = None,
-        limit: int = 100,
-        newest_first: bool = False,
-    ) -> Sequence[DecisionRecord]:
-        """Return decisions of an experiment between two positions."""
-        ...
-
-    async def timeline(self, experiment: str, points: int = 300) -> Sequence[DecisionRecord]:
-        """Return so many decisions of an experiment, spread evenly, first and newest among them."""
-        ...
-
-    async def epochs(self, experiment: str) -> Sequence[EpochView]:
-        """Return the stretches of equal weights of an experiment."""
-        ...
-
-    async def audit(self, experiment: str) -> Sequence[CommandRecord]:
-        """Return what people asked of an experiment."""
-        ...
-
-    async def models(self) -> Sequence[ModelRecord]:
-        """Return all models."""
-        ...
-
-    async def model(self, name: str) -> ModelRecord | None:
-        """Return one model."""
-        ...
-
-    async def pipelines(self, limit: int = 100) -> Sequence[PipelineRun]:
-        """Return the newest pipeline runs."""
-        ...
-
-    async def ping(self) -> bool:
-        """Return whether the database has this version's schema; `StoreUnavailableError` if it does not answer."""
-        ...
+from ml.events.ports import EventStore, OutcomeSums
+from ml.events.queries import Queries
 
 
 class Outcomes(Protocol):
@@ -157,7 +80,7 @@ class Changes(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """Everything behind the API, each part behind an interface."""
+    """Everything behind the API."""
 
     events: EventStore
     queries: Queries
@@ -167,4 +90,6 @@ class Ports:
     tests: AbTests
     platform: Platform
     changes: Changes
+    meter: UnitsMeter
+    """Measures a model's traffic for admission."""
     clock: Callable[[], float]

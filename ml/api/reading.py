@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -22,15 +24,14 @@ from ml.api.views import (
     ExperimentSummary,
     HistoryPage,
     Shape,
-    StoredEvent,
     Text,
-    decision_of,
+    decision_head,
     detail_of,
     summary_fields,
 )
 from ml.contracts.abtest import ModelName
 from ml.events.records import ExperimentRecord
-from ml.events.types import Phase
+from ml.events.types import Phase, experiment_stream
 from ml.reporting.experiment.results import ExperimentResults
 
 _MOST_EVENTS = 1000
@@ -54,7 +55,7 @@ class AfterQuery(Shape):
     """Which part of a sequence is wanted."""
 
     after: int = Field(default=0, ge=0, le=2**53, description="Position after which to begin.")
-    limit: int = Field(default=100, ge=1, le=_MOST_EVENTS)
+    limit: int = Field(default=100, ge=1, le=_MOST_EVENTS, description="At most so many; fewer if they are large.")
 
 
 async def find(context: Context, name: str) -> ExperimentRecord:
@@ -80,6 +81,7 @@ async def list_experiments(request: Request, query: Annotated[ListQuery, Query()
             active=query.active,
             limit=query.limit,
             cursor=query.cursor,
+            documents=False,
         )
     except ValueError as error:
         detail = f"cursor={query.cursor!r}: allowed is nextCursor of a page before"
@@ -116,17 +118,16 @@ async def show_experiment(
     responses=refusals(404),
     openapi_extra=needs("read"),
     summary="Read the events of an experiment",
+    response_model=HistoryPage,
 )
-async def read_history(request: Request, name: Text, query: Annotated[AfterQuery, Query()]) -> HistoryPage:
+async def read_history(request: Request, name: Text, query: Annotated[AfterQuery, Query()]) -> Response:
     """Return events in order; a decision in them holds what changed in its inputs since the one before."""
     context = context_of(request)
     record = await find(context, name)
-    stored = await context.ports.queries.history(record.id, after=query.after, limit=query.limit)
-    items = tuple(
-        StoredEvent(stream=item.stream, position=item.position, event=item.event.model_dump(mode="json"))
-        for item in stored
-    )
-    return HistoryPage(items=items, next_after=items[-1].position if len(items) == query.limit else None)
+    found = await context.ports.queries.history(record.id, after=query.after, limit=query.limit)
+    stream = experiment_stream(record.id)
+    items = (_with({"stream": stream, "position": item.position}, "event", item.text) for item in found.items)
+    return _sequence(items, found.next_after)
 
 
 @router.get(
@@ -134,15 +135,15 @@ async def read_history(request: Request, name: Text, query: Annotated[AfterQuery
     responses=refusals(404),
     openapi_extra=needs("read"),
     summary="Read the decisions of an experiment with their evidence",
+    response_model=DecisionPage,
 )
-async def read_decisions(request: Request, name: Text, query: Annotated[AfterQuery, Query()]) -> DecisionPage:
+async def read_decisions(request: Request, name: Text, query: Annotated[AfterQuery, Query()]) -> Response:
     """Return decisions in order."""
     context = context_of(request)
     record = await find(context, name)
     limit = min(query.limit, _MOST_DECISIONS)
-    found = await context.ports.queries.decisions(record.id, after=query.after, limit=limit)
-    items = tuple(decision_of(item) for item in found)
-    return DecisionPage(items=items, next_after=items[-1].position if len(items) == limit else None)
+    found = await context.ports.queries.decision_texts(record.id, after=query.after, limit=limit)
+    return _sequence((_with(decision_head(item), "decision", item.text) for item in found.items), found.next_after)
 
 
 @router.get(
@@ -183,3 +184,14 @@ async def read_results(request: Request, name: Text) -> ExperimentResults:
     """Return intervals per metric and arm, sample ratio, guardrails, samples against the plan, and the way there."""
     context = context_of(request)
     return await results_for(context.ports, await find(context, name))
+
+
+# What is stored as JSON is passed on as it is: to take it apart and put it together again would be most of the work.
+def _with(fields: Mapping[str, Any], name: str, text: str) -> str:
+    """Return an object with one more field, whose JSON is there already."""
+    return f'{json.dumps(fields)[:-1]},"{name}":{text}}}'
+
+
+def _sequence(items: Iterable[str], next_after: int | None) -> Response:
+    text = f'{{"items":[{",".join(items)}],"nextAfter":{json.dumps(next_after)}}}'
+    return Response(text, media_type="application/json")

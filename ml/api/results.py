@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ml.api.ports import Ports
 from ml.events.records import ExperimentRecord
-from ml.reporting.experiment.build import DecisionFacts, EpochFacts, ExperimentFacts, is_paused, results_of
+from ml.reporting.experiment.build import DecisionFacts, EpochFacts, ExperimentFacts, PointFacts, is_paused, results_of
 from ml.reporting.experiment.results import ExperimentResults
 
 
@@ -24,7 +24,8 @@ async def results_for(ports: Ports, record: ExperimentRecord) -> ExperimentResul
     Raises:
         StoreUnavailableError: no answer.
     """
-    decisions = await ports.queries.timeline(record.id)
+    last = record.last_decision
+    timeline = await ports.queries.timeline(record.id)
     epochs = await ports.queries.epochs(record.id)
     sums = await ports.outcomes.sums([record.id])
     return results_of(
@@ -46,7 +47,8 @@ async def results_for(ports: Ports, record: ExperimentRecord) -> ExperimentResul
             paused=is_paused(await ports.queries.audit(record.id)),
             weights=record.weights,
         ),
-        [DecisionFacts(at=made.at, decision=made.decision) for made in decisions],
+        DecisionFacts(at=last.at, decision=last.decision) if last else None,
+        [PointFacts(at=point.at, evidence=point.evidence) for point in timeline],
         [EpochFacts(at=epoch.at, weights=epoch.weights) for epoch in epochs],
         sums.get(record.id),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ml.contracts import API_PORT
+from ml.contracts import API_PORT, PROMETHEUS_PORT, PROMETHEUS_SERVICE
 
 _NUMBERS: Final = {
     "API_PORT": (API_PORT, 1, 65535),
@@ -17,6 +18,7 @@ _NUMBERS: Final = {
     "RATE_OUTCOMES_PER_SECOND": (5000, 1, 1_000_000),
 }
 """Per variable: default, smallest and largest value."""
+_PROMETHEUS: Final = f"http://{PROMETHEUS_SERVICE}:{PROMETHEUS_PORT}"
 _OIDC: Final = ("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS_URL")
 ALLOWED_ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
@@ -64,6 +66,7 @@ class Settings:
     graphiql: bool = False
     """Whether browsers get an editor for GraphQL."""
     database_pool_size: int = 8
+    prometheus_url: str = _PROMETHEUS
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -94,7 +97,10 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         ),
         graphiql=graphiql == "true",
         database_pool_size=numbers["DATABASE_POOL_SIZE"],
+        prometheus_url=environment.get("PROMETHEUS_URL", "").strip() or _PROMETHEUS,
     )
+    if not re.fullmatch(r"https?://[^\s/]+/?", settings.prometheus_url):
+        problems.append(f"PROMETHEUS_URL={settings.prometheus_url!r}: allowed is an address such as http://HOST:PORT")
     if problems:
         raise SettingsError("; ".join(problems))
     return settings

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from pydantic.alias_generators import to_camel
 
 from ml.contracts.abtest import MetricName, ModelName, Slot
+from ml.controller.daily_units import UnitsSource
 from ml.events.counting import Status
-from ml.events.records import DecisionRecord, ExperimentRecord
+from ml.events.records import DecisionHead, ExperimentRecord
 from ml.events.types import CommandAction, Phase
 
 MAX_OUTCOMES: Final = 1000
@@ -63,6 +64,9 @@ class PlanView(Shape):
     minimum_per_arm: int
     expected_per_arm: int
     units_per_day: float | None
+    units_per_day_source: UnitsSource = Field(
+        description="As written; or as measured: users (or requests) in reported outcomes, requests at the gateway."
+    )
     needed_seconds: float | None = Field(description="Until the sample is there; null if the traffic is not known.")
     duration_seconds: int
 
@@ -318,15 +322,14 @@ def detail_of(record: ExperimentRecord) -> ExperimentDetail:
     )
 
 
-def decision_of(record: DecisionRecord) -> DecisionView:
-    """Return a decision."""
-    return DecisionView(
-        position=record.position,
-        at=record.at,
-        action=record.action,
-        reasons=tuple(record.reasons),
-        weights=dict(record.weights),
-        sample_ratio_p=record.sample_ratio_p,
-        hash=record.hash,
-        decision=record.decision,
-    )
+def decision_head(record: DecisionHead) -> Mapping[str, Any]:
+    """Return the fields of a `DecisionView` but the decision itself, as they are sent."""
+    return {
+        "position": record.position,
+        "at": record.at,
+        "action": record.action,
+        "reasons": list(record.reasons),
+        "weights": dict(record.weights),
+        "sampleRatioP": record.sample_ratio_p,
+        "hash": record.hash,
+    }

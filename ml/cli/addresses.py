@@ -10,8 +10,11 @@ from typing import Any, Final
 
 from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
+from ml.contracts import EXPERIMENTS_PATH
 
 _UNKNOWN_ADDRESS: Final = "GATEWAY_ADDRESS"
+_LOGIN: Final = ("username", "password")
+_SCOPES: Final = ("read", "write", "decide")
 _EXAMPLE: Final = '{"instances": [{"input": "test data"}]}'
 
 
@@ -76,8 +79,9 @@ class Directory:
 async def directory(kubectl: Kubectl, outputs: StackOutputs, *, show_secrets: bool) -> Directory:
     """Collect what there is to reach; Secrets are read only when they are to be shown."""
     logins = {
-        "object store administrator": outputs.object_store.admin_secret,
-        "PostgreSQL administrator": outputs.metadata_db.admin_secret,
+        "object store administrator": (outputs.object_store.admin_secret, _LOGIN),
+        "PostgreSQL administrator": (outputs.metadata_db.admin_secret, _LOGIN),
+        **({"tokens for API and experiments page": (outputs.api_tokens, _SCOPES)} if outputs.api_tokens else {}),
     }
     return Directory(
         gateway=outputs.gateway.address or _UNKNOWN_ADDRESS,
@@ -86,8 +90,8 @@ async def directory(kubectl: Kubectl, outputs: StackOutputs, *, show_secrets: bo
         tunnels=_tunnels(kubectl, outputs),
         credentials=tuple(
             [
-                await _credential(kubectl, outputs.namespace, name, secret, show=show_secrets)
-                for name, secret in logins.items()
+                await _credential(kubectl, outputs.namespace, name, secret, fields, show=show_secrets)
+                for name, (secret, fields) in logins.items()
             ]
         ),
     )
@@ -109,6 +113,8 @@ def _addresses(outputs: StackOutputs) -> list[Address]:
     return [
         address("MLflow", "mlflow", "/"),
         address("object store console", "minio", "/"),
+        address("experiments page", "api", f"{EXPERIMENTS_PATH}/ui"),
+        address("API, described in OpenAPI", "api", f"{EXPERIMENTS_PATH}/openapi.json"),
         *(address(f"model {model}", "ml", f"/v1/models/{model}:predict", _EXAMPLE) for model in outputs.models),
     ]
 
@@ -129,8 +135,9 @@ def _tunnels(kubectl: Kubectl, outputs: StackOutputs) -> dict[str, str]:
     }
 
 
-async def _credential(kubectl: Kubectl, namespace: str, name: str, secret: str, *, show: bool) -> Credential:
-    fields = ("username", "password")
+async def _credential(
+    kubectl: Kubectl, namespace: str, name: str, secret: str, fields: tuple[str, ...], *, show: bool
+) -> Credential:
     values = await kubectl.secret(namespace, secret) if show else {}
     return Credential(
         name=name,

@@ -7,7 +7,7 @@ from typing import Final
 
 from ml.cli.errors import UserError
 from ml.cli.outputs import Model, StackOutputs
-from ml.contracts import API_SERVICE, EXPERIMENT_CONTROLLER, PROMETHEUS_SERVICE, kube_name
+from ml.contracts import API_SERVICE, DATABASE_EXPORTER, EXPERIMENT_CONTROLLER, PROMETHEUS_SERVICE, kube_name
 
 _ISTIOD: Final = "istiod"
 
@@ -69,6 +69,7 @@ def _all_parts(outputs: StackOutputs) -> dict[str, list[Part]]:
     controller = Part(namespace=namespace, kind="deployment", name=outputs.controller)
     parts = {
         "metadata-db": [Part(namespace=namespace, kind="statefulset", name=outputs.metadata_db.service)],
+        DATABASE_EXPORTER: [Part(namespace=namespace, kind="deployment", name=DATABASE_EXPORTER)],
         "object-store": [Part(namespace=namespace, kind="statefulset", name=outputs.object_store.service)],
         "tracking-server": [Part(namespace=namespace, kind="deployment", name=outputs.tracking_server.service)],
         API_SERVICE: [Part(namespace=namespace, kind="deployment", name=API_SERVICE)],

@@ -13,6 +13,9 @@ STABLE_SLOT: Final = "stable"
 DEFAULT_CANDIDATE_SLOT: Final = "candidate-a"
 CHAMPION_ALIAS: Final = "champion"
 
+# Pipelines ---------------------------------------------------------------------------------------------------------
+TRAINING_PIPELINE: Final = "train-models"
+
 # Labels ------------------------------------------------------------------------------------------------------------
 LABEL_DOMAIN: Final = "mlplatform.dev"
 MODEL_LABEL: Final = f"{LABEL_DOMAIN}/model"
@@ -20,6 +23,8 @@ SLOT_LABEL: Final = f"{LABEL_DOMAIN}/slot"
 TRAFFIC_ROLE_LABEL: Final = f"{LABEL_DOMAIN}/traffic"
 TRAFFIC_ROLE_ROOT: Final = "root"
 TRAFFIC_ROLE_SPLIT: Final = "split"
+PIPELINE_LABEL: Final = f"{LABEL_DOMAIN}/pipeline"
+"""On the Job of a pipeline's run: the pipeline's name. By it the controller finds runs that have ended."""
 SLOTS_ANNOTATION: Final = f"{LABEL_DOMAIN}/slots"
 """On a root VirtualService: the model's slots in the fixed order of destinations, comma separated."""
 
@@ -36,14 +41,18 @@ GATEWAY_ADMIN_PORT: Final = 15090
 """Of a gateway pod: its metrics (`/stats/prometheus`) and, where allowed, its configuration (`/config_dump`)."""
 API_PORT: Final = 8000
 CONTROLLER_METRICS_PORT: Final = 8081
+DATABASE_EXPORTER_PORT: Final = 9187
 PROMETHEUS_PORT: Final = 9090
 
 # Services ----------------------------------------------------------------------------------------------------------
 METADATA_DB_SERVICE: Final = "metadata-db"
+DATABASE_EXPORTER: Final = "database-exporter"
 OBJECT_STORE_SERVICE: Final = "object-store"
 TRACKING_SERVER_SERVICE: Final = "tracking-server"
 EXPERIMENT_CONTROLLER: Final = "experiment-controller"
 API_SERVICE: Final = "api"
+EXPERIMENTS_PATH: Final = "/ml/ab-tests"
+"""Path of the API's host below which experiments are."""
 PROMETHEUS_SERVICE: Final = "prometheus"
 GATEWAY_NAME: Final = "platform-gateway"
 
@@ -68,11 +77,25 @@ GATEWAY_SELECTOR: Final = {"istio": "ingressgateway"}
 GATEWAY_NAMESPACE: Final = "istio-system"
 
 
-# Metrics that recording rules make, whether Envoy's own series or Istio's are underneath ------------------------------
+# Metrics: what is read, and what recording rules make, whether Envoy's own series or Istio's are underneath ----------
+MEASURED_JOBS: Final = (
+    "api",
+    "controller",
+    "gateway",
+    "metadata-db",
+    "model-server",
+    "object-store",
+    "tracking-server",
+    "version-sync",
+)
+"""What Prometheus reads besides itself, by the names of its jobs."""
 GATEWAY_REQUESTS_SERIES: Final = "mlplatform:gateway_requests:total"
 """Counter by gateway `instance`, `model` (as Kubernetes writes it), `slot` and `code_class` ("2xx" to "5xx")."""
 GATEWAY_LATENCY_SERIES: Final = "mlplatform:gateway_latency_millis:bucket"
 """Cumulative counter by gateway `instance`, `model`, `slot` and `le` (milliseconds, "+Inf" included)."""
+
+PIPELINE_RUNS_SERIES: Final = "mlplatform:pipeline_runs:total"
+"""Counter of the runs that have ended, by `pipeline` and `result` ("succeeded", "failed")."""
 
 
 def kube_name(model: str) -> str:

@@ -162,7 +162,7 @@ class AbTestSpec(Section):
         default=None,
         gt=0,
         le=10**12,
-        description="Users (or requests) of this model per day; a planned experiment needs it.",
+        description="Users (or requests) of this model per day; measured, if a planned experiment leaves it out.",
     )
     significance_level: Number = Field(default=0.05, ge=0.0001, lt=0.5)
     power: Number = Field(default=0.8, ge=0.5, le=0.999)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final
 
 from ml.contracts.abtest import AbTestSpec, read_spec
 from ml.contracts.problems import ABSENT, Problem, ProblemsError
-from ml.controller.feasibility import SECONDS_PER_DAY, Traffic, smallest_effect, traffic_of
+from ml.controller.daily_units import SECONDS_PER_DAY, DailyUnits, UnitsSource, from_plan
+from ml.controller.feasibility import Traffic, smallest_effect, traffic_of
 from ml.controller.ports import SlotState
 from ml.controller.specification import sample_plan, specification_of
 from ml.experiments.planning import SamplePlan
@@ -39,13 +40,13 @@ class AdmissionFacts:
         slots: of each served model, in the gateway's order.
         slot_states: of the model's slots; a slot that is missing here is not judged.
         active: experiments of the same model that come first.
-        units_per_day: new users (or requests) of the model, as measured; None if nothing is known.
+        measured: new users (or requests) of the model per day; None if nothing is known, or nobody asked.
     """
 
     slots: Mapping[str, Sequence[str]]
     slot_states: Mapping[str, SlotState] = field(default_factory=dict[str, SlotState])
     active: Sequence[ActiveExperiment] = ()
-    units_per_day: float | None = None
+    measured: DailyUnits | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,9 @@ class AdmissionPlan:
         expected_per_arm_without_effect: on average, if there is none.
         inflation: price of the looks, required over fixed.
         units_per_day: of all users; None if not known.
-        units_per_day_source: where that number is from.
+        units_per_day_source: where that number is from; see `DailyUnits`.
+        measured_seconds: over which it was measured; None if it was not. With the source and the number this is all
+            that the admission took from outside, so that it can be derived again.
         needed_seconds: until the sample is there; None if the traffic is not known.
         duration_seconds: the longest it may take.
     """
@@ -74,7 +77,8 @@ class AdmissionPlan:
     expected_per_arm_without_effect: int
     inflation: float
     units_per_day: float | None
-    units_per_day_source: Literal["spec", "measured", "unknown"]
+    units_per_day_source: UnitsSource
+    measured_seconds: float | None
     needed_seconds: float | None
     duration_seconds: int
 
@@ -131,17 +135,28 @@ def admit(document: object, facts: AdmissionFacts) -> Admission:
     except ValueError as error:
         shares = [arm.weight_percent for arm in spec.arms]
         return Refused((Problem(("spec", "arms"), shares, "shares that leave a thousandth for each", str(error)),))
-    units_per_day = spec.expected_units_per_day or facts.units_per_day
-    traffic = traffic_of(specification, units_per_day) if units_per_day else None
-    problems = _unreachable(spec, size, specification, traffic, units_per_day)
+    units = facts.measured
+    if spec.expected_units_per_day is not None:
+        units = DailyUnits(per_day=float(spec.expected_units_per_day), source="spec")
+    traffic = traffic_of(specification, units.per_day) if units else None
+    problems = _unreachable(spec, size, specification, traffic, units)
     if problems:
         return Refused(tuple(problems))
-    plan = _plan(spec, size, specification, traffic, units_per_day)
+    plan = _plan(spec, size, specification, traffic, units)
     behind = tuple(other.name for other in facts.active if {*other.arms} & {arm.slot for arm in spec.arms})
     message = _waiting_message(spec, facts, behind)
     if message:
         return Queued(spec=spec, specification=specification, plan=plan, behind=behind, message=message)
     return Admitted(spec=spec, specification=specification, plan=plan)
+
+
+def plan_message(plan: Mapping[str, Any]) -> str:
+    """Say what a stored plan promises: how many units, in which time, and how the traffic is known."""
+    needed = f"{max(plan['required_per_arm'], plan['minimum_per_arm']):,} units per arm are needed"
+    if plan["needed_seconds"] is None:
+        return f"{needed}; the model's traffic is not known"
+    units = from_plan(plan) or DailyUnits(per_day=plan["units_per_day"], source="spec")
+    return f"{needed}; {units} give them in {_days(plan['needed_seconds'])} of {_days(plan['duration_seconds'])}"
 
 
 def _unknown_names(spec: AbTestSpec, facts: AdmissionFacts) -> list[Problem]:
@@ -172,10 +187,10 @@ def _unreachable(
     size: SamplePlan,
     specification: ExperimentSpec,
     traffic: Traffic | None,
-    units_per_day: float | None,
+    units: DailyUnits | None,
 ) -> list[Problem]:
     """Say what cannot be had in the time."""
-    if traffic is None or units_per_day is None:
+    if traffic is None or units is None:
         return [_traffic_unknown(spec, size, specification)] if spec.mode == "planned" else []
     problems: list[Problem] = []
     available = traffic.information_after(spec.duration_seconds)
@@ -185,30 +200,28 @@ def _unreachable(
             specification.primary, size, specification.promotion_alpha, spec.power, math.floor(available)
         )
         allowed = "no effect in this time at this traffic" if effect is None else f"at least {effect:.12g} in this time"
-        note = _remedy(spec, traffic, units_per_day, size.required_n, size.required_n / available)
+        note = _remedy(spec, traffic, units, size.required_n, size.required_n / available)
         path = ("spec", "primary", "minimumEffect")
         problems.append(Problem(path, spec.primary.minimum_effect, allowed, note))
     smallest = traffic.smallest_arm_after(spec.duration_seconds)
     if spec.min_sample_size > smallest * (1.0 + 1e-9):
         allowed = f"at most {math.floor(smallest)} in this time"
-        note = _remedy(
-            spec, traffic, units_per_day, spec.min_sample_size, spec.min_sample_size / smallest, smallest=True
-        )
+        note = _remedy(spec, traffic, units, spec.min_sample_size, spec.min_sample_size / smallest, smallest=True)
         problems.append(Problem(("spec", "minSampleSize"), spec.min_sample_size, allowed, note))
     return problems
 
 
 def _remedy(
-    spec: AbTestSpec, traffic: Traffic, units_per_day: float, needed: int, growth: float, *, smallest: bool = False
+    spec: AbTestSpec, traffic: Traffic, units: DailyUnits, needed: int, growth: float, *, smallest: bool = False
 ) -> str:
     """Say what is needed, what there is, and what would do."""
     arm = "in the smallest arm" if smallest else "per arm"
     seconds = traffic.seconds_needed(0.0 if smallest else needed, needed if smallest else 0.0)
-    remedies = [f"{_count(units_per_day * growth)} units per day"]
+    remedies = [f"{_count(units.per_day * growth)} units per day"]
     if seconds <= LONGEST_DURATION_SECONDS:
         remedies.insert(0, f"durationSeconds of {math.ceil(seconds)}")
     return (
-        f"{_count(needed)} units {arm} are needed; with {_count(units_per_day)} units per day and these shares that "
+        f"{_count(needed)} units {arm} are needed; with {units} and these shares that "
         f"takes {_days(seconds)}, durationSeconds gives {_days(spec.duration_seconds)}; "
         f"{' or '.join(remedies)} would do"
     )
@@ -222,7 +235,7 @@ def _traffic_unknown(spec: AbTestSpec, size: SamplePlan, specification: Experime
         spec.min_sample_size / of_one.smallest_arm_after(seconds),
     )
     note = (
-        f"the model's traffic has not been measured; {_count(size.required_n)} units per arm "
+        f"no outcomes or requests are known to measure the model's traffic by; {_count(size.required_n)} units per arm "
         f"in {_days(seconds)} need {_count(needed)} units per day"
     )
     return Problem(("spec", "expectedUnitsPerDay"), ABSENT, "a whole number > 0", note)
@@ -233,9 +246,8 @@ def _plan(
     size: SamplePlan,
     specification: ExperimentSpec,
     traffic: Traffic | None,
-    units_per_day: float | None,
+    units: DailyUnits | None,
 ) -> AdmissionPlan:
-    source = "spec" if spec.expected_units_per_day else "measured" if units_per_day else "unknown"
     return AdmissionPlan(
         required_per_arm=size.required_n,
         planned_per_arm=specification.planned_n,
@@ -244,8 +256,9 @@ def _plan(
         expected_per_arm=size.expected_n,
         expected_per_arm_without_effect=size.expected_n_null,
         inflation=size.inflation,
-        units_per_day=None if units_per_day is None else float(units_per_day),
-        units_per_day_source=source,
+        units_per_day=units.per_day if units else None,
+        units_per_day_source=units.source if units else "unknown",
+        measured_seconds=units.seconds if units else None,
         needed_seconds=traffic.seconds_needed(size.required_n, spec.min_sample_size) if traffic else None,
         duration_seconds=spec.duration_seconds,
     )

@@ -24,6 +24,8 @@ from ml.experiments.ratio import RatioSums, proportion_sums
 
 OVERLAP_SECONDS: Final = 120.0
 """How far behind the newest counted stretch one of another slot may still arrive."""
+_MOST_REQUESTS: Final = 1e12
+"""In one stretch of time. No gateway answers more, and thousands of such stretches still add up exactly."""
 
 _Sums = dict[tuple[int, str, str], RatioSums]
 """By epoch, metric and arm."""
@@ -188,7 +190,7 @@ def _is_sound(stretch: RequestCounts) -> bool:
     numbers = (stretch.started_at, stretch.ended_at, stretch.requests)
     return (
         all(math.isfinite(number) for number in numbers)
-        and stretch.requests >= 0
+        and 0 <= stretch.requests <= _MOST_REQUESTS
         and (stretch.ended_at > stretch.started_at)
     )
 

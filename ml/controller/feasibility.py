@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from ml.contracts.abtest import LARGEST_NUMBER
+from ml.controller.daily_units import SECONDS_PER_DAY
 from ml.experiments.planning import SamplePlan, fixed_n
 from ml.experiments.ramp import weights_at
 from ml.experiments.specification import TOTAL_WEIGHT, ExperimentSpec, PrimaryMetric
 
-SECONDS_PER_DAY: Final = 86_400.0
 _HALVINGS: Final = 60
 
 

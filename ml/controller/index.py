@@ -23,7 +23,7 @@ class ProjectedIndex:
         found: list[str] = []
         cursor: str | None = None
         while True:
-            page = await self._queries.list_experiments(active=True, limit=_PAGE_SIZE, cursor=cursor)
+            page = await self._queries.list_experiments(active=True, limit=_PAGE_SIZE, cursor=cursor, documents=False)
             found += [record.id for record in page.items if record.namespace == self._namespace]
             cursor = page.next_cursor
             if not cursor:

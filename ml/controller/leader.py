@@ -1,4 +1,4 @@
-"""What the one controller that acts does: it keeps the splits and reconciles the experiments."""
+"""What the one controller that acts does: keep the splits, reconcile the experiments, record pipeline runs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ml.controller.keeper import Backoffs, SplitKeeper
 from ml.controller.loop import TICK_SECONDS, ControlLoop, Wakes
 from ml.controller.metrics import ControllerMetrics
 from ml.controller.notifications import OwnAppends, hear
+from ml.controller.pipeline_runs import PipelineRecorder
 from ml.controller.reconciler import Reconciler
 from ml.controller.registry import MlflowRegistry
 from ml.controller.requests import PrometheusRequests
@@ -30,7 +31,7 @@ from ml.events.ports import StoreUnavailableError
 from ml.events.queries import Queries
 from ml.events.schema import migrate
 from ml.events.store import PostgresEventStore
-from ml.kubernetes import PODS, ApiError, Resources
+from ml.kubernetes import JOBS, PODS, ApiError, Resources
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -98,6 +99,13 @@ class Leader:
             loop = ControlLoop(self._reconciler(tests, appends, mlflow, prometheus), tests, self._wakes, self._metrics)
             tasks.create_task(hear(self._pool, appends, self._wakes.test))
             tasks.create_task(loop.run())
+            tasks.create_task(self._pipeline_recorder().run(self._metrics.failed))
+
+    def _pipeline_recorder(self) -> PipelineRecorder:
+        jobs = Resources(self._api, JOBS, self._config.namespace)
+        return PipelineRecorder(
+            jobs, PostgresEventStore(self._pool), Queries(self._pool), publish=self._metrics.pipelines
+        )
 
     def _reconciler(
         self, tests: AbTests, appends: OwnAppends, mlflow: httpx.AsyncClient, prometheus: httpx.AsyncClient

@@ -95,6 +95,15 @@ class RequestWindow:
     """When the newest sample was taken, by the metrics store's clock; None if there is none."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RequestTotal:
+    """All requests of a model in the last days."""
+
+    requests: float
+    seconds: float
+    """For how long of that time the metrics store knows of any requests."""
+
+
 class Tests(Protocol):
     """The `ABTest` objects of the namespace."""
 
@@ -160,4 +169,8 @@ class Requests(Protocol):
 
     async def since(self, moments: Mapping[str, float]) -> Mapping[str, RequestWindow]:
         """Return each model's requests since its moment (seconds since 1970), for all models in few questions."""
+        ...
+
+    async def total(self, model: str, seconds: float) -> RequestTotal:
+        """Return a model's requests of the last so many seconds; both numbers are 0 where there is nothing."""
         ...

@@ -9,6 +9,7 @@ from typing import Final
 from ml.contracts import LABEL_DOMAIN
 from ml.contracts.abtest import write_spec
 from ml.controller.admission import ActiveExperiment, Admitted, Refused
+from ml.controller.daily_units import DailyUnits
 from ml.controller.observer import Measured, Told
 from ml.controller.ports import AbTest
 from ml.controller.state import ExperimentState
@@ -79,7 +80,7 @@ def _slots(tick: Tick) -> tuple[str, ...]:
     return tuple(slot for slots in tick.declared.values() for slot in slots)
 
 
-def refused(test: AbTest, model: str, verdict: Refused, now: float) -> ExperimentRefused:
+def refused(test: AbTest, model: str, verdict: Refused, measured: DailyUnits | None, now: float) -> ExperimentRefused:
     """Return the event that a test was not admitted."""
     return ExperimentRefused(
         at=now,
@@ -89,6 +90,7 @@ def refused(test: AbTest, model: str, verdict: Refused, now: float) -> Experimen
         model=model,
         spec=dict(test.spec),
         problems=tuple(str(problem) for problem in verdict.problems),
+        measured=to_document(measured) if measured else {},
         by=test.annotations.get(CREATOR_ANNOTATION, "kubectl"),
     )
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ml.contracts import SALT_COUNT
-from ml.controller.admission import AdmissionFacts, Queued, Refused, admit
+from ml.controller.admission import Queued, Refused, admit
+from ml.controller.daily_units import UnitsMeter
 from ml.controller.evidence import requests_since
+from ml.controller.facts import admission_facts
 from ml.controller.observation import Action, Observation
 from ml.controller.observer import ExperimentIndex, Measured, Ports, Trouble, attempt, observe, perform, port_of
 from ml.controller.ports import (
@@ -23,7 +25,6 @@ from ml.controller.ports import (
     Registry,
     Requests,
     Slots,
-    SlotState,
     TestGoneError,
     Tests,
     Traffic,
@@ -87,6 +88,7 @@ class Reconciler:
             events=events,
             outcomes=outcomes,
         )
+        self._meter = UnitsMeter(outcomes, requests)
         self._index = index
         self._known: dict[str, Known] = {}
         self._is_indexed = False
@@ -110,11 +112,11 @@ class Reconciler:
         tick.measured = await self._measure(chosen, now)
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def onemodel_of(group: Sequence[Known]) -> list[Reconciled]:
+        async def of_one_model(group: Sequence[Known]) -> list[Reconciled]:
             async with gate:
                 return [await self._reconcile(known, tick) for known in group]
 
-        done = await asyncio.gather(*(onemodel_of(group) for group in self._bymodel_of(chosen, tick).values()))
+        done = await asyncio.gather(*(of_one_model(group) for group in self._by_model(chosen, tick).values()))
         for uid in [known.uid for known in self._known.values() if known.uid not in tick.tests]:
             if not self._known[uid].state.is_running and self._known[uid].is_read:
                 del self._known[uid]
@@ -168,7 +170,7 @@ class Reconciler:
         windows = await attempt("requests", self._ports.requests.since(wanted), trouble) if wanted else None
         return Measured(outcomes=outcomes or {}, requests=windows or {})
 
-    def _bymodel_of(self, chosen: Sequence[Known], tick: Tick) -> Mapping[str, list[Known]]:
+    def _by_model(self, chosen: Sequence[Known], tick: Tick) -> Mapping[str, list[Known]]:
         groups: dict[str, list[Known]] = {}
         for known in chosen:
             groups.setdefault(model_of(known, tick), []).append(known)
@@ -290,14 +292,14 @@ class Reconciler:
         earlier = earlier_experiments(self._known.values(), known, model, tick)
         if earlier is None:
             return (), "whether the model has another experiment is not known"
-        facts = AdmissionFacts(
-            slots=tick.declared, slot_states=await self._slot_states(test, tick, trouble), active=earlier
-        )
+        facts = await admission_facts(self._ports, self._meter, test, tick, earlier, trouble)
+        if isinstance(facts, str):
+            return (), facts
         verdict = admit(test.spec, facts)
         if isinstance(verdict, Queued):
             return verdict.behind, verdict.message
         if isinstance(verdict, Refused):
-            event = refused(test, model, verdict, tick.now)
+            event = refused(test, model, verdict, facts.measured, tick.now)
         else:
             written = await attempt("traffic", self._ports.traffic.written(model), trouble)
             if written is None:
@@ -310,12 +312,3 @@ class Reconciler:
             return (), ""
         known.state = fold([event], known.state)
         return (), ""
-
-    async def _slot_states(self, test: AbTest, tick: Tick, trouble: Trouble) -> Mapping[str, SlotState]:
-        model = str(test.spec.get("model", ""))
-        states: dict[str, SlotState] = {}
-        for slot in tick.declared.get(model, ()):
-            found = await attempt("slots", self._ports.slots.state(model, slot), trouble)
-            if found is not None:
-                states[slot] = found
-        return states

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,12 +12,13 @@ import httpx
 
 from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES, kube_name
 from ml.controller.documents import mapping
-from ml.controller.ports import RequestWindow, UnavailableError
+from ml.controller.ports import RequestTotal, RequestWindow, UnavailableError
 from ml.controller.request_windows import Series, window
 
 LOG: Final = logging.getLogger(__name__)
 LONGEST_WINDOW_SECONDS: Final = 3600.0
 """Requests further back are not asked for: a controller that was away for longer goes on without them."""
+_HOUR_SECONDS: Final = 3600
 _NAMED_MODELS: Final = 20
 """With more models the question is asked for all of them, whatever they are."""
 
@@ -50,6 +52,32 @@ class PrometheusRequests:
             return await asyncio.to_thread(_windows, found[0], found[1], dict(moments))
         except (httpx.HTTPError, KeyError, IndexError, TypeError, ValueError) as error:
             raise UnavailableError(f"Prometheus: {type(error).__name__} {error}") from error
+
+    async def total(self, model: str, seconds: float) -> RequestTotal:
+        """Return a model's requests of the last so many seconds; both numbers are 0 where there is nothing.
+
+        For planning only: what Prometheus' own `increase` makes up at the edges of its data is small over days.
+
+        Raises:
+            UnavailableError: Prometheus did not answer, or not what was asked.
+        """
+        series = f'{GATEWAY_REQUESTS_SERIES}{{model="{kube_name(model)}"}}'
+        window = f"{round(seconds)}s"
+        try:
+            requests, hours = await asyncio.gather(
+                self._number(f"sum(increase({series}[{window}]))"),
+                self._number(f"count_over_time(sum({series})[{window}:{_HOUR_SECONDS}s])"),
+            )
+        except (httpx.HTTPError, KeyError, IndexError, TypeError, ValueError) as error:
+            raise UnavailableError(f"Prometheus: {type(error).__name__} {error}") from error
+        if not (math.isfinite(requests) and math.isfinite(hours)):
+            raise UnavailableError(f"Prometheus: {requests} requests of {model} in {hours} hours")
+        return RequestTotal(requests=requests, seconds=min(hours * _HOUR_SECONDS, seconds))
+
+    async def _number(self, query: str) -> float:
+        """Return the value of a question with one answer; 0 if there is none."""
+        result = (await self._query(query))["result"]
+        return float(result[0]["value"][1]) if result else 0.0
 
     async def _query(self, query: str) -> dict[str, Any]:
         response = await self._client.post("/api/v1/query", data={"query": query})

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, cast
 
 from ml.contracts.abtest_status import LONGEST_MESSAGE, AbTestStatus, Condition, LastDecision
+from ml.controller.admission import plan_message
 from ml.controller.observation import Observation
 from ml.controller.ports import AbTest
 from ml.controller.routing import same_route, wanted_route
@@ -104,8 +105,9 @@ def _conditions(
 ) -> tuple[Condition, ...]:
     admitted = False if state.refused else state.promise is not None
     refused = "Refused" if state.refused else "Waiting"
+    promised = plan_message(state.promise.plan) if state.promise is not None and state.promise.plan else ""
     found: list[tuple[str, bool | None, str, str]] = [
-        ("Admitted", admitted, "Admitted" if admitted else refused, "; ".join(state.refused) or waiting),
+        ("Admitted", admitted, "Admitted" if admitted else refused, "; ".join(state.refused) or waiting or promised),
         ("Reconciled", not trouble, "Unavailable" if trouble else "Reconciled", trouble),
     ]
     if state.is_running:

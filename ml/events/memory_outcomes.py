@@ -9,7 +9,7 @@ from dataclasses import replace
 from ml.contracts.abtest import AbTestSpec
 from ml.events.batches import UnitKey, count_batch, in_order, sift, unit_keys
 from ml.events.counting import CountedEpoch, CountedExperiment, IngestResult, Outcome, SumKey, Tally, Unit, joined
-from ml.events.ports import EpochOutcomes, OutcomeSums
+from ml.events.ports import EpochOutcomes, OutcomeSums, UnitsSeen
 from ml.experiments.ratio import RatioSums
 
 
@@ -81,6 +81,17 @@ class MemoryOutcomeStore:
         return {
             name: _sums(self._experiments[name], self._totals[name]) for name in experiments if name in self._totals
         }
+
+    async def seen(self, model: str, *, by_user: bool, since: float) -> UnitsSeen:
+        """Return the units that the outcomes of a model name since a moment, experiments or not."""
+        named = [
+            (unit, outcome.at)
+            for outcome in self._kept.values()
+            if outcome.model == model
+            and outcome.at >= since
+            and (unit := outcome.user_id if by_user else outcome.request_id) is not None
+        ]
+        return UnitsSeen(units=len({unit for unit, _ in named}), first_at=min((at for _, at in named), default=None))
 
 
 def _merge(total: Tally, change: Tally) -> None:

@@ -252,4 +252,17 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON api_audit
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 """
 
-STEPS: Final[tuple[LiteralString, ...]] = (_EVENTS, _READ_MODELS, _OUTCOMES, _API)
+_POINTS: Final = """
+-- What a picture over time needs of a decision: a tenth of the whole document, which need not be read and taken apart.
+CREATE FUNCTION primary_evidence(decision json) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (
+        SELECT coalesce(json_agg(item), '[]')
+        FROM json_array_elements(
+            CASE json_typeof(decision->'evidence') WHEN 'array' THEN decision->'evidence' END
+        ) AS item
+        WHERE item->>'role' = 'primary'
+    );
+ALTER TABLE decisions ADD COLUMN primary_evidence json GENERATED ALWAYS AS (primary_evidence(decision)) STORED;
+"""
+
+STEPS: Final[tuple[LiteralString, ...]] = (_EVENTS, _READ_MODELS, _OUTCOMES, _API, _POINTS)

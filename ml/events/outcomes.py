@@ -20,7 +20,7 @@ from ml.events.counting import CountedEpoch, CountedExperiment, IngestResult, Ou
 from ml.events.memory_outcomes import assemble
 from ml.events.partitions import RETENTION_SECONDS, Partitions
 from ml.events.pool import Connection, Pool, connection
-from ml.events.ports import OutcomeSums
+from ml.events.ports import OutcomeSums, UnitsSeen
 
 _LOCK_CLASS: Final = 7310462
 _JOIN_SECONDS: Final = 30 * 86_400
@@ -136,6 +136,20 @@ class PostgresOutcomeStore:
             name: assemble(sorted(indices[number]), units[number], rows[number], newest_at)
             for number, name, newest_at in heads
         }
+
+    async def seen(self, model: str, *, by_user: bool, since: float) -> UnitsSeen:
+        """Return the units that the outcomes of a model name since a moment, experiments or not."""
+        # Grouping, not count(DISTINCT): that would sort all rows.
+        query = """
+            SELECT count(*), extract(epoch FROM min(first))::float8 FROM (
+                SELECT min(at) AS first FROM (
+                    SELECT CASE WHEN %s THEN user_id ELSE request_id END AS unit, at
+                    FROM outcomes WHERE model = %s AND at >= %s
+                ) AS named WHERE unit IS NOT NULL GROUP BY unit
+            ) AS units"""
+        async with connection(self._pool) as lent:
+            ((units, first_at),) = await _rows(lent, query, by_user, model, datetime.fromtimestamp(since, tz=UTC))
+        return UnitsSeen(units=units, first_at=first_at)
 
 
 async def _rows(lent: Connection, query: Any, *values: object) -> list[tuple[Any, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -103,9 +104,24 @@ async def connection(pool: Pool) -> AsyncGenerator[Connection]:
 
     Raises:
         StoreUnavailableError: there is none, or it broke while in use; also for a statement that took too long.
+        CancelledError: the task was cancelled, also where the pool did not pass that on.
     """
     try:
         async with pool.connection() as lent:
+            _heed_cancellation()
             yield lent
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        _heed_cancellation()
         raise StoreUnavailableError(f"event store: {type(error).__name__}: {str(error).strip()[:300]}") from error
+
+
+def _heed_cancellation() -> None:
+    """Raise what a task that is being cancelled should have got already.
+
+    The pool waits with `asyncio.wait_for`, which before Python 3.12 returns as if nothing had happened when the
+    connection is handed over in the moment of the cancellation (python/cpython#86296); and an error that a cancelled
+    statement leaves behind can take the cancellation's place. A loop that tries again would then never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -69,6 +69,14 @@ class OutcomeSums:
     newest_at: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnitsSeen:
+    """How many different users (or requests) the outcomes of a model name, and when the first of them was."""
+
+    units: int
+    first_at: float | None
+
+
 class OutcomeStore(Protocol):
     """The outcomes that applications report, summed as they arrive."""
 
@@ -94,6 +102,14 @@ class OutcomeStore(Protocol):
         """
         ...
 
+    async def seen(self, model: str, *, by_user: bool, since: float) -> UnitsSeen:
+        """Return the units that the outcomes of a model name since a moment, experiments or not.
+
+        Raises:
+            StoreUnavailableError: no answer.
+        """
+        ...
+
 
 __all__ = [
     "EpochOutcomes",
@@ -103,5 +119,6 @@ __all__ = [
     "OutcomeSums",
     "StoreUnavailableError",
     "Stored",
+    "UnitsSeen",
     "VersionConflictError",
 ]

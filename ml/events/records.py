@@ -45,8 +45,8 @@ class ExperimentRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecisionRecord:
-    """One decision."""
+class DecisionHead:
+    """One decision, without its evidence."""
 
     experiment: str
     position: int
@@ -56,10 +56,42 @@ class DecisionRecord:
     reasons: Sequence[str]
     """Codes."""
     weights: Mapping[str, int]
-    decision: Document
-    """The whole decision with all its evidence."""
     sample_ratio_p: float | None
     hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionRecord(DecisionHead):
+    """One decision."""
+
+    decision: Document
+    """The whole decision with all its evidence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionText(DecisionHead):
+    """One decision, to be passed on."""
+
+    text: str
+    """The whole decision with all its evidence, as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimelinePoint:
+    """What a picture over time shows of a decision."""
+
+    position: int
+    at: float
+    evidence: Sequence[Document]
+    """On the primary metric, one per treatment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventText:
+    """An event of a stream in the newest version of its type, as JSON, to be passed on."""
+
+    position: int
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +159,22 @@ class PipelineRun:
     succeeded: bool
     details: Document
     at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineCounts:
+    """How many runs of a pipeline have ended, and how."""
+
+    succeeded: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Stretch(Generic[_T]):
+    """A part of a sequence, and the position after which to go on; None at the end."""
+
+    items: Sequence[_T]
+    next_after: int | None
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ async def migrate(pool: Pool) -> int:
     async with connection(pool) as lent, lent.transaction():
         await lent.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         await lent.execute("SET LOCAL client_min_messages = warning")
+        # A step that rewrites a large table takes its time, and would never be done if it were cut off.
+        await lent.execute("SET LOCAL statement_timeout = 0")
         await lent.execute("CREATE TABLE IF NOT EXISTS schema_steps (step integer PRIMARY KEY, applied_at timestamptz)")
         row = await (await lent.execute("SELECT coalesce(max(step), 0) FROM schema_steps")).fetchone()
         done = int(row[0]) if row else 0

@@ -38,13 +38,9 @@ class PostgresEventStore:
 
     async def read(self, stream: str, after: int = 0) -> Sequence[Stored]:
         """Return the events of a stream after a position, in order."""
-        return await self.page(stream, after, None)
-
-    async def page(self, stream: str, after: int, limit: int | None) -> Sequence[Stored]:
-        """Return at most `limit` events of a stream after a position, in order."""
-        query = "SELECT version, data::text FROM events WHERE stream = %s AND version > %s ORDER BY version LIMIT %s"
+        query = "SELECT version, data::text FROM events WHERE stream = %s AND version > %s ORDER BY version"
         async with connection(self._pool) as lent:
-            rows = await (await lent.execute(query, (stream, after, limit))).fetchall()
+            rows = await (await lent.execute(query, (stream, after))).fetchall()
         return tuple(Stored(stream=stream, position=version, event=from_text(text)) for version, text in rows)
 
     async def unfinished(self) -> Sequence[str]:

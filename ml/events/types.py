@@ -56,6 +56,8 @@ class ExperimentRefused(Event):
     model: str
     spec: Document
     problems: tuple[str, ...]
+    measured: Document = Field(default_factory=dict)
+    """Units per day, source and seconds, if they were measured for this: all that the refusal took from outside."""
     by: str
 
 
@@ -219,3 +221,8 @@ def experiment_stream(experiment: str) -> str:
 def model_stream(model: str) -> str:
     """Return the stream of a model."""
     return f"model-{model}"
+
+
+def pipeline_run_stream(run: str) -> str:
+    """Return the stream of one pipeline run: it holds one event, so that a run cannot be recorded twice."""
+    return f"pipeline-run-{run}"

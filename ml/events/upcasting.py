@@ -10,6 +10,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast, get_args
 
+from pydantic_core import from_json
+
 from ml.events.decisions import canonical
 from ml.events.types import AnyEvent, Document, ExperimentEvent, ModelEvent
 
@@ -70,6 +72,24 @@ def from_text(text: str | bytes, upcasters: Upcasters = UPCASTERS, classes: Mapp
     return from_document(loaded, upcasters, classes)
 
 
+def newest_text(text: str, upcasters: Upcasters = UPCASTERS, classes: Mapping[str, Any] = _CLASSES) -> str:
+    """Return a stored event in the newest version of its type, as text; one that is in it stays as it is.
+
+    Raises:
+        UnreadableEventError: as `from_text`.
+    """
+    try:
+        loaded: object = from_json(text)
+    except ValueError:
+        loaded = None
+    if isinstance(loaded, dict):
+        document = cast("Document", loaded)
+        kind = classes.get(str(document.get("type")))
+        if kind is not None and document.get("version") == _newest(kind):
+            return text
+    return to_text(from_text(text, upcasters, classes))
+
+
 def from_document(loaded: object, upcasters: Upcasters = UPCASTERS, classes: Mapping[str, Any] = _CLASSES) -> AnyEvent:
     """Return the event of a JSON document; see `from_text`."""
     if not isinstance(loaded, dict):
@@ -78,10 +98,13 @@ def from_document(loaded: object, upcasters: Upcasters = UPCASTERS, classes: Map
     kind = classes.get(str(document.get("type")))
     if kind is None:
         raise UnreadableEventError(f"type={document.get('type')!r}: allowed are {sorted(classes)}")
-    newest = get_args(kind.model_fields["version"].annotation)[0]
     try:
-        return kind.model_validate(lift(document, newest, upcasters))
+        return kind.model_validate(lift(document, _newest(kind), upcasters))
     except UnreadableEventError:
         raise
     except ValueError as error:
         raise UnreadableEventError(f"type={document['type']!r}: {error}") from error
+
+
+def _newest(kind: Any) -> int:
+    return int(get_args(kind.model_fields["version"].annotation)[0])

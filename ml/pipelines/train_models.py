@@ -6,15 +6,13 @@ module does without postponed annotations.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from ml.contracts import DEFAULT_MODELS, kube_name
+from ml.contracts import DEFAULT_MODELS, TRAINING_PIPELINE, kube_name
 from ml.pipelines import components
 from ml.pipelines.kubeflow_module import compiler, dsl
 from ml.training.dataset import DEFAULT_DATASET
 from ml.training.registration import AUTOMATIC_ALIAS
-
-NAME: Final = "train-models"
 
 
 def build(base_image: str, models: Sequence[str] = DEFAULT_MODELS) -> Any:
@@ -49,7 +47,9 @@ def build(base_image: str, models: Sequence[str] = DEFAULT_MODELS) -> Any:
             )
             _add_delivery(steps, model, data, trained, alias)
 
-    return dsl.pipeline(train_models, name=NAME, description="Trains, judges and registers the platform's text models.")
+    return dsl.pipeline(
+        train_models, name=TRAINING_PIPELINE, description="Trains, judges and registers the platform's text models."
+    )
 
 
 def compile_to(path: Path, base_image: str) -> None:

@@ -18,7 +18,10 @@ RULE = ObjectRule(
     how="Remove privileged; name the one capability that is needed.",
     example=Example(
         of="Deployment",
-        fails={"spec.template.spec.containers.0.securityContext.privileged": True},
+        fails={
+            "spec.template.spec.containers.0.securityContext.allowPrivilegeEscalation": True,
+            "spec.template.spec.containers.0.securityContext.privileged": True,
+        },
         neighbour={"spec.template.spec.containers.0.securityContext.privileged": False},
     ),
     fix={"securityContext.privileged": False},

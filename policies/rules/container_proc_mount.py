@@ -18,7 +18,10 @@ RULE = ObjectRule(
     how="Remove procMount.",
     example=Example(
         of="Deployment",
-        fails={"spec.template.spec.containers.0.securityContext.procMount": "Unmasked"},
+        fails={
+            "spec.template.spec.hostUsers": False,
+            "spec.template.spec.containers.0.securityContext.procMount": "Unmasked",
+        },
         neighbour={"spec.template.spec.containers.0.securityContext.procMount": "Default"},
     ),
     fix={"securityContext.procMount": "Default"},

@@ -17,7 +17,7 @@ RULE = ObjectRule(
     example=Example(
         of="ReplicaSet",
         fails={"metadata.ownerReferences": []},
-        neighbour={"metadata.ownerReferences.0": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "other"}},
+        neighbour={"metadata.ownerReferences.0.name": "other"},
         needed=True,
     ),
 )

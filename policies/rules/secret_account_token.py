@@ -15,6 +15,11 @@ RULE = ObjectRule(
     why="Tokens of this kind are valid until their account is deleted; projected ones live an hour.",
     how="Use the token that the pod gets, or `kubectl create token`.",
     example=Example(
-        of="Secret", fails={"type": "kubernetes.io/service-account-token"}, neighbour={"type": "kubernetes.io/tls"}
+        of="Secret",
+        fails={
+            "metadata.annotations[kubernetes.io/service-account.name]": "default",
+            "type": "kubernetes.io/service-account-token",
+        },
+        neighbour={"type": "kubernetes.io/tls", "stringData": {"tls.crt": "made-up", "tls.key": "made-up"}},
     ),
 )

@@ -31,6 +31,9 @@ TRACKING, GATEWAY, CONTROLLER = (
 )
 EXPERIMENTS = 'mlplatform_controller_experiments{phase="%s"}'
 LAST = "mlplatform_controller_last_success_timestamp_seconds"
+RUNS = 'mlplatform_pipeline_runs_total{instance="10.0.0.1",pipeline="train-models",result="%s"}'
+OTHER_RUNS = RUNS.replace("0.1", "0.2")
+SUCCEEDED, FAILED = RUNS % "succeeded", RUNS % "failed"
 
 CASES: list[tuple[str, str, bool, dict[str, str]]] = [
     ("ModelLatencyHigh", "a tenth is slower than the objective", True,
@@ -59,6 +62,15 @@ CASES: list[tuple[str, str, bool, dict[str, str]]] = [
      {CONTROLLER: "1x30", LAST: "600x30", EXPERIMENTS % "Promoted": "3x30"}),
     ("ExperimentControllerStalled", "it works", False,
      {CONTROLLER: "1x30", LAST: "0+60x30", EXPERIMENTS % "Running": "1x30"}),
+    ("PipelineFailureRateHigh", "one of ten runs fails", True,
+     {SUCCEEDED: "50x5 59x25", FAILED: "7x5 8x25"}),
+    ("PipelineFailureRateHigh", "the only run fails, the first there ever was", True,
+     {SUCCEEDED: "0x30", FAILED: "0x10 1x20"}),
+    ("PipelineFailureRateHigh", "one of forty fails", False, {SUCCEEDED: "50x5 89x25", FAILED: "7x5 8x25"}),
+    ("PipelineFailureRateHigh", "runs failed longer ago than a day", False, {SUCCEEDED: "50x30", FAILED: "7x30"}),
+    ("PipelineFailureRateHigh", "another controller takes over", False,
+     {FAILED: "7x10 _x20", SUCCEEDED: "50x10 _x20",
+      OTHER_RUNS % "failed": "_x12 7x18", OTHER_RUNS % "succeeded": "_x12 50x18"}),
 ]  # fmt: skip
 """Alert, situation, whether it fires after half an hour, and series with a sample per minute."""
 
@@ -164,7 +176,10 @@ def test_prometheus_accepts_configuration_and_rules_when_checked(tmp_path: Path,
         proxy=proxy,
         interval_seconds=5,
         rules_folder=str(tmp_path),
+        tokens_folder=str(tmp_path),
     )
+    (tmp_path / "object-store").mkdir()
+    (tmp_path / "object-store" / "token").write_text("a.b.c")
     config["rule_files"] = [str(tmp_path / "rules.yaml")]
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config, width=1000))
     assert "SUCCESS" in promtool("check", "config", "prometheus.yml", cwd=tmp_path)
@@ -184,7 +199,13 @@ def test_slot_and_model_are_read_from_a_cluster_when_it_is_a_slot_of_this_platfo
     name: str, expected: tuple[str, str] | None
 ) -> None:
     config = _scraping.configuration(
-        "p", namespace="research", gateway_namespace="mesh", proxy="envoy", interval_seconds=5, rules_folder="/r"
+        "p",
+        namespace="research",
+        gateway_namespace="mesh",
+        proxy="envoy",
+        interval_seconds=5,
+        rules_folder="/r",
+        tokens_folder="/t",
     )
     rules = config["scrape_configs"][0]["metric_relabel_configs"]
     (pattern,) = {rule["regex"] for rule in rules if rule.get("source_labels") == ["cluster_name"]}

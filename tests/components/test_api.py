@@ -37,6 +37,7 @@ def test_server_accepts_its_environment_when_it_starts(oidc: OidcIssuer | None) 
     given = environment(declare_one(Api, instance="api", oidc=oidc))
     settings = load_settings(given)
     assert settings.public_host == "api.example.org"
+    assert settings.prometheus_url == "http://prometheus:9090"
     assert (settings.oidc is not None) == (oidc is not None)
     assert DatabaseSettings.from_environment(given).host == "filled"
 

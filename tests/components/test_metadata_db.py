@@ -28,6 +28,7 @@ def test_exactly_these_objects_are_declared_when_there_are_two_consumers(graph: 
         ("NetworkPolicy", "db-offer"),
         ("Secret", "db-admin"),
         ("Secret", "db-events"),
+        ("Secret", "db-exporter"),
         ("Secret", "db-mlflow"),
         ("Service", "db"),
         ("StatefulSet", "db"),
@@ -41,9 +42,15 @@ def test_consumer_secret_has_all_that_a_client_needs_when_declared(graph: Graph)
     assert data["uri"] == f"postgresql://mlflow:{data['password']}@db:5432/mlflow"
 
 
-def test_passwords_differ_when_consumers_do(graph: Graph) -> None:
-    names = ("db-admin", "db-mlflow", "db-events")
-    assert len({graph.object("Secret", name).manifest["stringData"]["password"] for name in names}) == 3
+def test_observer_is_sent_to_a_database_that_is_nobodys_when_its_secret_is_read(graph: Graph) -> None:
+    data = graph.object("Secret", "db-exporter").manifest["stringData"]
+    assert (data["username"], data["dbname"]) == ("exporter", "postgres")
+    assert data["uri"] == f"postgresql://exporter:{data['password']}@db:5432/postgres"
+
+
+def test_passwords_differ_when_clients_do(graph: Graph) -> None:
+    names = ("db-admin", "db-mlflow", "db-events", "db-exporter")
+    assert len({graph.object("Secret", name).manifest["stringData"]["password"] for name in names}) == 4
 
 
 def test_password_reaches_the_server_as_a_file_when_it_starts(graph: Graph) -> None:
@@ -101,7 +108,9 @@ def test_bootstrap_sees_secrets_as_files_and_environment_only_when_it_runs(graph
     bootstrap = pods.containers_of(job)["bootstrap"]
     assert pods.env_of(bootstrap)["PGPASSWORD"] == {"secretKeyRef": {"name": "db-admin", "key": "password"}}
     mounts = {mount["mountPath"] for mount in bootstrap["volumeMounts"]}
-    assert mounts == {"/run/secrets/consumers/mlflow", "/run/secrets/consumers/events", "/tmp"}
+    consumers = {"/run/secrets/consumers/mlflow", "/run/secrets/consumers/events"}
+    assert mounts == consumers | {"/run/secrets/observer", "/tmp"}
+    assert pods.env_of(bootstrap)["OBSERVER_DIR"] == "/run/secrets/observer"
     assert bootstrap["image"] == IMAGE
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from components.monitoring import Monitoring
+from ml.contracts import MEASURED_JOBS
 from tests.support import pods
 from tests.support.catalogue import declare_one
 from tests.support.recording_monitor import Graph
@@ -42,6 +43,23 @@ def test_every_port_that_is_read_is_open_from_prometheus_alone_when_traffic_is_d
     assert {port["port"] for port in offered["ports"]} == inside
     (sent,) = graph.object("NetworkPolicy", "prometheus-scrapes-gateway").manifest["spec"]["egress"]
     assert [port["port"] for port in sent["ports"]] == [15090]
+
+
+def test_everything_that_the_platform_measures_is_asked_when_configured(graph: Graph) -> None:
+    (config,) = [item for item in graph.of_kind("ConfigMap") if item.name == "prometheus-config"]
+    jobs = {
+        job["job_name"]: job for job in yaml.safe_load(config.manifest["data"]["prometheus.yaml"])["scrape_configs"]
+    }
+    assert set(jobs) == {*MEASURED_JOBS, "prometheus"}
+    with_token = {name: job["authorization"] for name, job in jobs.items() if "authorization" in job}
+    file = "/etc/prometheus-tokens/object-store/token"
+    assert with_token == {"object-store": {"type": "Bearer", "credentials_file": file}}
+    template = pods.template_of(graph.object("StatefulSet", "prometheus"))
+    (mount,) = [
+        it for it in template["spec"]["containers"][0]["volumeMounts"] if file.startswith(it["mountPath"] + "/")
+    ]
+    (volume,) = [it for it in template["spec"]["volumes"] if it["name"] == mount["name"]]
+    assert volume["secret"]["secretName"] == "object-store-metrics"
 
 
 def test_pod_is_replaced_when_rules_or_targets_change() -> None:

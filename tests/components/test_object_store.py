@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jwt
 import pytest
 
 from components.object_store import ObjectStore
@@ -22,7 +23,9 @@ def test_exactly_these_objects_are_declared_when_there_are_two_consumers(graph: 
         ("NetworkPolicy", "store-offer"),
         ("Secret", "store-admin"),
         ("Secret", "store-backup"),
+        ("Secret", "store-metrics"),
         ("Secret", "store-mlflow"),
+        ("Secret", "store-monitoring"),
         ("Service", "store"),
         ("StatefulSet", "store"),
     ]
@@ -38,6 +41,17 @@ def test_consumer_secret_has_all_that_a_client_needs_when_declared(graph: Graph)
     assert set(data) == {"access-key", "secret-key", "bucket", "endpoint"}
     assert (data["access-key"], data["bucket"], data["endpoint"]) == ("mlflow", "mlflow-artifacts", "http://store:9000")
     assert len(data["secret-key"]) == 64
+
+
+def test_metrics_are_shown_to_the_observers_token_only_when_asked_for(graph: Graph) -> None:
+    env = pods.env_of(pods.containers_of(graph.object("StatefulSet", "store"))["server"])
+    assert env["MINIO_PROMETHEUS_AUTH_TYPE"] == "jwt"
+    key = graph.object("Secret", "store-monitoring").manifest["stringData"]["secret-key"]
+    token = graph.object("Secret", "store-metrics").manifest["stringData"]["token"]
+    claims = jwt.decode(token, key, algorithms=["HS512"], issuer="prometheus")
+    assert claims["sub"] == graph.object("Secret", "store-monitoring").manifest["stringData"]["access-key"]
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(token, "x" * 64, algorithms=["HS512"], issuer="prometheus")
 
 
 def test_root_credentials_are_read_from_files_that_exist_when_the_server_starts(graph: Graph) -> None:

@@ -75,7 +75,11 @@ def test_values_are_taken_when_they_are_allowed() -> None:
 
 
 BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
-    ("unknown key", {"colour": "red"}, "colour is an unknown key: allowed is one of api, clusterIdentifier, context,"),
+    (
+        "unknown key",
+        {"colour": "red"},
+        "colour is an unknown key: allowed is one of admissionPolicies, api, clusterIdent",
+    ),
     ("key of the code", {"protect_data": "true"}, "protect_data is an unknown key"),
     ("unknown nested key", {"trackingServer": '{"worker": 2}'}, "trackingServer.worker is an unknown key: allowed is"),
     ("unknown image", {"images": '{"redis": "redis:7"}'}, "images.redis is an unknown key: allowed is one of minio,"),

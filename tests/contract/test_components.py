@@ -20,7 +20,9 @@ from tests.support.recording_monitor import Graph, Recorded, Secret, reveal
 
 TOKENS = {
     "AbTestDefinition": "mlplatform:index:AbTestDefinition",
+    "AdmissionPolicies": "mlplatform:index:AdmissionPolicies",
     "Api": "mlplatform:index:Api",
+    "DatabaseExporter": "mlplatform:index:DatabaseExporter",
     "EventStore": "mlplatform:index:EventStore",
     "ExperimentController": "mlplatform:index:ExperimentController",
     "Gateway": "mlplatform:index:Gateway",
@@ -46,7 +48,7 @@ VERSION_LABEL = "app.kubernetes.io/version"
 AUTONAMED_KINDS = {"ConfigMap", "Job", "NetworkPolicy", "PodDisruptionBudget", "Role", "RoleBinding"}
 """Nothing outside Pulumi addresses these by name; everything else has the name that others rely on."""
 
-SENSITIVE_WORDS = ("password", "read", "write", "decide", "secret-key", "uri", "passphrase", "webhook-key")
+SENSITIVE_WORDS = ("password", "read", "write", "decide", "secret-key", "token", "uri", "passphrase", "webhook-key")
 """A key of a Secret that contains one of these holds something that must be shown nowhere else."""
 
 every_component = pytest.mark.parametrize("component", all_components(), ids=lambda cls: cls.__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -15,6 +16,18 @@ pytestmark = pytest.mark.e2e
 def test_every_component_does_its_work_when_the_platform_is_up(cluster: Cluster) -> None:
     done = cluster.mlp("verify")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_training_run_is_counted_when_its_job_has_ended(cluster: Cluster) -> None:
+    query = quote(f'{contracts.PIPELINE_RUNS_SERIES}{{result="succeeded"}}')
+    service = f"services/{contracts.PROMETHEUS_SERVICE}:{contracts.PROMETHEUS_PORT}"
+    path = f"/api/v1/namespaces/{cluster.namespace}/{service}/proxy/api/v1/query?query={query}"
+
+    def succeeded() -> int:
+        result = json.loads(cluster.kubectl("get", "--raw", path))["data"]["result"]
+        return int(float(result[0]["value"][1])) if result else 0
+
+    eventually(lambda: succeeded() >= 1, within_seconds=90, what="the first models' training is counted")
 
 
 @pytest.mark.parametrize("model", contracts.DEFAULT_MODELS)

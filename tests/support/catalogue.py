@@ -21,7 +21,9 @@ from components._schema import Sensitive
 from components._secrets import SecretSource
 from components._workload import Resources
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
+from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
 from components.api import Api, ApiArgs, RequestRates
+from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.event_store import EventStore, EventStoreArgs
 from components.experiment_controller import ExperimentController, ExperimentControllerArgs
 from components.gateway import Gateway, GatewayArgs, HostRoute
@@ -71,6 +73,7 @@ def metadata_db(instance: str) -> MetadataDbArgs:
         image=IMAGE,
         secrets=secrets(),
         consumers=("mlflow", "events"),
+        observer="exporter",
         storage_gib=7,
         storage_class="fast",
         max_connections=123,
@@ -185,6 +188,8 @@ def api(instance: str) -> ApiArgs:
         public_host="api.example.org",
         gateway=GATEWAY,
         replicas=2,
+        metrics_url="http://prometheus:9090",
+        metrics_label="prometheus",
         rates=RequestRates(reads=50, writes=10, outcomes=5000),
         oidc=None,
         resources=RESOURCES,
@@ -198,6 +203,7 @@ def monitoring(instance: str) -> MonitoringArgs:
         image=IMAGE,
         gateway=GATEWAY,
         proxy="envoy",
+        object_store_token="object-store-metrics",
         scrape_interval_seconds=5,
         retention_days=3,
         storage_gib=2,
@@ -230,8 +236,15 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     Gateway: Example(component=Gateway, args=gateway),
     ExperimentController: Example(component=ExperimentController, args=experiment_controller),
     AbTestDefinition: Example(component=AbTestDefinition, args=lambda _: AbTestDefinitionArgs(protect=True)),
+    AdmissionPolicies: Example(
+        component=AdmissionPolicies, args=lambda name: AdmissionPoliciesArgs(namespace_name=name, stack="local")
+    ),
     EventStore: Example(
         component=EventStore, args=lambda name: EventStoreArgs(namespace=name, image=IMAGE, database=DATABASE)
+    ),
+    DatabaseExporter: Example(
+        component=DatabaseExporter,
+        args=lambda name: DatabaseExporterArgs(namespace=name, image=IMAGE, database=DATABASE),
     ),
     Api: Example(component=Api, args=api),
     Monitoring: Example(component=Monitoring, args=monitoring),

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -38,13 +40,26 @@ def shared_postgres() -> PostgresServer:
     return server
 
 
-def open_to_others(folder: Path) -> None:
-    """Let other users pass through pytest's own folders, which are closed to them, down to this one."""
-    top = Path(tempfile.gettempdir())
-    for parent in (folder, *folder.parents):
-        if not parent.is_relative_to(top) or parent == top:
-            return
-        parent.chmod(0o755)
+@contextmanager
+def open_folder() -> Generator[Path]:
+    """Yield a new folder that other users may enter. Pytest's own folders are closed again by its next run."""
+    with tempfile.TemporaryDirectory(prefix="postgres-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@contextmanager
+def own_postgres() -> Generator[PostgresServer]:
+    """Yield a running server that nobody else uses, to be stopped and started."""
+    with open_folder() as folder:
+        server = PostgresServer(folder)
+        server.initialise()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 class PostgresServer:
@@ -62,9 +77,16 @@ class PostgresServer:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
 
+    @property
+    def pid(self) -> int:
+        """Process id of the running server, whose children serve the connections."""
+        if self._process is None:
+            raise RuntimeError("PostgreSQL does not run")
+        return self._process.pid
+
     def initialise(self) -> None:
         """Make the data folder."""
-        open_to_others(self.folder)
+        self.folder.chmod(0o755)
         os.chown(self.folder, self._user, -1)
         word = self.folder / "password"
         word.write_text(_PASSWORD, encoding="utf-8")

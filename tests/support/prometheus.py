@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,10 +13,10 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-import pytest
+
+from tests.support.debian_package import unpacked
 
 _START_SECONDS: Final = 60.0
-_APT: Final = ("apt-get", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3")
 
 
 @functools.cache
@@ -29,30 +27,7 @@ def binaries() -> Path:
             break
     else:
         return Path(str(shutil.which("prometheus"))).parent
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlplatform" / "tests" / "prometheus"
-    folder = cache / "usr" / "bin"
-    if not (folder / "prometheus").exists():
-        _unpack(cache)
-    return folder
-
-
-def _unpack(cache: Path) -> None:
-    """Unpack the package without installing it: it wants a user, a service manager and JavaScript libraries."""
-    if shutil.which("apt-get") is None:
-        pytest.skip("needs Prometheus: there is no apt-get to get Debian's package with")
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache.parent, prefix="prometheus-") as name:
-        Path(name).chmod(0o755)
-        download = [*_APT, "download", "prometheus"]
-        if subprocess.run(download, cwd=name, capture_output=True, check=False).returncode != 0:
-            subprocess.run([*_APT, "update"], capture_output=True, check=False)
-            done = subprocess.run(download, cwd=name, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                pytest.skip(f"needs Prometheus: apt-get has no such package: {done.stderr.strip()[-200:]}")
-        (package,) = Path(name).glob("prometheus_*.deb")
-        subprocess.run(["dpkg-deb", "--extract", package, f"{name}/root"], check=True)
-        shutil.rmtree(cache, ignore_errors=True)
-        (Path(name) / "root").rename(cache)
+    return unpacked("prometheus") / "usr" / "bin"
 
 
 @contextmanager

@@ -16,7 +16,17 @@ from tests.support.recording_monitor import PROJECT, Graph, run
 ROOT: Final = Path(__file__).resolve().parents[2]
 MASTER_SECRET: Final = "a master secret that only the tests know"
 _MASTER_SECRET_KEY: Final = f"{PROJECT}:masterSecret"
-_IMAGES: Final = ("postgres", "minio", "minio-client", "mlflow", "ml", "training", "model-server", "prometheus")
+_IMAGES: Final = (
+    "postgres",
+    "postgres-exporter",
+    "minio",
+    "minio-client",
+    "mlflow",
+    "ml",
+    "training",
+    "model-server",
+    "prometheus",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,12 +78,7 @@ class Query:
         """Return a page of experiments."""
         if phase is not None and phase not in get_args(Phase):
             raise InvalidArgumentError(f"phase={phase!r}: allowed is one of {', '.join(get_args(Phase))}")
-        try:
-            return await experiments_page(info, first=first, after=after, model=model, phase=phase, active=active)
-        except InvalidArgumentError:
-            raise
-        except ValueError as error:
-            raise InvalidArgumentError(f"after={after!r}: allowed is endCursor of a page before") from error
+        return await experiments_page(info, first=first, after=after, model=model, phase=phase, active=active)
 
     @strawberry.field(description="One experiment by its name (the newest of that name) or id.")
     async def experiment(self, info: Info, name: str) -> Experiment | None:

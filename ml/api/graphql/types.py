@@ -207,10 +207,18 @@ async def experiments_page(
     phase: str | None = None,
     active: bool | None = None,
 ) -> ExperimentConnection:
-    """Return a page of experiments."""
-    page = await context(info).ports.queries.list_experiments(
-        model=model, phase=cast("Phase | None", phase), active=active, limit=page_size(first), cursor=after
-    )
+    """Return a page of experiments.
+
+    Raises:
+        InvalidArgumentError: `first` is out of range, or `after` is not what a page had.
+    """
+    limit = page_size(first)
+    try:
+        page = await context(info).ports.queries.list_experiments(
+            model=model, phase=cast("Phase | None", phase), active=active, limit=limit, cursor=after
+        )
+    except ValueError as error:
+        raise InvalidArgumentError(f"after={after!r}: allowed is endCursor of a page before") from error
     nodes = [experiment_of(record) for record in page.items]
     return ExperimentConnection(
         nodes=nodes, page_info=PageInfo(has_next_page=page.next_cursor is not None, end_cursor=page.next_cursor)

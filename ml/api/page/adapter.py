@@ -65,6 +65,7 @@ class PortsSource:
                 name_prefix=filters.name or None,
                 limit=_PAGE_SIZE,
                 cursor=cursor,
+                documents=False,
             )
         except ValueError as error:
             raise RefusedError(400, "No such page of the list", str(error)) from None

@@ -9,7 +9,9 @@ from typing import Final
 from fastapi import Request
 from fastapi.responses import Response
 
-BASE_PATH: Final = "/ml/ab-tests/ui"
+from ml.contracts import EXPERIMENTS_PATH
+
+BASE_PATH: Final = f"{EXPERIMENTS_PATH}/ui"
 COOKIE: Final = "mlp_page_token"
 _SESSION_SECONDS: Final = 12 * 3600
 _LONGEST_TOKEN: Final = 8192

@@ -43,7 +43,9 @@ def create(
     sd: Annotated[float | None, typer.Option(help="Standard deviation of a user; none for a proportion.")] = None,
     better: Annotated[Literal["increase", "decrease"] | None, typer.Option(help="Direction of improvement.")] = None,
     days: Annotated[float | None, typer.Option(min=0.0007, help="Longest duration.")] = None,
-    users_per_day: Annotated[int | None, typer.Option(min=1, help="Users of the model per day, as expected.")] = None,
+    users_per_day: Annotated[
+        int | None, typer.Option(min=1, help="Users of the model per day; measured if left out.")
+    ] = None,
     ramp_minutes: Annotated[float | None, typer.Option(min=0, help="Minutes over which shares grow.")] = None,
     open_ended: Annotated[bool, typer.Option("--open-ended", help="Valid at any time, no planned end.")] = False,
     approval: Annotated[bool, typer.Option("--approval", help="A person confirms a promotion.")] = False,

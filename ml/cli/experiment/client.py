@@ -10,8 +10,8 @@ from urllib.parse import quote
 import httpx
 
 from ml.cli.errors import NotFoundError, UserError
+from ml.contracts import EXPERIMENTS_PATH
 
-BASE_PATH: Final = "/ml/ab-tests"
 _TIMEOUT_SECONDS: Final = 30.0
 _LONGEST_QUOTE: Final = 300
 _NOT_FOUND: Final = 404
@@ -50,14 +50,14 @@ class ApiClient:
     async def create(self, name: str, spec: Mapping[str, Any], idempotency_key: str) -> Document:
         """Ask for an experiment."""
         body = {"name": name, "spec": dict(spec)}
-        return await self._json("POST", BASE_PATH, json=body, headers={"Idempotency-Key": idempotency_key})
+        return await self._json("POST", EXPERIMENTS_PATH, json=body, headers={"Idempotency-Key": idempotency_key})
 
     async def experiments(self, **filters: str | None) -> AsyncGenerator[Document]:
         """Yield experiments, newest first, over all pages."""
         cursor: str | None = None
         while True:
             wanted = {key: value for key, value in {**filters, "cursor": cursor}.items() if value}
-            page = await self._json("GET", BASE_PATH, params=wanted)
+            page = await self._json("GET", EXPERIMENTS_PATH, params=wanted)
             for item in cast("list[Document]", page.get("items") or []):
                 yield item
             cursor = cast("str | None", page.get("nextCursor"))
@@ -108,7 +108,7 @@ class ApiClient:
 
 
 def _path(name: str) -> str:
-    return f"{BASE_PATH}/{quote(name, safe='')}"
+    return f"{EXPERIMENTS_PATH}/{quote(name, safe='')}"
 
 
 def _refusal(answer: httpx.Response) -> UserError:

@@ -183,7 +183,8 @@ def _complete(name: str, spec: Document) -> str:
     if primary.get("standardDeviation") is None and not 0 < float(primary["baseline"]) < 1:
         primary["standardDeviation"] = typer.prompt("Standard deviation of a user", type=float)
     if "expectedUnitsPerDay" not in spec:
-        spec["expectedUnitsPerDay"] = typer.prompt("Users of the model per day", type=int)
+        expected = cast("int", typer.prompt("Users of the model per day (0: to be measured)", default=0, type=int))
+        spec |= {"expectedUnitsPerDay": expected} if expected else {}
     if "durationSeconds" not in spec:
         spec["durationSeconds"] = round(
             _DAY_SECONDS * cast("float", typer.prompt("Longest duration in days", default=14.0, type=float))

@@ -1,1 +1,1 @@
-"""The commands about policies: judge a stack offline, show repairs, explain rules."""
+"""The commands about policies: judge a stack offline or a cluster, show repairs, explain rules."""

@@ -17,7 +17,7 @@ _EXIT_FAILED = 1
 
 policy = typer.Typer(
     no_args_is_help=True,
-    help="What the platform refuses to deploy: judge a stack, show repairs, explain rules.",
+    help="What the platform refuses to deploy: judge a stack or a cluster, show repairs, explain rules.",
 )
 
 _Stack = Annotated[str, typer.Argument(help="Stack, as in Pulumi.STACK.yaml.")]
@@ -36,6 +36,30 @@ def check(stack: _Stack, form: _Format = "table") -> None:
         configuration = _configuration()
         report = evaluate(rendering.resources(), configuration, stack)
     _show(report, form)
+
+
+@policy.command()
+def audit(context: typer.Context, form: _Format = "table") -> None:
+    """Judge what really lies in the cluster of `--stack`. Exit code 1 if anything would be refused today."""
+    import asyncio
+    import os
+    from pathlib import Path
+
+    from ml.cli.connection import connect
+    from ml.cli.kubectl import Kubectl
+    from ml.cli.outputs import StackOutputs
+    from ml.cli.policy import live
+    from ml.cli.session import act
+    from policies.engine import evaluate
+
+    configuration = _configuration()
+    stack, kube_context = context.obj
+    connection = connect(stack, kube_context, os.environ, Path.cwd())
+
+    async def read(kubectl: Kubectl, outputs: StackOutputs) -> list[Resource]:
+        return await live.read(kubectl, outputs.namespace)
+
+    _show(evaluate(asyncio.run(act(connection, read)), configuration, connection.stack), form)
 
 
 @policy.command()

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Final, cast
 
 from ml.cli.outputs import StackOutputs
-from ml.contracts import access_label
+from ml.contracts import PIPELINE_LABEL, TRAINING_PIPELINE, access_label
 
 JOB_LABELS: Final = {
     "app.kubernetes.io/name": "training",
@@ -17,7 +17,7 @@ JOB_LABELS: Final = {
 }
 SELECTOR: Final = ",".join(f"{key}={value}" for key, value in JOB_LABELS.items())
 CONTAINER: Final = "training"
-_PREFIX: Final = "train-models-"
+_PREFIX: Final = f"{TRAINING_PIPELINE}-"
 _NUMBERED: Final = re.compile(rf"{_PREFIX}(\d+)")
 _KEEP_SECONDS: Final = 24 * 3600
 """How long a finished Job and its log stay."""
@@ -115,7 +115,11 @@ def training_job(outputs: StackOutputs, name: str, *, force: bool) -> dict[str, 
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": name, "namespace": outputs.namespace, "labels": JOB_LABELS},
+        "metadata": {
+            "name": name,
+            "namespace": outputs.namespace,
+            "labels": {**JOB_LABELS, PIPELINE_LABEL: TRAINING_PIPELINE},
+        },
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": _LONGEST_SECONDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -9,23 +10,45 @@ from ml.cli.errors import UserError
 from ml.cli.http import Endpoint
 from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
-from ml.contracts import PROMETHEUS_PORT, PROMETHEUS_SERVICE
+from ml.contracts import MEASURED_JOBS, PROMETHEUS_PORT, PROMETHEUS_SERVICE
 
-_QUERY: Final = "max by (job) (up)"
-_JOBS: Final = ("api", "controller", "gateway", "model-server", "object-store", "tracking-server", "version-sync")
+_QUERY: Final = '{__name__=~"up|pg_up|mlplatform_sync_wanted_version"}'
+"""The exporter answers for PostgreSQL even while that is away, and says so in a series of its own."""
+_MODEL_SERVER: Final = "model-server"
+_DATABASE: Final = "metadata-db"
 
 
 async def every_part_is_measured(kubectl: Kubectl, outputs: StackOutputs) -> str:
-    """See that of every kind of target at least one answers."""
+    """See that there are targets of every kind, and that each of them answers."""
     async with kubectl.forward(outputs.namespace, f"service/{PROMETHEUS_SERVICE}", PROMETHEUS_PORT) as port:
         endpoint = Endpoint(f"127.0.0.1:{port}", "localhost", "Prometheus")
         answer = await endpoint.ask_well("GET", f"/api/v1/query?query={quote(_QUERY)}")
-    result = cast("list[dict[str, Any]]", answer.json()["data"]["result"])
-    measured = {str(entry["metric"].get("job")) for entry in result if float(entry["value"][1]) == 1}
-    if missing := [job for job in _JOBS if job not in measured]:
+    series = cast("list[dict[str, Any]]", answer.json()["data"]["result"])
+    targets = _values(series, "up")
+    problems = [f"there is no target of {job}" for job in MEASURED_JOBS if job not in {job for job, _ in targets}]
+    down = {target for target, value in targets.items() if value != 1} - _empty_slots(series)
+    problems += [f"nothing is measured of {job} ({instance})" for job, instance in sorted(down)]
+    if set(_values(series, "pg_up").values()) != {1.0} and not any(job == _DATABASE for job, _ in down):
+        problems.append(f"the exporter of {_DATABASE} does not reach the database")
+    if problems:
         raise UserError(
-            f"nothing is measured of {', '.join(missing)}",
+            "; ".join(problems),
             f"see {PROMETHEUS_SERVICE}'s page /targets: "
             f"kubectl port-forward -n {outputs.namespace} service/{PROMETHEUS_SERVICE} {PROMETHEUS_PORT}",
         )
-    return f"{len(_JOBS)} kinds of targets answer"
+    return f"{sum(targets.values()):.0f} targets of {len(MEASURED_JOBS)} kinds answer"
+
+
+def _values(series: Sequence[Mapping[str, Any]], name: str) -> dict[tuple[str, str], float]:
+    """Return a series' values by job and instance."""
+    return {
+        (str(labels.get("job")), str(labels.get("instance"))): float(entry["value"][1])
+        for entry in series
+        if (labels := cast("Mapping[str, str]", entry["metric"])).get("__name__") == name
+    }
+
+
+def _empty_slots(series: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Return the model servers that nobody wants to serve anything: they open no port before they have a model."""
+    wanted = _values(series, "mlplatform_sync_wanted_version")
+    return {(_MODEL_SERVER, instance) for (_, instance), version in wanted.items() if not version > 0}

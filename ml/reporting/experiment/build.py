@@ -10,7 +10,6 @@ from typing import Any, cast
 from ml.events.ports import OutcomeSums
 from ml.events.records import CommandRecord
 from ml.events.types import Phase
-from ml.experiments.ratio import RatioSums
 from ml.reporting.experiment.results import (
     ArmView,
     EvidenceView,
@@ -57,6 +56,20 @@ class DecisionFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PointFacts:
+    """What a picture over time needs of a stored decision."""
+
+    at: float
+    evidence: Sequence[Document]
+    """On the primary metric."""
+
+    @classmethod
+    def of(cls, made: DecisionFacts) -> PointFacts:
+        """Return the point of a whole decision."""
+        return cls(at=made.at, evidence=[item for item in made.decision["evidence"] if item["role"] == "primary"])
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpochFacts:
     """Weights that came into force."""
 
@@ -72,7 +85,8 @@ def is_paused(commands: Iterable[CommandRecord]) -> bool:
 
 def results_of(
     experiment: ExperimentFacts,
-    decisions: Sequence[DecisionFacts],
+    last: DecisionFacts | None,
+    timeline: Sequence[PointFacts],
     epochs: Sequence[EpochFacts],
     sums: OutcomeSums | None = None,
 ) -> ExperimentResults:
@@ -80,12 +94,13 @@ def results_of(
 
     Args:
         experiment: its record.
-        decisions: in order, the newest last; of many, evenly spaced ones are enough.
+        last: its newest decision.
+        timeline: of all its decisions, in order; of many, evenly spaced ones are enough.
         epochs: in order.
         sums: what applications reported; None leaves the values per arm out.
     """
     specification, spec = experiment.specification, experiment.spec
-    newest = decisions[-1].decision if decisions else None
+    newest = last.decision if last else None
     control, treatments, primary = _promised(specification, spec)
     return ExperimentResults(
         id=experiment.id,
@@ -107,13 +122,13 @@ def results_of(
         paused=experiment.paused,
         mode=str(specification.get("mode", "planned")),
         primary=primary,
-        looked_at=decisions[-1].at if decisions else None,
+        looked_at=last.at if last else None,
         action=str(newest["action"]) if newest else None,
         reasons=tuple(ReasonView(**reason) for reason in newest["reasons"]) if newest else (),
         arms=_arms((control, *treatments), sums),
         evidence=tuple(_evidence(item) for item in newest["evidence"]) if newest else (),
         sample_ratio=_sample_ratio(specification, newest),
-        timeline=tuple(point for made in decisions for point in _points(made, primary.better)),
+        timeline=tuple(_point(made.at, item, primary.better) for made in timeline for item in made.evidence),
         traffic=tuple(
             # All zero stands for weights that are being changed just now.
             TrafficView(at=epoch.at, weights=dict(epoch.weights))
@@ -179,25 +194,21 @@ def _evidence(item: Document) -> EvidenceView:
     )
 
 
-def _points(made: DecisionFacts, better: str) -> list[PointView]:
+def _point(at: float, item: Document, better: str) -> PointView:
     sign = 1.0 if better == "increase" else -1.0
-    found: list[PointView] = []
-    for item in (_evidence(document) for document in made.decision["evidence"] if document["role"] == "primary"):
-        known = item.boundary is not None and item.standard_error is not None
-        found.append(
-            PointView(
-                at=made.at,
-                arm=item.arm,
-                estimate=item.estimate,
-                low=item.low,
-                high=item.high,
-                needed=sign * (item.boundary or 0.0) * (item.standard_error or 0.0) if known else None,
-                information_fraction=item.information_fraction,
-                n_control=item.n_control,
-                n_treatment=item.n_treatment,
-            )
-        )
-    return found
+    boundary, standard_error = _number(item["boundary"]), _number(item["standard_error"])
+    low, high = _ends(item)
+    return PointView(
+        at=at,
+        arm=item["arm"],
+        estimate=_number(item["estimate"]),
+        low=low,
+        high=high,
+        needed=None if boundary is None or standard_error is None else sign * boundary * standard_error,
+        information_fraction=_number(item["information_fraction"]),
+        n_control=item["n_control"],
+        n_treatment=item["n_treatment"],
+    )
 
 
 def _sample_ratio(specification: Document, newest: Document | None) -> SampleRatioView | None:
@@ -216,16 +227,17 @@ def _arms(arms: Sequence[str], sums: OutcomeSums | None) -> tuple[ArmView, ...]:
     found: list[ArmView] = []
     for arm in arms:
         units = 0
-        totals: dict[str, RatioSums] = {}
+        totals: dict[str, tuple[float, float, int]] = {}
         for epoch in sums.epochs.values():
             units += epoch.units.get(arm, 0)
             for metric, by_arm in epoch.metrics.items():
                 if arm in by_arm:
-                    totals[metric] = totals[metric] + by_arm[arm] if metric in totals else by_arm[arm]
+                    added, (numerator, denominator, n) = by_arm[arm], totals.get(metric, (0.0, 0.0, 0))
+                    totals[metric] = numerator + added.numerator, denominator + added.denominator, n + added.n
         values = {
-            metric: ValueView(value=total.numerator / total.denominator, n=total.n)
-            for metric, total in totals.items()
-            if total.denominator > 0
+            metric: ValueView(value=numerator / denominator, n=n)
+            for metric, (numerator, denominator, n) in totals.items()
+            if denominator > 0
         }
         found.append(ArmView(arm=arm, units=units, values=values))
     return tuple(found)

@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,11 @@ class ControlPlane:
     kubeconfig: Path
     client: KubeClient
     _kubectl: Path
+
+    @property
+    def tools(self) -> Path:
+        """Folder of `kubectl`."""
+        return self._kubectl.parent
 
     def get(self, path: str) -> Object:
         """Return the object at a path of the API."""
@@ -72,13 +77,16 @@ def control_plane(folder: Path, toolchain: Toolchain) -> Generator[ControlPlane]
         "kube-controller-manager": _controller_manager(folder, pki, toolchain),
     }
     processes: list[subprocess.Popen[bytes]] = []
+    admin = folder / "super-admin.conf"
+    client = KubeClient(kubeconfig.load(str(admin)))
     try:
         for name, command in commands.items():
+            if name == "kube-controller-manager":
+                # It gives up on an API server that is not healthy within seconds, which a loaded machine's is not.
+                _await(lambda: client.text("/readyz", {}) == "ok", folder)
             with (folder / f"{name}.log").open("wb") as log:
                 processes.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=folder))
-        admin = folder / "super-admin.conf"
-        client = KubeClient(kubeconfig.load(str(admin)))
-        _await_ready(client, folder)
+        _await(lambda: client.find("/api/v1/namespaces/default/serviceaccounts/default") is not None, folder)
         yield ControlPlane(admin, client, toolchain.bin("kubectl"))
         client.close()
     finally:
@@ -147,6 +155,7 @@ def _apiserver(pki: Path, toolchain: Toolchain, port: int, etcd_port: int) -> Se
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--authorization-mode=RBAC",
+        "--allow-privileged=true",
     ]
 
 
@@ -170,12 +179,12 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _await_ready(client: KubeClient, folder: Path) -> None:
-    """Wait until the API serves and the controllers have made the default service account."""
+def _await(condition: Callable[[], bool], folder: Path) -> None:
+    """Wait until the API serves, or until the controllers have made the default service account."""
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         try:
-            if client.find("/api/v1/namespaces/default/serviceaccounts/default") is not None:
+            if condition():
                 return
         except (ApiError, ClusterUnreachableError):
             pass

@@ -33,7 +33,7 @@ def names(api_server: ControlPlane, namespace: str, plural: str = "configmaps") 
     return {str(item["metadata"]["name"]) for item in found} - {"kube-root-ca.crt"}
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
     """Return the first true value of `condition`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

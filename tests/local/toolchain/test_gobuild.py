@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,21 @@ def test_binary_has_its_name_and_version_when_it_was_built(tmp_path: Path) -> No
     done = subprocess.run([binaries / "renamed"], capture_output=True, text=True, check=True)
     assert done.stderr == "version 1.2.3"
     assert told == ["building thing (renamed)"]
+
+
+def test_all_binaries_are_there_when_a_tool_has_several(tmp_path: Path) -> None:
+    folder = _module(tmp_path, PROGRAM) / "thing"
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        (folder / name / "main.go").write_text(PROGRAM.replace('"version "', f'"{name} "'))
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    tool = replace(TOOL, packages={name: f"example.com/thing/{name}" for name in ("one", "two")})
+    build(tool, tmp_path, binaries, lambda _message: None)
+    assert sorted(path.name for path in binaries.iterdir()) == ["one", "two"]
+    for name in ("one", "two"):
+        done = subprocess.run([binaries / name], capture_output=True, text=True, check=True)
+        assert done.stderr == f"{name} 1.2.3"
 
 
 def test_error_shows_what_the_compiler_said_when_the_build_fails(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ from tests.support.postgres import shared_postgres
 
 _T = TypeVar("_T")
 MODEL: Final = "research_pattern_predictor"
+BUSY_MODEL: Final = "busy_model"
+QUIET_MODEL: Final = "quiet_model"
 NAMESPACE: Final = "platform"
 TOKENS: Final = {scope: f"{scope}-" + "t0ken" * 8 for scope in ("read", "write", "decide")}
 SPEC: Final[dict[str, Any]] = {
@@ -52,7 +54,8 @@ class KubernetesStandIn:
         self.tests: dict[str, dict[str, Any]] = {}
         self.down = False
         self.refusal: dict[str, Any] | None = None
-        self.slots = {MODEL: f"{STABLE_SLOT},candidate-a"}
+        models: tuple[str, ...] = (MODEL, BUSY_MODEL, QUIET_MODEL)
+        self.slots: dict[str, str] = dict.fromkeys(models, f"{STABLE_SLOT},candidate-a")
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.down:
@@ -94,7 +97,12 @@ class Service:
         for name, token in TOKENS.items():
             (Path(self._tokens.name) / name).write_text(token, encoding="ascii")
         self.settings = Settings(
-            namespace=NAMESPACE, tokens_dir=Path(self._tokens.name), rates=rates, oidc=oidc, graphiql=graphiql
+            namespace=NAMESPACE,
+            tokens_dir=Path(self._tokens.name),
+            rates=rates,
+            oidc=oidc,
+            graphiql=graphiql,
+            prometheus_url="http://127.0.0.1:9",  # nobody listens there
         )
         self._ready = threading.Event()
         self._numbers = itertools.count(1)

@@ -82,6 +82,7 @@ def test_models_have_their_declared_slots_when_nothing_was_deployed_yet(service:
         ("fragment A on Model { ...A } { models { ...A } }", "too deep"),
         ("{ experiments(first: 0) { nodes { name } } }", "allowed is 1 to 100"),
         ("{ experiments(first: 101) { nodes { name } } }", "allowed is 1 to 100"),
+        ('{ models { experiments(after: "") { nodes { name } } } }', "allowed is endCursor"),
         ('{ experiments(after: "bogus") { nodes { name } } }', "endCursor"),
         ('{ experiments(phase: "nowhere") { nodes { name } } }', "Running"),
         ("{ nothing }", "Cannot query field"),

@@ -66,6 +66,7 @@ def test_settings_have_defaults_when_only_the_needed_is_given() -> None:
     [
         ({"NAMESPACE": ""}, "NAMESPACE is not set"),
         ({"TOKENS_DIR": ""}, "at least one source of tokens"),
+        ({"PROMETHEUS_URL": "prometheus:9090"}, "an address such as http://HOST:PORT"),
         ({"API_PORT": "0"}, "API_PORT='0': allowed is a whole number from 1 to 65535"),
         ({"RATE_READS_PER_SECOND": "fast"}, "RATE_READS_PER_SECOND='fast'"),
         ({"GRAPHIQL": "yes"}, "allowed are true and false"),

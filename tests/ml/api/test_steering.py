@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from ml.events.types import PhaseEntered, experiment_stream
-from tests.ml.api.service import SPEC, Service
+from tests.ml.api.service import BUSY_MODEL, QUIET_MODEL, SPEC, Service
 
 pytestmark = pytest.mark.slow
 BASE = "/ml/ab-tests"
@@ -22,6 +23,7 @@ def test_create_makes_an_object_with_the_creators_name_when_admissible(service: 
     assert answer.headers["location"] == f"{BASE}/first"
     assert (made["id"], made["phase"], made["model"]) == ("uid-first", "Pending", SPEC["model"])
     assert made["plan"]["requiredPerArm"] > 1000
+    assert (made["plan"]["unitsPerDay"], made["plan"]["unitsPerDaySource"]) == (20_000.0, "spec")
     manifest = service.kubernetes.tests["first"]
     assert manifest["metadata"]["annotations"]["mlplatform.dev/created-by"] == "local:write"
     assert manifest["metadata"]["annotations"]["mlplatform.dev/why"] == "ticket 1"
@@ -54,6 +56,46 @@ def test_create_names_field_value_and_limits_when_the_spec_is_wrong(
     errors = {error["pointer"]: error["detail"] for error in answer.json()["errors"]}
     assert pointer in errors
     assert words in errors[pointer]
+    assert service.written() == before
+
+
+def report_users(service: Service, model: str, count: int, days: float) -> None:
+    """Report what so many users did, evenly over the last days."""
+    now = time.time()
+    outcomes = [
+        {"id": f"{model}-{k}", "model": model, "userId": f"u{k}", "at": now - days * 86_400 * k / (count - 1)}
+        for k in range(count)
+    ]
+    with service.client("write") as client:
+        for start in range(0, count, 500):
+            answer = client.post(f"{BASE}/outcomes", json={"outcomes": outcomes[start : start + 500]})
+            assert answer.status_code == 200, answer.text
+
+
+def test_traffic_is_measured_by_the_outcomes_when_the_spec_does_not_say(service: Service) -> None:
+    spec = {key: value for key, value in SPEC.items() if key != "expectedUnitsPerDay"}
+    spec["primary"] = {**spec["primary"], "minimumEffect": 0.05}
+    for model, users, status in ((BUSY_MODEL, 1_500, 201), (QUIET_MODEL, 20, 422)):
+        report_users(service, model, users, 2.0)
+        with service.client("write") as client:
+            answer = client.post(BASE, json={"name": model.replace("_", "-"), "spec": {**spec, "model": model}})
+        assert answer.status_code == status, answer.text
+        if status == 201:
+            plan = answer.json()["plan"]
+            assert plan["unitsPerDay"] == pytest.approx(users / 2.0, rel=0.01)
+            assert plan["unitsPerDaySource"] == "outcomes"
+        else:
+            detail = answer.json()["errors"][0]["detail"]
+            assert "with 10 units per day (measured in the reported outcomes over 2.0 days)" in detail
+
+
+def test_nothing_is_made_when_the_traffic_cannot_be_measured_now(service: Service) -> None:
+    spec = {key: value for key, value in SPEC.items() if key != "expectedUnitsPerDay"} | {"unit": "request"}
+    before = service.written()
+    with service.client("write") as client:
+        answer = client.post(BASE, json={"name": "unheard", "spec": spec})
+    assert answer.status_code == 503
+    assert "spec.expectedUnitsPerDay is missing" in answer.json()["detail"]
     assert service.written() == before
 
 

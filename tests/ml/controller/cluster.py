@@ -45,6 +45,7 @@ rules:
 - {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}}
 - {{apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{ACCOUNT}], verbs: [get, update]}}
 - {{apiGroups: [""], resources: [pods], verbs: [get, list]}}
+- {{apiGroups: [batch], resources: [jobs], verbs: [list]}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
@@ -172,7 +173,7 @@ class Cluster:
         self.kubectl("patch", KIND, f"{model}-split", "--type=json", "--patch", json.dumps(patch))
 
 
-def eventually(condition: Callable[[], bool], what: str, within_seconds: float = 30.0) -> None:
+def eventually(condition: Callable[[], bool], what: str, within_seconds: float = 120.0) -> None:
     """Wait for a condition; not meeting it in time is a test failure."""
     deadline = time.monotonic() + within_seconds
     while not condition():

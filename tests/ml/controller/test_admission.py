@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.controller.admission import ActiveExperiment, AdmissionFacts, Admitted, Queued, Refused, admit
+from ml.controller.admission import ActiveExperiment, AdmissionFacts, Admitted, Queued, Refused, admit, plan_message
+from ml.controller.daily_units import DailyUnits, from_plan
 from ml.controller.ports import SlotState
 from ml.experiments.decision import decide
 from ml.experiments.document import specification_from_document, to_document
@@ -92,15 +93,91 @@ def test_short_experiment_is_admitted_when_its_traffic_is_dense() -> None:
     assert admitted(changed(changes)).plan.needed_seconds is not None
 
 
+def measured(per_day: float, source: Literal["outcomes", "gateway"] = "outcomes") -> DailyUnits:
+    return DailyUnits(per_day=per_day, source=source, seconds=5 * 86_400.0)
+
+
 @pytest.mark.parametrize(
-    ("measured", "written", "source"), [(50_000.0, ABSENT, "measured"), (1.0, 20_000, "spec"), (None, 20_000, "spec")]
+    ("known", "written", "source"),
+    [
+        (measured(50_000.0), ABSENT, "outcomes"),
+        (measured(50_000.0, "gateway"), ABSENT, "gateway"),
+        (measured(1.0), 20_000, "spec"),
+        (None, 20_000, "spec"),
+    ],
 )
 def test_written_traffic_counts_more_than_measured_when_both_are_known(
-    measured: float | None, written: object, source: str
+    known: DailyUnits | None, written: object, source: str
 ) -> None:
-    facts = AdmissionFacts(slots=SLOTS, units_per_day=measured)
+    facts = AdmissionFacts(slots=SLOTS, measured=known)
     plan = admitted(changed({"expectedUnitsPerDay": written}), facts).plan
-    assert plan.units_per_day_source == source
+    assert (plan.units_per_day, plan.units_per_day_source) == (20_000.0 if source == "spec" else 50_000.0, source)
+    assert plan.measured_seconds == (None if source == "spec" else 5 * 86_400.0)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("outcomes", "200 units per day (measured in the reported outcomes over 5.0 days)"),
+        ("gateway", "200 units per day (measured at the gateway over 5.0 days)"),
+    ],
+)
+def test_number_and_source_are_named_when_measured_traffic_is_not_enough(
+    source: Literal["outcomes", "gateway"], says: str
+) -> None:
+    facts = AdmissionFacts(slots=SLOTS, measured=measured(200.0, source))
+    found = refused(changed({"expectedUnitsPerDay": ABSENT, "minSampleSize": 1_000_000}), facts)
+    assert set(found) == {"spec.primary.minimumEffect", "spec.minSampleSize"}
+    assert all(says in message for message in found.values())
+    written = refused(changed({"expectedUnitsPerDay": 200, "minSampleSize": 1_000_000}))
+    assert {field: text.replace(says, "200 units per day") for field, text in found.items()} == written
+
+
+def test_field_is_named_when_nothing_is_known_to_measure_by() -> None:
+    found = refused(changed({"expectedUnitsPerDay": ABSENT}))
+    assert list(found) == ["spec.expectedUnitsPerDay"]
+    assert (
+        "is missing: allowed is a whole number > 0 (no outcomes or requests are known"
+        in found["spec.expectedUnitsPerDay"]
+    )
+
+
+@settings(deadline=None, max_examples=40)
+@given(specs(), st.floats(1.0, 1e9), st.floats(86_400.0, 604_800.0), st.sampled_from(["outcomes", "gateway"]))
+def test_same_admission_is_derived_again_when_only_the_stored_measurement_is_used(
+    document: JsonObject, per_day: float, seconds: float, source: Literal["outcomes", "gateway"]
+) -> None:
+    del document["expectedUnitsPerDay"]
+    known = DailyUnits(per_day=per_day, source=source, seconds=seconds)
+    first = admit(document, AdmissionFacts(slots=SLOTS, measured=known))
+    stored = json.loads(json.dumps(to_document(known if isinstance(first, Refused) else first.plan)))
+    again = DailyUnits(**stored) if isinstance(first, Refused) else from_plan(stored)
+    assert admit(document, AdmissionFacts(slots=SLOTS, measured=again)) == first
+
+
+@pytest.mark.parametrize(
+    ("changes", "facts", "says"),
+    [
+        ({}, FACTS, "4,053 units per arm are needed; 20,000 units per day give them in 36,208 s of 14.0 days"),
+        (
+            {"expectedUnitsPerDay": ABSENT},
+            AdmissionFacts(slots=SLOTS, measured=measured(3_000.0)),
+            (
+                "4,053 units per arm are needed; 3,000 units per day (measured in the reported outcomes over 5.0 days) "
+                "give them in 2.7 days of 14.0 days"
+            ),
+        ),
+        (
+            {"mode": "openEnded", "expectedUnitsPerDay": ABSENT},
+            FACTS,
+            "6,422 units per arm are needed; the model's traffic is not known",
+        ),
+    ],
+)
+def test_promise_names_the_traffic_and_its_source_when_told(
+    changes: JsonObject, facts: AdmissionFacts, says: str
+) -> None:
+    assert plan_message(json.loads(json.dumps(to_document(admitted(changed(changes), facts).plan)))) == says
 
 
 def test_open_ended_experiment_is_admitted_when_nothing_is_known_of_the_traffic() -> None:
@@ -170,9 +247,9 @@ def test_experiment_is_admitted_when_its_slots_serve_and_others_do_not() -> None
 
 
 @settings(deadline=None, max_examples=40)
-@given(specs(), st.none() | st.floats(1.0, 1e9))
-def test_decision_can_be_taken_when_a_spec_is_admitted(document: JsonObject, measured: float | None) -> None:
-    result = admit(document, AdmissionFacts(slots=SLOTS, units_per_day=measured))
+@given(specs(), st.none() | st.floats(1.0, 1e9).map(measured))
+def test_decision_can_be_taken_when_a_spec_is_admitted(document: JsonObject, known: DailyUnits | None) -> None:
+    result = admit(document, AdmissionFacts(slots=SLOTS, measured=known))
     if isinstance(result, Refused):
         assert result.problems
         return

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ml.events.counting import Outcome
 from ml.events.memory_outcomes import MemoryOutcomeStore
 from ml.events.outcomes import PostgresOutcomeStore
-from ml.events.ports import OutcomeStore, OutcomeSums
+from ml.events.ports import OutcomeStore, OutcomeSums, UnitsSeen
 from ml.experiments.assignment import assign, assignment_hashes
 from ml.experiments.ratio import RatioSums, ratio_sums
 from tests.ml.events.conftest import OnPostgres
@@ -299,6 +299,34 @@ def test_requests_are_the_units_when_the_split_is_random(on_outcomes: OnOutcomes
         told = world.outcome(None, request_id="r1", metric="conversion", value=1.0)
         assert await world.tell(told, world.outcome("a", slot="stable")) == ["counted", "unassigned"]
         assert (await world.sums()).epochs[0].units == {"stable": 1, "candidate-a": 1}
+
+    on_outcomes(action)
+
+
+def test_different_units_are_counted_when_seen_in_a_time(on_outcomes: OnOutcomes) -> None:
+    async def action(world: World) -> None:
+        assert await world.store.seen(MODEL, by_user=True, since=START) == UnitsSeen(units=0, first_at=None)
+        await world.open()
+        early, inside = world.outcome("early"), START + 50.0
+        await world.tell(
+            dataclasses.replace(early, at=START - 10.0),
+            dataclasses.replace(world.outcome("a", request_id="r1"), at=inside),
+            world.outcome("a", request_id="r2"),
+            world.outcome("b"),
+            world.outcome(None, request_id="r1"),
+            world.outcome("elsewhere", model="research_pattern_predictor"),
+        )
+        seen = {
+            (by_user, since): await world.store.seen(MODEL, by_user=by_user, since=since)
+            for by_user in (True, False)
+            for since in (START - 20.0, START)
+        }
+        assert seen == {
+            (True, START - 20.0): UnitsSeen(units=3, first_at=START - 10.0),
+            (True, START): UnitsSeen(units=2, first_at=inside),
+            (False, START - 20.0): UnitsSeen(units=2, first_at=inside),
+            (False, START): UnitsSeen(units=2, first_at=inside),
+        }
 
     on_outcomes(action)
 

@@ -6,15 +6,18 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ml.events.migrations import STEPS
 from ml.events.pool import Pool, connection
 from ml.events.ports import StoreUnavailableError
 from ml.events.projections import PROJECTIONS
 from ml.events.projector import Projector, lag
-from ml.events.queries import Queries
+from ml.events.queries import LARGEST_STRETCH_CHARACTERS, Queries
+from ml.events.records import Page
 from ml.events.store import PostgresEventStore
 from ml.events.types import (
     CommandHandled,
@@ -30,6 +33,7 @@ from ml.events.types import (
     SequenceStarted,
     StepDone,
 )
+from ml.events.upcasting import from_text
 from tests.ml.events.conftest import OnPostgres
 from tests.ml.events.lives import created, entered, spec
 
@@ -128,7 +132,11 @@ def test_record_is_what_the_events_say_when_projected(on_postgres: OnPostgres) -
             ("c2", None, ""),
         ]
         assert commands[0].at == 1093.0, "the same id twice is the same command"
-        assert [item.event for item in await queries.history("one", after=2, limit=3)] == LIFE[2:5]
+        told = await queries.history("one", after=2, limit=3)
+        assert [(item.position, from_text(item.text)) for item in told.items] == list(enumerate(LIFE[2:5], 3))
+        assert told.next_after == 5
+        assert (await queries.history("one", after=2)).next_after is None
+        assert [item.hash for item in (await queries.decision_texts("one")).items] == ["hash-1062.0", "hash-1092.0"]
         assert await queries.ping()
 
     on_postgres(action)
@@ -276,6 +284,10 @@ def test_pages_give_every_match_once_newest_first_when_followed(
         queries, found, cursor = Queries(pool), list[str](), None
         while True:
             page = await queries.list_experiments(**filters, limit=7, cursor=cursor)
+            lean = await queries.list_experiments(**filters, limit=7, cursor=cursor, documents=False)
+            assert all(record.spec for record in page.items)
+            bare = [replace(record, spec={}, specification={}, plan={}) for record in page.items]
+            assert lean == Page(bare, page.next_cursor)
             found += [record.id for record in page.items]
             cursor = page.next_cursor
             if cursor is None:
@@ -331,6 +343,58 @@ def test_timeline_has_first_and_newest_and_few_points_when_thinned(on_postgres: 
     assert times == sorted(times)
     assert times[:1] == [0.0][:total]
     assert times[-1:] == [float(total - 1)][:total]
+
+
+def test_stretch_ends_early_and_says_where_to_go_on_when_its_items_are_large(on_postgres: OnPostgres) -> None:
+    total = 250
+    words = "x" * (LARGEST_STRETCH_CHARACTERS // 40)
+
+    def large(number: int) -> DecisionMade:
+        made = decided(float(number))
+        return made.model_copy(update={"decision": {**made.decision, "remark": words}})
+
+    async def action(pool: Pool) -> None:
+        events = [created("a"), *(large(number) for number in range(total))]
+        await PostgresEventStore(pool).append("experiment-a", 0, events)
+        await Projector(pool).catch_up()
+        queries = Queries(pool)
+        found: list[float] = []
+        after: int | None = 1
+        while after is not None:
+            events_of = await queries.history("a", after)
+            decisions = await queries.decision_texts("a", after)
+            assert [item.position for item in events_of.items] == [item.position for item in decisions.items]
+            assert sum(len(item.text) for item in decisions.items) < 1.1 * LARGEST_STRETCH_CHARACTERS
+            assert all(json.loads(item.text)["remark"] == words for item in decisions.items)
+            found += [item.at for item in decisions.items]
+            after = decisions.next_after
+        assert found == [float(number) for number in range(total)]
+
+    on_postgres(action)
+
+
+def test_primary_evidence_is_there_when_decisions_are_older_than_its_column(database: Any) -> None:
+    from ml.events import schema
+    from ml.events.pool import open_pool
+
+    evidence = [{"role": "primary", "arm": "a", "estimate": 0.1}, {"role": "guardrail", "arm": "a", "estimate": 1 / 3}]
+    made = decided(5.0)
+    made = made.model_copy(update={"decision": {**made.decision, "evidence": evidence}})
+
+    async def main() -> None:
+        async with open_pool(database) as pool:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(schema, "STEPS", STEPS[:4])
+                await schema.migrate(pool)
+            await PostgresEventStore(pool).append("experiment-a", 0, [created("a"), made])
+            await Projector(pool).catch_up()
+            assert await schema.migrate(pool) == len(STEPS) - 4
+            await PostgresEventStore(pool).append("experiment-a", 2, [made, decided(6.0)])
+            await Projector(pool).catch_up()
+            points = await Queries(pool).timeline("a")
+            assert [point.evidence for point in points] == [evidence[:1], evidence[:1], []]
+
+    asyncio.run(main())
 
 
 def test_queries_say_unavailable_when_there_is_no_schema_yet(database: Any) -> None:

@@ -17,7 +17,7 @@ from ml.events.store import PostgresEventStore
 from ml.events.types import DecisionMade, PhaseEntered
 from tests.ml.events.conftest import OnPostgres, run_on
 from tests.ml.events.lives import created, entered
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, own_postgres
 
 OnStore = Callable[[Callable[[Any], Awaitable[Any]]], Any]
 
@@ -182,15 +182,8 @@ def test_migration_refuses_when_the_database_is_newer(on_postgres: OnPostgres) -
 
 
 @pytest.mark.slow
-def test_store_says_unavailable_and_recovers_when_the_server_goes_and_returns(tmp_path_factory: Any) -> None:
-    folder = tmp_path_factory.mktemp("postgres")
-    server = PostgresServer(folder)
-    server.initialise()
-    server.start()
-    settings = server.new_database()
-    run_on(settings, lambda pool: PostgresEventStore(pool).append("s", 0, [created()]))
-
-    async def main() -> None:
+def test_store_says_unavailable_and_recovers_when_the_server_goes_and_returns() -> None:
+    async def main(server: PostgresServer, settings: DatabaseSettings) -> None:
         async with open_pool(settings, wait_seconds=0.5) as pool:
             store = PostgresEventStore(pool)
             assert len(await store.read("s")) == 1
@@ -210,7 +203,7 @@ def test_store_says_unavailable_and_recovers_when_the_server_goes_and_returns(tm
                     break
             assert await store.append("s", 1, [entered("Running")]) == 2
 
-    try:
-        asyncio.run(main())
-    finally:
-        server.stop()
+    with own_postgres() as server:
+        settings = server.new_database()
+        run_on(settings, lambda pool: PostgresEventStore(pool).append("s", 0, [created()]))
+        asyncio.run(main(server, settings))

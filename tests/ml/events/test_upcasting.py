@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from ml.events.types import Event, PhaseEntered
-from ml.events.upcasting import UnreadableEventError, Upcasters, from_document, from_text, lift, to_text
+from ml.events.upcasting import UnreadableEventError, Upcasters, from_document, from_text, lift, newest_text, to_text
 from tests.ml.events.lives import created
 
 
@@ -40,8 +40,14 @@ _CLASSES = {"ThresholdSet": ThresholdSet}
 def test_old_form_is_read_as_the_newest_when_it_was_stored_long_ago(stored: dict[str, Any], by: str) -> None:
     before = json.dumps(stored)
     event = from_document(stored, _UPCASTERS, _CLASSES)
+    assert from_text(newest_text(before, _UPCASTERS, _CLASSES), _UPCASTERS, _CLASSES) == event
     assert event.model_dump() == ThresholdSet(at=5.0, limit_millis=250, by=by).model_dump()
     assert json.dumps(stored) == before, "what is stored is not touched"
+
+
+def test_text_is_passed_on_to_the_letter_when_it_is_in_the_newest_form() -> None:
+    text = '{"by": "ann",  "at": 5.00, "type": "ThresholdSet", "limit_millis": 250, "version": 3}'
+    assert newest_text(text, _UPCASTERS, _CLASSES) == text
 
 
 @pytest.mark.parametrize(

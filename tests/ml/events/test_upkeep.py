@@ -14,6 +14,7 @@ import pytest
 from ml.events.audit import Audit, AuditEntry
 from ml.events.counting import Outcome
 from ml.events.idempotency import Answered, Fresh, Idempotency, InProgress, Mismatch
+from ml.events.migrations import STEPS
 from ml.events.outcomes import PostgresOutcomeStore
 from ml.events.partitions import WEEK_SECONDS, retain, week_of
 from ml.events.pool import DatabaseSettings, Pool, connection
@@ -161,7 +162,7 @@ def _command(settings: DatabaseSettings, *arguments: str, **changes: str) -> sub
 
 
 def test_commands_do_their_work_and_say_what_when_run(database: DatabaseSettings) -> None:
-    assert _command(database, "migrate").stdout == "4 steps applied\n"
+    assert _command(database, "migrate").stdout == f"{len(STEPS)} steps applied\n"
     assert _command(database, "migrate").stdout == "0 steps applied\n"
     assert _command(database, "rebuild", "experiments").stdout == "0 events applied\n"
     assert _command(database, "retain").stdout == "dropped: nothing\n"

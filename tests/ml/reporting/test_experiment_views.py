@@ -123,6 +123,7 @@ def test_results_of_a_refused_experiment_say_why_when_it_has_no_specification() 
             specification={},
             created_at=START,
         ),
+        None,
         [],
         [],
     )

@@ -50,7 +50,7 @@ class Case:
     unknown: frozenset[str]
     exempt: frozenset[str]
     filled_in: frozenset[str]
-    """Of the rules that it breaks, those that an API server keeps for it by filling in a default."""
+    """Of the rules that it breaks, those that an API server keeps for it by a default, or by translating old fields."""
 
     @property
     def is_cluster_object(self) -> bool:

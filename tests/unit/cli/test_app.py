@@ -15,7 +15,10 @@ from ml.cli.app import app
 from tests.unit.cli.platform import OUTPUTS, FakePlatform
 
 MODEL = "content_quality_model"
-COMPONENTS = ("metadata-db", "object-store", "tracking-server", "api", "prometheus", "controller", "gateway", "istiod")
+COMPONENTS = (
+    *("metadata-db", "database-exporter", "object-store", "tracking-server", "api", "prometheus"),
+    *("controller", "gateway", "istiod"),
+)
 PREDICT = f"/v1/models/{MODEL}:predict"
 
 
@@ -105,16 +108,24 @@ def test_commands_name_kubectl_s_folder_when_the_shell_does_not_know_it(
 def test_open_prints_secrets_when_asked_for_them(platform: FakePlatform) -> None:
     platform.secret("metadata-db-admin", username="postgres", password="very-secret")
     platform.secret("object-store-admin", username="root", password="also-secret")
+    platform.secret("api-tokens", read="r-secret", write="w-secret", decide="d-secret")
     result = mlp("open", "--show-secrets")
     assert result.exit_code == 0
     assert "  password: very-secret\n" in result.output
     assert "  password: also-secret" in result.output
+    assert "  decide: d-secret" in result.output
 
 
 def test_open_gives_data_when_asked_for_json(platform: FakePlatform) -> None:
     data = json.loads(mlp("open", "--json").output)
     assert data["gateway"] == f"127.0.0.1:{platform.web.port}"
-    assert [entry["name"] for entry in data["addresses"]] == ["MLflow", "object store console", f"model {MODEL}"]
+    assert [entry["name"] for entry in data["addresses"]] == [
+        "MLflow",
+        "object store console",
+        "experiments page",
+        "API, described in OpenAPI",
+        f"model {MODEL}",
+    ]
     assert all(entry["values"] == {} for entry in data["credentials"])
 
 

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ml.cli.app import app
+from ml.contracts import MEASURED_JOBS
 from tests.unit.cli.platform import FakePlatform
 from tests.unit.cli.test_status import MODEL, split
 
@@ -17,13 +18,23 @@ PREDICT = f"/v1/models/{MODEL}:predict"
 PREDICTION = (200, {"predictions": [{"score": 0.5}]})
 
 
-UP = "/api/v1/query?query=max%20by%20%28job%29%20%28up%29"
-JOBS = ("api", "controller", "gateway", "model-server", "object-store", "tracking-server", "version-sync")
+UP = "/api/v1/query?query=%7B__name__%3D~%22up%7Cpg_up%7Cmlplatform_sync_wanted_version%22%7D"
+INSTANCES = ("10.0.0.1", "10.0.0.2")
 
 
-def measured(*jobs: str, value: str = "1") -> tuple[int, dict[str, Any]]:
-    """Return Prometheus' answer about the jobs."""
-    return 200, {"data": {"result": [{"metric": {"job": job}, "value": [0, value]} for job in jobs]}}
+def measured(*jobs: str, down: str = "", database: int = 1, wanted: int = 3) -> tuple[int, dict[str, Any]]:
+    """Return Prometheus' answer about two targets of each of the jobs, of which one job's second may be down.
+
+    `database` is what the exporters say of PostgreSQL, `wanted` the version of the model in the second slot.
+    """
+    values = {("up", job, at): int((job, at) != (down, INSTANCES[1])) for job in jobs for at in INSTANCES}
+    values |= {("pg_up", "metadata-db", at): database for at in INSTANCES}
+    values |= {("mlplatform_sync_wanted_version", "version-sync", at): wanted for at in INSTANCES[1:]}
+    entries = [
+        {"metric": {"__name__": name, "job": job, "instance": at}, "value": [0, str(value)]}
+        for (name, job, at), value in values.items()
+    ]
+    return 200, {"data": {"result": entries}}
 
 
 def verify(*arguments: str) -> Result:
@@ -47,7 +58,7 @@ def serving(platform: FakePlatform) -> FakePlatform:
     platform.rule("kubectl", "get", "content-quality-model-split", stdout=json.dumps(split(100, 0)))
     platform.rule("kubectl", "exec")
     platform.tunnel("service/prometheus", 9090)
-    platform.web.answers[("GET", "localhost", UP)] = measured(*JOBS)
+    platform.web.answers[("GET", "localhost", UP)] = measured(*MEASURED_JOBS)
     return platform
 
 
@@ -71,15 +82,29 @@ def test_table_ends_with_remedies_and_exit_code_1_when_a_check_fails(serving: Fa
     assert result.stdout.rstrip().endswith("6 of 11 checks passed")
 
 
-@pytest.mark.parametrize("answer", [measured(*JOBS[1:]), measured(*JOBS, value="0")])
-def test_prometheus_is_blamed_when_a_part_is_not_measured(
-    serving: FakePlatform, answer: tuple[int, dict[str, Any]]
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        *((measured(*(set(MEASURED_JOBS) - {job})), f"there is no target of {job}") for job in MEASURED_JOBS),
+        *((measured(*MEASURED_JOBS, down=job), f"nothing is measured of {job} (10.0.0.2)") for job in MEASURED_JOBS),
+        (measured(*MEASURED_JOBS, database=0), "the exporter of metadata-db does not reach the database"),
+    ],
+)
+def test_prometheus_is_blamed_when_a_target_is_missing_or_down(
+    serving: FakePlatform, answer: tuple[int, dict[str, Any]], says: str
 ) -> None:
     serving.web.answers[("GET", "localhost", UP)] = answer
     found = outcomes(serving)["prometheus", "measure every part"]
     assert not found["ok"]
-    assert "nothing is measured of api" in found["detail"]
+    assert says in found["detail"]
     assert "/targets" in found["remedy"]
+
+
+def test_slot_that_is_to_serve_nothing_is_no_failure_when_its_model_server_waits(serving: FakePlatform) -> None:
+    serving.web.answers[("GET", "localhost", UP)] = measured(*MEASURED_JOBS, down="model-server", wanted=0)
+    found = outcomes(serving)["prometheus", "measure every part"]
+    assert found["ok"], found
+    assert found["detail"] == "15 targets of 8 kinds answer"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from ml.experiments.document import to_document
 from ml.experiments.history import EpochRecord, History
 from ml.experiments.ratio import proportion_sums
 from ml.experiments.specification import ExperimentSpec, Guardrail, PrimaryMetric, Ramp
-from ml.reporting.experiment.build import DecisionFacts, EpochFacts, ExperimentFacts, results_of
+from ml.reporting.experiment.build import DecisionFacts, EpochFacts, ExperimentFacts, PointFacts, results_of
 from ml.reporting.experiment.results import ExperimentResults
 
 START = 1_790_000_000.0
@@ -107,7 +107,9 @@ class Simulated:
             newest_at=self.now,
         )
         decisions = [DecisionFacts(at=d.at, decision=to_document(d)) for d in self.decisions]
-        return results_of(facts, decisions, [EpochFacts(at=e.started_at, weights=e.weights) for e in self.epochs], sums)
+        epochs = [EpochFacts(at=e.started_at, weights=e.weights) for e in self.epochs]
+        last = decisions[-1] if decisions else None
+        return results_of(facts, last, [PointFacts.of(made) for made in decisions], epochs, sums)
 
 
 def simulate(

@@ -208,8 +208,9 @@ def test_options_win_when_a_file_is_given_too(api: LiveApi, tmp_path: Path) -> N
     assert "from-file" in again.stderr
 
 
-def test_questions_are_asked_when_a_person_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter(["asked-for", MODEL, "candidate-a", "rating", 3.5, 0.1, 1.2, 900, 10.0])
+@pytest.mark.parametrize("expected", [900, 0])
+def test_questions_are_asked_when_a_person_is_there(monkeypatch: pytest.MonkeyPatch, expected: int) -> None:
+    answers = iter(["asked-for", MODEL, "candidate-a", "rating", 3.5, 0.1, 1.2, expected, 10.0])
 
     def answer(question: str, **_: object) -> object:
         assert question
@@ -231,7 +232,7 @@ def test_questions_are_asked_when_a_person_is_there(monkeypatch: pytest.MonkeyPa
         "standardDeviation": 1.2,
     }
     assert wanted["spec"]["durationSeconds"] == 864_000
-    assert wanted["spec"]["expectedUnitsPerDay"] == 900
+    assert wanted["spec"].get("expectedUnitsPerDay") == (expected or None)
 
 
 @pytest.mark.parametrize(

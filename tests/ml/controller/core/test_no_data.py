@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ml.controller.evidence import gather
@@ -134,6 +134,12 @@ stretches = st.builds(
 )
 
 
+def served(requests: float, started_at: float = START + 10) -> RequestCounts:
+    return RequestCounts(
+        slot="stable", started_at=started_at, ended_at=started_at + 10, requests=requests, failed=0.0, above={100: 0.0}
+    )
+
+
 @pytest.fixture(scope="module")
 def early() -> ExperimentState:
     return at_first_epoch().state()
@@ -141,6 +147,8 @@ def early() -> ExperimentState:
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(counts=st.lists(stretches, max_size=12), newest=st.one_of(st.none(), moment))
+@example(counts=[served(2.0**53 + 2)], newest=START)
+@example(counts=[served(2.0**53), served(2.0**53, started_at=START + 20)], newest=START)
 def test_history_is_sound_and_nothing_counts_twice_when_metrics_are_nonsense(
     early: ExperimentState, counts: Sequence[RequestCounts], newest: float | None
 ) -> None:

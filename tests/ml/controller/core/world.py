@@ -1,8 +1,8 @@
 """A world for the controller's core: gateway, slots, registry, metrics and users, on a virtual clock.
 
-Everything but the event store (the real in-memory one) is simulated, with true effects that the tests choose. Every
-call of a port passes a gate before and after its effect, where a test may lose the call or its answer, or kill the
-controller. The world also keeps watch: it writes down whatever the controller must never do.
+Everything but the event store (the real one, in memory or on PostgreSQL) is simulated, with true effects that the tests
+choose. Every call of a port passes a gate before and after its effect, where a test may lose the call or its answer, or
+kill the controller. The world also keeps watch: it writes down whatever the controller must never do.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from ml.controller.commands import COMMAND_ANNOTATION
 from ml.controller.ports import (
     AbTest,
     RequestCounts,
+    RequestTotal,
     RequestWindow,
     RouteState,
     SlotState,
@@ -30,7 +31,7 @@ from ml.controller.ports import (
 from ml.controller.reconciler import Reconciled, Reconciler
 from ml.controller.state import ExperimentState, fold
 from ml.events.memory import MemoryEventStore
-from ml.events.ports import EpochOutcomes, OutcomeSums, StoreUnavailableError
+from ml.events.ports import EpochOutcomes, EventStore, OutcomeSums, StoreUnavailableError, UnitsSeen
 from ml.events.types import AnyEvent, ModelPromoted, experiment_stream, model_stream
 from ml.experiments.ratio import RatioSums, mean_sums
 
@@ -68,21 +69,45 @@ class Sums:
     hits: Counter[str] = field(default_factory=Counter[str])
 
 
+_T = TypeVar("_T")
 Gate = Callable[[str, str, Literal["before", "after"]], None]
+
+
+class Store(EventStore, Protocol):
+    """An event store that also knows which experiments have not ended."""
+
+    async def unfinished(self) -> Sequence[str]:
+        """Return their ids."""
+        ...
+
+
+class Wait(Protocol):
+    """Runs a coroutine to its end; a store with connections needs the same event loop each time."""
+
+    def __call__(self, work: Coroutine[Any, Any, _T], /) -> _T:
+        """Return what the coroutine returns."""
+        ...
 
 
 class World:
     """One model with its slots, and what the controller may touch."""
 
     def __init__(
-        self, *arms: tuple[str, Arm], users_per_second: int = 400, seed: int = 1, other_slots: Sequence[str] = ()
+        self,
+        *arms: tuple[str, Arm],
+        users_per_second: int = 400,
+        seed: int = 1,
+        other_slots: Sequence[str] = (),
+        store: Store | None = None,
+        wait: Wait = asyncio.run,
     ) -> None:
         self.now = START
         self.arms = dict(arms)
         self.slots = (*self.arms, *other_slots)
         self.random = np.random.default_rng(seed)
         self.users_per_second = users_per_second
-        self.store = MemoryEventStore()
+        self.store: Store = store or MemoryEventStore()
+        self._wait = wait
         self.tests: dict[str, AbTest] = {}
         self.written = RouteState(weights={slot: 1000 if slot == "stable" else 0 for slot in self.slots}, salt_index=3)
         self.in_force = self.written
@@ -95,6 +120,8 @@ class World:
         """By how much the metrics store's clock is ahead."""
         self.reporting = True
         self.newest_outcome: float | None = None
+        self.seen = UnitsSeen(units=0, first_at=None)
+        """What was reported outside of experiments."""
         self.opened: dict[str, float] = {}
         self.epochs: dict[str, dict[int, float]] = {}
         self.closed: dict[str, float] = {}
@@ -102,7 +129,7 @@ class World:
         self.violations: list[str] = []
         self.champion_moves: list[int] = []
         self.weight_history: list[tuple[float, Mapping[str, int]]] = []
-        self.gate: Gate = _open_gate
+        self.gate: Gate = open_gate
         self.calls = 0
         self._folded: dict[str, tuple[int, ExperimentState]] = {}
         self.controller = self.start_controller()
@@ -118,13 +145,13 @@ class World:
             requests=Port(self, "requests", _Requests(self)),  # pyright: ignore[reportArgumentType] likewise
             events=Port(self, "events", self.store),  # pyright: ignore[reportArgumentType] likewise
             outcomes=Port(self, "outcomes", _Outcomes(self)),  # pyright: ignore[reportArgumentType] likewise
-            index=_Index(self),
+            index=self.store,
         )
         return self.controller
 
     def tick(self, only: Sequence[str] | None = None) -> Sequence[Reconciled]:
         """Let the controller reconcile once."""
-        return asyncio.run(self.controller.tick(self.now, only))
+        return self._wait(self.controller.tick(self.now, only))
 
     def run(self, seconds: float, *, until: Callable[[], bool] | None = None) -> None:
         """Let time pass; the controller looks when it wants to, at the latest after 30 s."""
@@ -248,12 +275,15 @@ class World:
     # What one can see ------------------------------------------------------------------------------------------------
     def events(self, name: str = "test") -> Sequence[AnyEvent]:
         """Return the stream of an experiment."""
-        return [item.event for item in asyncio.run(self.store.read(experiment_stream(f"uid-{name}")))]
+        return [item.event for item in self._wait(self.store.read(experiment_stream(f"uid-{name}")))]
 
     def state(self, name: str = "test") -> ExperimentState:
-        """Return the fold of an experiment's stream."""
+        """Return the fold of an experiment's stream; while the store is away, as it was seen last."""
         position, state = self._folded.get(name, (0, ExperimentState()))
-        stored = asyncio.run(self.store.read(experiment_stream(f"uid-{name}"), position))
+        try:
+            stored = self._wait(self.store.read(experiment_stream(f"uid-{name}"), position))
+        except StoreUnavailableError:
+            return state
         if stored:
             position, state = stored[-1].position, fold([item.event for item in stored], state)
             self._folded[name] = position, state
@@ -261,7 +291,7 @@ class World:
 
     def promotions(self) -> Sequence[ModelPromoted]:
         """Return the promotions in the model's stream."""
-        stored = asyncio.run(self.store.read(model_stream(MODEL)))
+        stored = self._wait(self.store.read(model_stream(MODEL)))
         return [item.event for item in stored if isinstance(item.event, ModelPromoted)]
 
     def phases(self, name: str = "test") -> Sequence[str]:
@@ -300,7 +330,7 @@ class World:
         self._coming.append((self.now + GATEWAY_DELAY_SECONDS, route))
 
 
-def _open_gate(port: str, method: str, when: str) -> None:
+def open_gate(port: str, method: str, when: str) -> None:
     """Let every call pass."""
 
 
@@ -311,10 +341,10 @@ class Port:
         self._world, self._name, self._real = world, name, real
 
     def __getattr__(self, method: str) -> Any:
-        async def call(*args: Any) -> Any:
+        async def call(*args: Any, **options: Any) -> Any:
             self._world.calls += 1
             self._world.gate(self._name, method, "before")
-            answer = await getattr(self._real, method)(*args)
+            answer = await getattr(self._real, method)(*args, **options)
             self._world.gate(self._name, method, "after")
             return answer
 
@@ -409,6 +439,11 @@ class _Requests:
             for model, moment in moments.items()
         }
 
+    async def total(self, _model: str, seconds: float) -> RequestTotal:
+        log = [item for item in self.world.request_log if item.ended_at > self.world.now - seconds]
+        known = self.world.now - log[0].started_at if log else 0.0
+        return RequestTotal(requests=sum(item.requests for item in log), seconds=known)
+
 
 class _Outcomes:
     def __init__(self, world: World) -> None:
@@ -431,6 +466,10 @@ class _Outcomes:
     async def sums(self, experiments: Sequence[str]) -> Mapping[str, OutcomeSums]:
         return {uid: self._sums(uid) for uid in experiments if uid in self.world.opened}
 
+    async def seen(self, _model: str, *, by_user: bool, since: float) -> UnitsSeen:
+        seen = self.world.seen
+        return seen if by_user and (seen.first_at or 0.0) >= since else UnitsSeen(units=0, first_at=None)
+
     def _sums(self, uid: str) -> OutcomeSums:
         epochs: dict[int, EpochOutcomes] = {}
         for index in self.world.epochs.get(uid, {}):
@@ -441,16 +480,6 @@ class _Outcomes:
             }
             epochs[index] = EpochOutcomes(units={slot: s.units for slot, s in entries.items()}, metrics=metrics)
         return OutcomeSums(epochs=epochs, newest_at=self.world.newest_outcome)
-
-
-class _Index:
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def unfinished(self) -> list[str]:
-        uids = {item.stream.removeprefix("experiment-") for _, item in await self.world.store.log(0, 100_000)}
-        states = {uid: fold([s.event for s in await self.world.store.read(experiment_stream(uid))]) for uid in uids}
-        return sorted(uid for uid, state in states.items() if state.is_running)
 
 
 def default_spec(slots: Sequence[str]) -> dict[str, Any]:
@@ -470,7 +499,9 @@ def default_spec(slots: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def two_arms(*, users_per_second: int = 400, **candidate: Any) -> World:
+def two_arms(
+    *, users_per_second: int = 400, store: Store | None = None, wait: Wait = asyncio.run, **candidate: Any
+) -> World:
     """Return a world with a stable slot and one candidate."""
     arms = (("stable", Arm(version=4)), ("candidate-a", Arm(version=5, **candidate)))
-    return World(*arms, users_per_second=users_per_second)
+    return World(*arms, users_per_second=users_per_second, store=store, wait=wait)

@@ -15,19 +15,23 @@ from typing import Any
 import httpx
 import pytest
 
+from ml.cli.outputs import parse_outputs
+from ml.cli.train.job import training_job
 from ml.contracts import GATEWAY_ADMIN_PORT, GATEWAY_NAMESPACE, SYNC_PORT, experiment_salt, gateway_route_name
 from ml.controller.splits import route_of
 from ml.events.pool import DatabaseSettings, open_pool
 from ml.events.ports import Stored
+from ml.events.projector import Projector
 from ml.events.schema import migrate
 from ml.events.store import PostgresEventStore
 from ml.events.types import CommandIssued, experiment_stream
 from ml.serving.sync_status import SlotStatus
-from tests.ml.controller.cluster import KIND, TEST_KIND, Cluster, eventually
+from tests.ml.controller.cluster import KIND, NAMESPACE, TEST_KIND, Cluster, eventually
 from tests.ml.controller.conftest import Controller, running_controller
 from tests.ml.controller.shell.answers import Answers, serving
 from tests.support.postgres import shared_postgres
 from tests.support.tracking_server import shared_tracking_server
+from tests.unit.cli.platform import OUTPUTS
 
 pytestmark = pytest.mark.slow
 MODEL, REGISTRY_MODEL = "content-quality-model", "content_quality_model"
@@ -49,6 +53,7 @@ def clean(cluster: Cluster) -> Iterator[Cluster]:
     cluster.kubectl("delete", "pods", "--all", "--force")
     cluster.kubectl("delete", "pods", "--all", "--force", namespace=GATEWAY_NAMESPACE)
     cluster.kubectl("delete", "leases", "--all")
+    cluster.kubectl("delete", "jobs", "--all", "--cascade=background")
 
 
 @pytest.fixture
@@ -211,6 +216,41 @@ def test_experiment_ramps_is_repaired_and_stops_when_told_to(
     types = [item.event.type for item in stream(database, uid)]
     assert types[0] == "ExperimentCreated"
     assert "CommandHandled" in types
+
+
+def test_pipeline_run_is_counted_when_its_job_has_failed(
+    clean: Cluster, database: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = dataclasses.replace(parse_outputs(OUTPUTS), namespace=NAMESPACE)
+    manifest = training_job(outputs, "train-models-1", force=False)
+    # There is no node: its pod never runs, and Kubernetes ends it at its deadline.
+    manifest["spec"]["activeDeadlineSeconds"] = 1
+    clean.kubectl("create", "--filename=-", stdin=json.dumps(manifest))
+    failed = 'mlplatform_pipeline_runs_total{pipeline="train-models",result="failed"}'
+    with running_controller(clean, tmp_path, monkeypatch, **environment(database)) as controller, projecting(database):
+        eventually(lambda: metric(controller, failed) == 1, "the failed run is counted", 40)
+        assert metric(controller, "mlplatform_pipeline_runs_total") == 1
+
+
+@contextmanager
+def projecting(database: DatabaseSettings) -> Generator[None]:
+    """The read models are kept up, as the API does it."""
+    stop = threading.Event()
+
+    async def inside() -> None:
+        async with open_pool(database) as pool:
+            await migrate(pool)
+            while not stop.is_set():
+                await Projector(pool).catch_up()
+                await asyncio.sleep(0.2)
+
+    thread = threading.Thread(target=lambda: asyncio.run(inside()), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_experiment_goes_on_when_the_database_was_away(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +14,11 @@ import httpx
 import pytest
 
 from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES
-from ml.controller.ports import RequestWindow, UnavailableError
+from ml.controller.ports import RequestTotal, RequestWindow, UnavailableError
 from ml.controller.requests import PrometheusRequests, read_series
 from tests.ml.controller.relay import free_port
 from tests.ml.controller.shell.answers import Answers, serving
-from tests.support.prometheus import running
+from tests.support.prometheus import binaries, running
 
 MODEL, KUBE_MODEL = "content_quality_model", "content-quality-model"
 RULES = f"""
@@ -177,13 +178,23 @@ def totals(window: RequestWindow, slot: str) -> tuple[float, float, float]:
     return sum(c.requests for c in mine), sum(c.failed for c in mine), sum(c.above.get(100, 0) for c in mine)
 
 
-def settle(url: str, since: float) -> RequestWindow:
-    """Return what is known once everything up to now was scraped and its rules were evaluated."""
+def scraped_at(url: str) -> list[float]:
+    """Return per gateway when it was last scraped; one that is gone is left out."""
+    query = 'timestamp(gateway_requests{slot="stable", code_class="2xx"})'
+    found = httpx.post(f"{url}/api/v1/query", data={"query": query}, trust_env=False).json()["data"]["result"]
+    return [float(entry["value"][1]) for entry in found]
+
+
+def settle(url: str, since: float, *, gateways: int = 2) -> RequestWindow:
+    """Return what is known once every gateway was scraped anew and the rules were evaluated after that."""
     begun = time.time()
-    deadline = begun + 20
-    while time.time() < deadline:
+    scraped: float | None = None
+    while time.time() < begun + 30:
+        moments = scraped_at(url)
+        if scraped is None and len(moments) == gateways and min(moments) > begun:
+            scraped = time.time()
         found = ask(url, {MODEL: since})[MODEL]
-        if found.newest_at is not None and found.newest_at > begun + 1.5:
+        if scraped is not None and found.newest_at is not None and found.newest_at > scraped:
             return found
         time.sleep(0.3)
     raise AssertionError("Prometheus has no new samples")
@@ -227,11 +238,12 @@ def test_requests_are_those_that_were_served_when_prometheus_is_real(tmp_path: P
             _scrape_nonsense(url, b, second)
         # One gateway is gone: nothing of it is zero, the other goes on.
         time.sleep(3)
-        gone = settle(url, since).newest_at
+        gone = settle(url, since, gateways=1).newest_at
         assert gone is not None
         first.serve("stable", ok=11)
-        assert totals(settle(url, gone), "stable") == (11, 0, 0)
-        assert all(count.requests in (0, 11) for count in settle(url, gone).counts)
+        found = settle(url, gone, gateways=1)
+        assert totals(found, "stable") == (11, 0, 0)
+        assert all(count.requests in (0, 11) for count in found.counts)
 
 
 def _scrape_nonsense(url: str, answers: Answers, gateway: Gateway) -> None:
@@ -263,7 +275,7 @@ def test_data_grow_old_when_all_gateways_are_gone(tmp_path: Path) -> None:
     with running(tmp_path, json.dumps(configuration)) as url:
         with serving("127.0.9.7", port) as a:
             Gateway(a).serve("stable", ok=10)
-            settle(url, started)
+            settle(url, started, gateways=1)
         time.sleep(2)
         first = ask(url, {MODEL: started})[MODEL]
         time.sleep(3)
@@ -271,3 +283,63 @@ def test_data_grow_old_when_all_gateways_are_gone(tmp_path: Path) -> None:
     assert first == second
     assert second.newest_at is not None
     assert time.time() - second.newest_at > 3
+
+
+# Totals over days -----------------------------------------------------------------------------------------------------
+DAY = 86_400
+
+
+def total(url: str, model: str, seconds: float) -> RequestTotal:
+    async def inside() -> RequestTotal:
+        async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+            return await PrometheusRequests(client).total(model, seconds)
+
+    return asyncio.run(inside())
+
+
+def remember_days(folder: Path, now: int) -> None:
+    """Write a Prometheus' data: two gateways that serve 60 and 30 requests a minute for three days; one began anew."""
+    lines = [f"# TYPE {GATEWAY_REQUESTS_SERIES} unknown"]
+    for instance, slot, per_minute in (("a", "stable", 60), ("b", "candidate-a", 30)):
+        labels = f'instance="{instance}",model="{KUBE_MODEL}",slot="{slot}",code_class="2xx"'
+        for minute in range(3 * 24 * 60 + 1):
+            value = per_minute * (minute % 2000 if instance == "b" else minute)
+            lines.append(f"{GATEWAY_REQUESTS_SERIES}{{{labels}}} {value} {now - 3 * DAY + 60 * minute}")
+    (folder / "history.txt").write_text("\n".join([*lines, "# EOF", ""]), encoding="utf-8")
+    command = [str(binaries() / "promtool"), "tsdb", "create-blocks-from", "openmetrics", "history.txt", "data"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_days_of_requests_are_summed_over_slots_and_restarts_when_prometheus_is_real(tmp_path: Path) -> None:
+    remember_days(tmp_path, int(time.time()))
+    with running(tmp_path, json.dumps({"global": {"scrape_interval": "1m"}})) as url:
+        week = total(url, MODEL, 7 * DAY)
+        day = total(url, MODEL, DAY)
+        nobody = total(url, "another_model", 7 * DAY)
+    assert week.requests == pytest.approx(3 * 24 * 60 * 90, rel=0.002)
+    assert week.seconds == pytest.approx(3 * DAY, abs=3600)
+    assert day.requests == pytest.approx(24 * 60 * 90, rel=0.002)
+    assert day.seconds == pytest.approx(DAY, abs=3600)
+    assert nobody == RequestTotal(requests=0.0, seconds=0.0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(503, text="unavailable"),
+        httpx.Response(200, json={"status": "error", "error": "bad"}),
+        httpx.Response(200, json={"status": "success", "data": {"result": [{"value": [0, "NaN"]}]}}),
+        httpx.Response(200, json={"status": "success", "data": {"result": [{"value": [0, "many"]}]}}),
+        httpx.Response(200, json={"status": "success", "data": {}}),
+    ],
+)
+def test_no_total_is_known_when_the_answer_is_nonsense(answer: httpx.Response) -> None:
+    async def inside() -> RequestTotal:
+        transport = httpx.MockTransport(lambda _: answer)
+        async with httpx.AsyncClient(transport=transport, base_url="http://p") as client:
+            return await PrometheusRequests(client).total(MODEL, DAY)
+
+    with pytest.raises(UnavailableError):
+        asyncio.run(inside())

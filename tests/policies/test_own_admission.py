@@ -1,0 +1,143 @@
+"""What the platform deploys, and what its parts make later, passes its own policies on a real API server."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from ml.cli.outputs import parse_outputs
+from ml.cli.train.job import training_job
+from ml.contracts import GATEWAY_NAMESPACE
+from policies import admission
+from policies._examples import MANIFESTS
+from policies._model import Exemption
+from policies._paths import changed
+from policies.configuration import Configuration, load
+from policies.engine import evaluate
+from tests.local.provider.control_plane import ControlPlane
+from tests.policies.admission_server import apply, await_in_force, create, remove_policies
+from tests.policies.clusters import read
+from tests.support.stacks import STACKS
+from tests.unit.cli.platform import OUTPUTS
+
+_NAMESPACE = "free-deep-research"
+_PODS_SECONDS = 120.0
+_FIRST = ("Namespace", "CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + _PODS_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "not within the time limit"
+        time.sleep(0.5)
+
+
+def items(server: ControlPlane, namespace: str, kinds: str) -> list[dict[str, Any]]:
+    return json.loads(server.kubectl("-n", namespace, "get", kinds, "-o", "json"))["items"]
+
+
+@pytest.fixture(scope="module", params=sorted(STACKS))
+def deployed(request: pytest.FixtureRequest, api_server: ControlPlane) -> Iterator[tuple[str, ControlPlane]]:
+    """A stack whose policies are in force before anything else of it comes."""
+    declared = STACKS[request.param].run().kubernetes_objects()
+    manifests = [changed(item.manifest, {"metadata.name": item.object_name or item.name}) for item in declared]
+    first = sorted((item for item in manifests if item["kind"] in _FIRST), key=lambda item: _FIRST.index(item["kind"]))
+    gateways = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": GATEWAY_NAMESPACE}}
+    apply(api_server, [gateways, *first])
+    probe = changed(MANIFESTS["Service"], {"metadata.namespace": _NAMESPACE, "spec.type": "NodePort"})
+    await_in_force(api_server, probe, "service-outside")
+    probe = changed(MANIFESTS["Deployment"], {"metadata.namespace": _NAMESPACE, "spec.replicas": 5000})
+    await_in_force(api_server, probe, "replicas-limit")
+    apply(api_server, [item for item in manifests if item["kind"] not in _FIRST])
+    yield request.param, api_server
+    remove_policies(api_server)
+    api_server.kubectl("delete", "namespace", _NAMESPACE, GATEWAY_NAMESPACE, "--wait=false")
+    eventually(lambda: api_server.client.find(f"/api/v1/namespaces/{_NAMESPACE}") is None)
+    eventually(lambda: api_server.client.find(f"/api/v1/namespaces/{GATEWAY_NAMESPACE}") is None)
+
+
+def test_every_pod_is_made_when_the_policies_are_in_force(deployed: tuple[str, ControlPlane]) -> None:
+    _, server = deployed
+    wanted = sum(int(item["spec"].get("replicas", 1)) for item in items(server, _NAMESPACE, "deployments,statefulsets"))
+    wanted += len(items(server, _NAMESPACE, "jobs"))
+    eventually(lambda: len(items(server, _NAMESPACE, "pods")) >= wanted)
+    refused = [item["message"] for item in items(server, _NAMESPACE, "events") if item["reason"] == "FailedCreate"]
+    assert refused == []
+
+
+def test_audit_refuses_nothing_when_the_stack_is_deployed(deployed: tuple[str, ControlPlane]) -> None:
+    stack, server = deployed
+    resources = read(server, _NAMESPACE)
+    assert {"core/Pod", "apps/StatefulSet", "core/Namespace", "networking.istio.io/VirtualService"} <= {
+        resource.kind for resource in resources
+    }
+    report = evaluate(resources, load(datetime.now(UTC).date()), stack)
+    assert [(item.rule.id, item.finding.resource.title) for item in report.judged if item.refuses] == []
+
+
+def test_what_the_parts_make_later_is_taken_when_the_policies_are_in_force(deployed: tuple[str, ControlPlane]) -> None:
+    _, server = deployed
+    outputs = parse_outputs({**OUTPUTS, "namespace": _NAMESPACE})
+    experiment = changed(MANIFESTS["ABTest"], {"metadata.namespace": _NAMESPACE})
+    for manifest in (training_job(outputs, "train-models-1", force=False), experiment):
+        answer = create(server, manifest)
+        assert (answer.status, answer.rules) == (201, frozenset()), answer.message
+
+
+def test_pods_of_an_exempt_workload_are_made_when_only_the_workload_is_named(api_server: ControlPlane) -> None:
+    namespace = "exempt"
+    api_server.kubectl("create", "namespace", namespace)
+    exemptions = tuple(
+        Exemption(
+            rule="pod-host-network",
+            stacks=("sample",),
+            kind=kind,
+            name=name,
+            owner="platform",
+            reason="a test",
+            expires=date(2030, 1, 1),
+        )
+        for kind, name in (("apps/StatefulSet", "agent"), ("apps/Deployment", "front"))
+    )
+    configuration = Configuration(exemptions=exemptions)
+    (workloads,) = (
+        policy for policy in admission.policies(configuration, "sample") if policy["name"] == "workloads-mandatory"
+    )
+    name = "exempt-workloads-mandatory"
+    base = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": name}}
+    selection = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": selection}
+    apply(
+        api_server,
+        [
+            {**base, "kind": "ValidatingAdmissionPolicy", "spec": workloads["spec"]},
+            {**base, "kind": "ValidatingAdmissionPolicyBinding", "spec": binding},
+        ],
+    )
+    host = {"metadata.namespace": namespace, "spec.template.spec.hostNetwork": True}
+    ports: dict[str, Any] = {"spec.template.spec.containers.0.ports": []}
+    front = changed(MANIFESTS["Deployment"], {**host, **ports, "metadata.name": "front"})
+    await_in_force(api_server, changed(front, {"metadata.name": "other"}), "pod-host-network")
+    apply(api_server, [front, changed(MANIFESTS["StatefulSet"], {**host, **ports, "metadata.name": "agent"})])
+
+    eventually(lambda: len(items(api_server, namespace, "pods")) == 2)
+
+    owner = next(item for item in items(api_server, namespace, "pods") if item["metadata"]["name"] == "agent-0")
+    forged = changed(
+        MANIFESTS["Pod"],
+        {
+            "metadata.namespace": namespace,
+            "metadata.ownerReferences": owner["metadata"]["ownerReferences"],
+            "spec.hostNetwork": True,
+            "spec.containers.0.ports": [],
+        },
+    )
+    assert create(api_server, forged).rules == {"pod-host-network"}
+    report = evaluate(read(api_server, namespace), configuration, "sample")
+    assert "pod-host-network" not in {item.rule.id for item in report.judged if item.refuses}
+    remove_policies(api_server)
