@@ -36,6 +36,8 @@ REFUSED: Final = {
     "pods: core/Pod web/projected-token": 'serviceaccount "uploader" not found',
 }
 """Cases that an API server refuses by itself before it asks a policy: they are not valid, or lack an account."""
+REMOVED: Final = frozenset({"access: core/Secret web/ci-token", "access: core/Secret web/jenkins-token"})
+"""Cases that an API server takes and a controller then removes: tokens of accounts that are not there."""
 _UNSERVED: Final = ("keda.sh", "karpenter.sh")
 """Groups whose definitions are not in this repository, so no API server of ours knows them."""
 _FILLED_IN: Final = {"autoscaler-metrics-fails": frozenset({"autoscaler-metrics"})}
