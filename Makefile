@@ -43,6 +43,10 @@ check: $(VENV)/dev.stamp ## The fast part of `make test`, for the edit loop
 bench: $(VENV)/dev.stamp $(POLICY_VENV)/stamp ## Measure; prints the figures of docs/benchmarks.md
 	@$(BIN)/python -m bench
 
+.PHONY: mutate
+mutate: $(VENV)/dev.stamp ## Change every policy in every small way; fails if the tests do not notice a change
+	@$(BIN)/python -m tests.policies.mutation
+
 .PHONY: simulate
 simulate: $(VENV)/dev.stamp ## Run the statistical simulations with 20,000 runs each
 	@$(BIN)/python -m bench.simulate

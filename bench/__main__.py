@@ -24,6 +24,7 @@ _OFFLINE = {
     "events": "bench.events",
     "api": "bench.api",
     "controller": "bench.controller",
+    "policies": "bench.policies",
 }
 _LIVE = {"engine": "bench.engine", "serving": "bench.serving", "splitting": "bench.splitting"}
 

@@ -55,13 +55,14 @@ def _object(api_version: str, kind: str, *, namespaced: bool = True, **fields: A
 _RBAC: Final = "rbac.authorization.k8s.io"
 _RULES: Final = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
 _SUBJECTS: Final = [{"kind": "ServiceAccount", "name": "controller", "namespace": "models"}]
+_UID: Final = "6f1c5a0e-6d8e-4c0f-9a57-0e5a7c1f2b11"
 _EXPERIMENT: Final = {
     "model": "content_quality_model",
-    "primary": {"name": "clicks", "baseline": 0.1, "minimumEffect": 0.02, "better": "increase"},
+    "primary": {"name": "clicked", "aggregation": "any", "baseline": 0.1, "minimumEffect": 0.02},
     "guardrails": [{"kind": "errors", "limitPercent": 1}],
+    "expectedUnitsPerDay": 10_000,
     "power": 0.8,
     "significanceLevel": 0.05,
-    "expectedUnitsPerDay": 20000,
 }
 
 MANIFESTS: Final[dict[str, dict[str, Any]]] = dict(
@@ -79,6 +80,7 @@ MANIFESTS: Final[dict[str, dict[str, Any]]] = dict(
                 "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": _CLAIM}],
             },
         ),
+        _object("apps/v1", "ReplicaSet", spec={"replicas": 1, "selector": _SELECTOR, "template": _TEMPLATE}),
         _object("apps/v1", "DaemonSet", spec={"selector": _SELECTOR, "template": _TEMPLATE}),
         _object("batch/v1", "Job", spec={"activeDeadlineSeconds": 900, "backoffLimit": 6, "template": _ONCE}),
         _object(
@@ -204,6 +206,9 @@ MANIFESTS: Final[dict[str, dict[str, Any]]] = dict(
         _object("v1", "Namespace", namespaced=False),
     )
 )
+MANIFESTS["ReplicaSet"]["metadata"]["ownerReferences"] = [
+    {"apiVersion": "apps/v1", "kind": "Deployment", "name": "server", "uid": _UID}
+]
 MANIFESTS["Namespace"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "restricted"
 
 CLOUD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
@@ -237,6 +242,10 @@ CLOUD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "Policy": (
         "aws:iam/policy:Policy",
         {"policy": '{"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}'},
+    ),
+    "PolicyAttachment": (
+        "aws:iam/policyAttachment:PolicyAttachment",
+        {"policyArn": "arn:aws:iam::111122223333:policy/reads-models", "roles": ["shop"]},
     ),
     "AccessKey": ("aws:iam/accessKey:AccessKey", {"user": "backup", "status": "Inactive"}),
     "Cluster": (

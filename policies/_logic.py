@@ -257,6 +257,24 @@ class Some(Demand):
 
 
 @dataclass(frozen=True)
+class EveryValue(Demand):
+    """Each value of a table fulfils a demand, whatever its key; an absent table has none."""
+
+    path: str
+    item: Demand
+
+    def holds(self, value: Any, place: str, situation: Situation) -> Truth:
+        """See `Demand.holds`."""
+        table = read(value, self.path)
+        here = join(place, self.path)
+        if table is UNKNOWN:
+            situation.unknown_paths.append(here)
+            return None
+        items: dict[Any, Any] = cast("dict[Any, Any]", table) if isinstance(table, dict) else {}
+        return _every(_item_holds(self.item, each, f"{here}.{key}", situation) for key, each in items.items())
+
+
+@dataclass(frozen=True)
 class NoKey(Demand):
     """No key of a table matches a pattern."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
+from functools import cached_property
 from typing import Any, Final, cast
 
 from policies._kinds import OWNED, POD_SPECS
@@ -40,6 +41,20 @@ class Verdict(Enum):
     EXEMPT = "exempt"
 
 
+class Scope(Enum):
+    """The part of a resource that a demand speaks about."""
+
+    OBJECT = "object"
+    POD = "pod"
+    CONTAINERS = "containers"
+    """All containers of the pod, those that prepare it included, each by itself."""
+    SERVERS = "servers"
+    """The containers that stay, each by itself."""
+
+
+_LISTS: Final = {Scope.CONTAINERS: ("containers", "initContainers"), Scope.SERVERS: ("containers",)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resource:
     """One resource, from a preview, a rendered graph or a cluster."""
@@ -59,6 +74,18 @@ class Resource:
         """Kind, namespace and name, for people."""
         place = f"{self.namespace}/" if self.namespace else ""
         return f"{self.kind.rpartition('/')[2]} {place}{self.name}"
+
+    def parts(self, scope: Scope) -> Sequence[tuple[str, Any]]:
+        """Return the parts that a demand is about, with their paths; dozens of rules ask, they are looked up once."""
+        if scope is Scope.OBJECT:
+            return [("", self.properties)]
+        if scope not in self._parts:
+            self._parts[scope] = _parts_of(self, scope)
+        return self._parts[scope]
+
+    @cached_property
+    def _parts(self) -> dict[Scope, list[tuple[str, Any]]]:
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,21 +134,9 @@ class Rule(ABC):
 
     def values(self, configured: Mapping[str, Any]) -> dict[str, Any]:
         """Return the value of every setting of this rule."""
+        if not self.settings:
+            return {}
         return {name: configured.get(name, setting.default) for name, setting in self.settings.items()}
-
-
-class Scope(Enum):
-    """The part of a resource that a demand speaks about."""
-
-    OBJECT = "object"
-    POD = "pod"
-    CONTAINERS = "containers"
-    """All containers of the pod, those that prepare it included, each by itself."""
-    SERVERS = "servers"
-    """The containers that stay, each by itself."""
-
-
-_LISTS: Final = {Scope.CONTAINERS: ("containers", "initContainers"), Scope.SERVERS: ("containers",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,19 +162,9 @@ class ObjectRule(Rule):
             return []
         return [
             finding
-            for place, part in self.parts(resource)
+            for place, part in resource.parts(self.scope)
             if (finding := self._judge(resource, place, part, applies, situation)) is not None
         ]
-
-    def parts(self, resource: Resource) -> list[tuple[str, Any]]:
-        """Return the parts of a resource that the demand is about, with their paths."""
-        if self.scope is Scope.OBJECT:
-            return [("", resource.properties)]
-        pod = POD_SPECS[resource.kind]
-        if self.scope is Scope.POD:
-            return [(pod, _present(read(resource.properties, pod)))]
-        places = [join(pod, name) for name in _LISTS[self.scope]]
-        return [part for place in places for part in _items(resource.properties, place)]
 
     def _judge(
         self, resource: Resource, place: str, part: Any, applies: bool | None, situation: Situation
@@ -250,6 +255,14 @@ class Exemption:
 def unknown(resource: Resource, path: str) -> Finding:
     """Return that a rule cannot be judged before a value is known."""
     return Finding(resource=resource, message="not known before the update", path=path, verdict=Verdict.UNKNOWN)
+
+
+def _parts_of(resource: Resource, scope: Scope) -> list[tuple[str, Any]]:
+    pod = POD_SPECS[resource.kind]
+    if scope is Scope.POD:
+        return [(pod, _present(read(resource.properties, pod)))]
+    places = [join(pod, name) for name in _LISTS[scope]]
+    return [part for place in places for part in _items(resource.properties, place)]
 
 
 def _controllers(resource: Resource) -> list[Mapping[str, Any]]:

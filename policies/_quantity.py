@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 _QUANTITY: Final = re.compile(r"([+-]?[0-9]+(?:\.[0-9]*)?|[+-]?\.[0-9]+)(?:([eE][+-]?[0-9]{1,2})|([a-zA-Z]{1,2}))?")
@@ -20,7 +21,12 @@ def parse(text: object) -> Fraction | None:
     """Return an amount, or None if it is none."""
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         return None
-    match = _QUANTITY.fullmatch(str(text))
+    return _of_text(str(text))
+
+
+@lru_cache(maxsize=1024)
+def _of_text(text: str) -> Fraction | None:
+    match = _QUANTITY.fullmatch(text)
     if not match:
         return None
     number, exponent, suffix = match.groups()

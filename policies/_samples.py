@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +38,12 @@ def thing(kind: str, name: str, properties: Mapping[str, Any], *, protected: boo
         urn=f"urn:pulumi:sample::sample::{kind}::{name}",
         protected=protected,
     )
+
+
+def iam_policy(action: str, target: str, *, kind: str = "aws:iam/RolePolicy", name: str = "use") -> Resource:
+    """Return an IAM policy that allows one action on one resource."""
+    statement = {"Sid": "Use", "Effect": "Allow", "Action": [action], "Resource": [target]}
+    return thing(kind, name, {"policy": json.dumps({"Statement": [statement]})})
 
 
 def network_policy(selector: Any, *types: str) -> Resource:

@@ -36,6 +36,10 @@ class _Writer:
                 return self._over(path, item, here, "all")
             case logic.Some(path, item):
                 return self._over(path, item, here, "exists")
+            case logic.EveryValue(path, item):
+                name = f"k{next(self._numbers)}"
+                table = f"{optional(here, path)}.orValue({EMPTY_TABLE})"
+                return f"{table}.all({name}, {self.write(item, f'{table}[{name}]')})"
             case logic.NoKey(path, pattern):
                 name = f"k{next(self._numbers)}"
                 return f"{optional(here, path)}.orValue({EMPTY_TABLE}).all({name}, !{name}.matches({_text(pattern)}))"

@@ -125,7 +125,7 @@ def _settings(table: Mapping[str, Any], problems: list[str]) -> dict[str, Mappin
             if name not in known:
                 allowed = ", ".join(known) or "nothing: it has no settings"
                 problems.append(f"settings.{rule}.{name}: allowed is {allowed}")
-            elif not _fits(known[name], given[name]):
+            elif not fits(known[name], given[name]):
                 problems.append(f"settings.{rule}.{name}: {given[name]!r}; allowed is {_ALLOWED[known[name].kind]}")
         settings[rule] = cast("Mapping[str, Any]", value)
     return settings
@@ -139,7 +139,8 @@ _ALLOWED: Final = {
 }
 
 
-def _fits(rule: SettingRule, value: Any) -> bool:
+def fits(rule: SettingRule, value: Any) -> bool:
+    """Say whether a value may be configured for a setting."""
     if rule.kind == "number":
         return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
     if rule.kind == "amount":

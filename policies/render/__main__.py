@@ -6,6 +6,7 @@ shape of what is declared.
 
 from __future__ import annotations
 
+import gc
 import json
 import runpy
 import sys
@@ -102,6 +103,8 @@ def main(arguments: list[str]) -> int:
     if not 1 <= len(arguments) <= 2:
         print("usage: python -m policies.render STACK [FOLDER]", file=sys.stderr)
         return _EXIT_USAGE
+    # The process ends in a second: collecting the cycles of half a million imported objects is a sixth of its time.
+    gc.disable()
     folder = Path(arguments[1] if len(arguments) > 1 else ".").resolve()
     print("\n".join(lines(graph(arguments[0], folder))))
     return 0

@@ -17,6 +17,11 @@ RULE = ObjectRule(
     & Is("restrictPublicBuckets", True),
     why="Training data and models would be one wrong policy away from everybody.",
     how="Set all four properties to true.",
-    example=Example(of="BucketPublicAccessBlock", fails={"blockPublicPolicy": False}, needed=True),
+    example=Example(
+        of="BucketPublicAccessBlock",
+        fails={"blockPublicPolicy": False},
+        neighbour={"bucket": "public-models"},
+        needed=True,
+    ),
     fix={"blockPublicAcls": True, "blockPublicPolicy": True, "ignorePublicAcls": True, "restrictPublicBuckets": True},
 )

@@ -14,6 +14,6 @@ RULE = ObjectRule(
     demand=~Is("publiclyAccessible", True),
     why="Only its password stands between the data and everybody.",
     how="Set publiclyAccessible to false.",
-    example=Example(of="Instance", fails={"publiclyAccessible": True}, neighbour={"publiclyAccessible": False}),
+    example=Example(of="Instance", fails={"publiclyAccessible": True}, neighbour={"dbSubnetGroupName": "public"}),
     fix={"publiclyAccessible": False},
 )

@@ -2,54 +2,52 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from policies._iam import AWS_MANAGED, Statement, allowed, broad_actions, broad_resources
+from policies._iam import AWS_MANAGED, allowed, broad_actions, broad_resources
 from policies._model import Finding, Resource, Severity, Situated, StackRule, unknown
 from policies._paths import UNKNOWN, read
-from policies._samples import thing
+from policies._samples import iam_policy, thing
 
 _POLICIES = ("aws:iam/Policy", "aws:iam/RolePolicy", "aws:iam/UserPolicy")
 _ATTACHMENTS = ("aws:iam/RolePolicyAttachment", "aws:iam/UserPolicyAttachment")
+_POLICY = "policy"
+_ARN = "policyArn"
 _OF_AWS = "arn:aws:iam::aws:policy/"
 
 
 def check(stack: Situated) -> Iterator[Finding]:
     """Find policies with wildcards that AWS does not force upon them, and attached ones that nobody has vouched for."""
     for resource in stack.of(*_POLICIES):
-        yield from _judge_policy(resource, read(resource.properties, "policy"))
+        yield from _judge_policy(resource, read(resource.properties, _POLICY))
     for resource in stack.of(*_ATTACHMENTS):
-        arn = read(resource.properties, "policyArn")
+        arn = read(resource.properties, _ARN)
         if arn is UNKNOWN:
-            yield unknown(resource, "policyArn")
+            yield unknown(resource, _ARN)
         elif str(arn).startswith(_OF_AWS) and str(arn).rpartition("/")[2] not in AWS_MANAGED:
-            yield Finding(resource=resource, message=f"nobody has vouched for {arn}", path="policyArn")
+            yield Finding(resource=resource, message=f"nobody has vouched for {arn}", path=_ARN)
 
 
 def _judge_policy(resource: Resource, text: Any) -> Iterator[Finding]:
     if text is UNKNOWN:
-        yield unknown(resource, "policy")
+        yield unknown(resource, _POLICY)
         return
     statements = allowed(text) if isinstance(text, str) else None
     if statements is None:
-        yield Finding(resource=resource, message="it has no policy that can be read", path="policy")
+        yield Finding(resource=resource, message="it has no policy that can be read", path=_POLICY)
         return
     for statement in statements:
-        yield from (Finding(resource=resource, message=text, path="policy") for text in _problems(statement))
-
-
-def _problems(statement: Statement) -> Iterator[str]:
-    for action in broad_actions(statement):
-        yield f"{statement.sid}: {action} stands for other actions"
-    for action in broad_resources(statement):
-        yield f"{statement.sid}: {action} on everything, although it can be said on what"
-
-
-def _policy(action: str, resource: str) -> Resource:
-    statement = {"Sid": "Use", "Effect": "Allow", "Action": [action], "Resource": [resource]}
-    return thing("aws:iam/RolePolicy", "use", {"policy": json.dumps({"Statement": [statement]})})
+        for action in broad_actions(statement):
+            yield Finding(
+                resource=resource, message=f"{statement.sid}: {action} stands for other actions", path=_POLICY
+            )
+        for action in broad_resources(statement):
+            yield Finding(
+                resource=resource,
+                message=f"{statement.sid}: {action} on everything, although it can be said on what",
+                path=_POLICY,
+            )
 
 
 RULE = StackRule(
@@ -61,9 +59,9 @@ RULE = StackRule(
     how="Name actions and resources. What AWS cannot narrow is listed with its reason in policies/_iam.py.",
     check=check,
     concerns=(*_POLICIES, *_ATTACHMENTS),
-    fails=(_policy("s3:Get*", "arn:aws:s3:::models/*"),),
-    passes=(_policy("s3:GetObject", "arn:aws:s3:::models/*"),),
-    neighbour=(_policy("ec2:DescribeSubnets", "*"),),
+    fails=(iam_policy("s3:Get*", "arn:aws:s3:::models/*"),),
+    passes=(iam_policy("s3:GetObject", "arn:aws:s3:::models/*"),),
+    neighbour=(iam_policy("ec2:DescribeSubnets", "*"),),
     unknown=(thing("aws:iam/RolePolicy", "use", {"policy": UNKNOWN}),),
     missing=(thing("aws:iam/RolePolicy", "use", {}),),
 )

@@ -19,7 +19,7 @@ RULE = ObjectRule(
     example=Example(
         of="Deployment",
         fails={"spec.template.spec.containers.0.securityContext.allowPrivilegeEscalation": True},
-        neighbour={"spec.template.spec.containers.0.securityContext.readOnlyRootFilesystem": True},
+        neighbour={"spec.template.spec.containers.0.securityContext.privileged": False},
         needed=True,
     ),
     fix={"securityContext.allowPrivilegeEscalation": False},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies._logic import Filled
+from policies._logic import Filled, Present
 from policies._model import Example, ObjectRule, Severity
 
 RULE = ObjectRule(
@@ -11,13 +11,12 @@ RULE = ObjectRule(
     severity=Severity.HIGH,
     frameworks=("experiments",),
     kinds=("mlplatform.dev/ABTest",),
-    demand=Filled("spec.guardrails"),
+    demand=~Present("spec.guardrails") | Filled("spec.guardrails"),
     why="A candidate can win on the metric and break everything else meanwhile.",
-    how="Name at least one guardrail.",
+    how="Name at least one guardrail, or leave the list out: the platform's own three then hold.",
     example=Example(
         of="ABTest",
         fails={"spec.guardrails": []},
         neighbour={"spec.guardrails": [{"kind": "errors", "limitPercent": 5}]},
-        needed=True,
     ),
 )

@@ -14,7 +14,7 @@ RULE = ObjectRule(
     kinds=PODS,
     scope=Scope.CONTAINERS,
     demand=Matches("image", "@sha256:[0-9a-f]{64}$")
-    | (Matches("image", ":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$") & ~Matches("image", ":latest$")),
+    | (Matches("image", "^[^@]+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$") & ~Matches("image", ":latest$")),
     why="What `latest` means changes between two pods of one Deployment, and nobody can return to what ran yesterday.",
     how="Name a version tag or a digest.",
     example=Example(

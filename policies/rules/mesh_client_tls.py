@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies._logic import Is
+from policies._logic import Every, Is
 from policies._model import Example, ObjectRule, Severity
 
 RULE = ObjectRule(
@@ -11,9 +11,14 @@ RULE = ObjectRule(
     severity=Severity.MEDIUM,
     frameworks=("NSA/CISA",),
     kinds=("networking.istio.io/DestinationRule",),
-    demand=~Is("spec.trafficPolicy.tls.mode", "DISABLE"),
+    demand=~Is("spec.trafficPolicy.tls.mode", "DISABLE")
+    & Every("spec.trafficPolicy.portLevelSettings", ~Is("tls.mode", "DISABLE"))
+    & Every(
+        "spec.subsets",
+        ~Is("trafficPolicy.tls.mode", "DISABLE") & Every("trafficPolicy.portLevelSettings", ~Is("tls.mode", "DISABLE")),
+    ),
     why="The connection is neither encrypted nor authenticated, whatever the other side offers.",
-    how="Remove tls.mode or set ISTIO_MUTUAL.",
+    how="Remove tls.mode or set ISTIO_MUTUAL, for every port and subset.",
     example=Example(
         of="DestinationRule",
         fails={"spec.trafficPolicy.tls.mode": "DISABLE"},

@@ -14,7 +14,8 @@ RULE = ObjectRule(
     kinds=PODS,
     scope=Scope.CONTAINERS,
     demand=Every(
-        "env", ~Matches("name", "(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_KEY|CREDENTIALS?)$") | ~Filled("value")
+        "env",
+        ~Matches("name", "(?i)(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_KEY|CREDENTIALS?)$") | ~Filled("value"),
     ),
     why="Everybody who may read the workload, and every log of it, has the password.",
     how="Use valueFrom.secretKeyRef, or mount the Secret and name its file.",

@@ -19,7 +19,7 @@ def check(stack: Situated) -> Iterator[Finding]:
         wanted = read(door.properties, "spec.selector")
         if wanted is MISSING or not pods.in_namespace(door.namespace):
             continue
-        selector = wanted if wanted is UNKNOWN else {"matchLabels": wanted}
+        selector = {"matchLabels": wanted}
         truths = {selects(selector, labels) for labels in pods.for_selector(door.namespace, wanted)}
         if True in truths:
             continue

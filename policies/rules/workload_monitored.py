@@ -24,8 +24,7 @@ def check(stack: Situated) -> Iterator[Finding]:
 
 
 def _selector(service: Resource) -> Any:
-    wanted = read(service.properties, "spec.selector")
-    return wanted if wanted is UNKNOWN else {"matchLabels": wanted}
+    return {"matchLabels": read(service.properties, "spec.selector")}
 
 
 def _is_watched(service: Resource, watched: Selectors) -> bool:

@@ -82,6 +82,43 @@ def watched(cluster: Cluster, champion_version: str, tmp_path_factory: pytest.Te
         yield _NAME
 
 
+def test_weights_are_repaired_within_one_reconcile_when_somebody_changes_them(
+    cluster: Cluster, champion_version: str
+) -> None:
+    """Counted from the moment the wrong weights were written, until the gateway was seen to have the right ones again.
+
+    Nobody reports outcomes meanwhile: users who came between two weights would make the sample ratio suspect, and this
+    happens before other tests begin to send some.
+    """
+    deploy(cluster, CANDIDATE, champion_version)
+    create(cluster, "drifting", **HARD_TO_FIND, ramp={"durationSeconds": 0, "steps": 1})
+    reaches(cluster, "drifting", "Running", "HoldNoData")
+    eventually(lambda: cluster.gateway_weights(MODEL) == _HALVES, within_seconds=30, what="half of the users")
+    seconds: list[float] = []
+    for stable in range(100, 100 + _DRIFTS):
+        began = time.time()
+        cluster.set_weights(MODEL, {STABLE: stable, CANDIDATE: 1000 - stable})
+        written = time.time()
+        eventually(
+            lambda since=began: repaired_at(cluster, "drifting", since) is not None,
+            within_seconds=30,
+            what="the repair",
+        )
+        seconds.append((repaired_at(cluster, "drifting", began) or 0.0) - written)
+        assert cluster.gateway_weights(MODEL) == _HALVES
+    print(f"drifted weights repaired after {', '.join(f'{value:.2f}' for value in seconds)} s")
+    assert max(seconds) <= INTERVAL_SECONDS
+    mlp(cluster, "stop", "drifting", "--why", "all has been seen")
+    reaches(cluster, "drifting", "Cancelled")
+
+
+def repaired_at(cluster: Cluster, name: str, since: float) -> float | None:
+    """Return when the weights were seen to be right again after they were seen to be wrong."""
+    epochs = [event for event in of_type(events(cluster, name), "EpochStarted") if event["at"] > since]
+    right = [event["at"] for event in epochs if event["weights"] == _HALVES]
+    return right[-1] if right and not any(epochs[0]["weights"].values()) else None
+
+
 def test_mlp_tells_everything_when_an_experiment_runs(cluster: Cluster, watched: str, tmp_path: Path) -> None:
     listed: list[dict[str, Any]] = json.loads(mlp(cluster, "list", "--model", MODEL, "--json"))
     assert [item["phase"] for item in listed if item["name"] == watched] == ["Running"]
@@ -167,41 +204,6 @@ def signed_in(cluster: Cluster, visitor: Visitor, url: str, scope: str, **screen
     visit.page.keyboard.press("Enter")
     visit.page.wait_for_url(lambda address: "sign-in" not in address)
     return visit
-
-
-def test_weights_are_repaired_within_one_reconcile_when_somebody_changes_them(
-    cluster: Cluster, champion_version: str
-) -> None:
-    """Counted from before the change is asked for, until the gateway was seen to have the right weights again.
-
-    Nobody reports outcomes meanwhile: users who came between two weights would make the sample ratio suspect.
-    """
-    deploy(cluster, CANDIDATE, champion_version)
-    create(cluster, "drifting", **HARD_TO_FIND, ramp={"durationSeconds": 0, "steps": 1})
-    reaches(cluster, "drifting", "Running", "HoldNoData")
-    eventually(lambda: cluster.gateway_weights(MODEL) == _HALVES, within_seconds=30, what="half of the users")
-    seconds: list[float] = []
-    for stable in range(100, 100 + _DRIFTS):
-        began = time.time()
-        cluster.set_weights(MODEL, {STABLE: stable, CANDIDATE: 1000 - stable})
-        eventually(
-            lambda since=began: repaired_at(cluster, "drifting", since) is not None,
-            within_seconds=30,
-            what="the repair",
-        )
-        seconds.append((repaired_at(cluster, "drifting", began) or 0.0) - began)
-        assert cluster.gateway_weights(MODEL) == _HALVES
-    print(f"drifted weights repaired after {', '.join(f'{value:.2f}' for value in seconds)} s")
-    assert max(seconds) <= INTERVAL_SECONDS
-    mlp(cluster, "stop", "drifting", "--why", "all has been seen")
-    reaches(cluster, "drifting", "Cancelled")
-
-
-def repaired_at(cluster: Cluster, name: str, since: float) -> float | None:
-    """Return when the weights were seen to be right again after they were seen to be wrong."""
-    epochs = [event for event in of_type(events(cluster, name), "EpochStarted") if event["at"] > since]
-    right = [event["at"] for event in epochs if event["weights"] == _HALVES]
-    return right[-1] if right and not any(epochs[0]["weights"].values()) else None
 
 
 def test_mlp_stops_rolls_back_and_promotes_when_asked_to(cluster: Cluster, champion_version: str) -> None:

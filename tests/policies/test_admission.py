@@ -8,7 +8,21 @@ from typing import Any
 import pytest
 
 from policies import cel
-from policies._logic import AmountAtMost, AtMost, Demand, Equal, Every, Filled, Is, Matches, NoKey, OneOf, Setting, Some
+from policies._logic import (
+    AmountAtMost,
+    AtMost,
+    Demand,
+    Equal,
+    Every,
+    EveryValue,
+    Filled,
+    Is,
+    Matches,
+    NoKey,
+    OneOf,
+    Setting,
+    Some,
+)
 from policies._model import Exemption, Level
 from policies.admission import FAMILIES, FOLDER, enforceable, expression, files, policies
 from policies.configuration import Configuration, load
@@ -31,6 +45,13 @@ from policies.registry import OBJECT_RULES
         (Matches("a", r"\d$"), r'(o[?"a"].hasValue() && o[?"a"].value().matches("\\d$"))'),
         (AtMost("a", Setting("most")), '(o[?"a"].hasValue() && o[?"a"].value() <= 7.0)'),
         (Equal("a", "b"), '(o[?"a"].hasValue() && o[?"a"] == o[?"b"])'),
+        (
+            EveryValue("a", ~Is("b", 1)),
+            (
+                'o[?"a"].orValue(dyn({})).all(k0, !((o[?"a"].orValue(dyn({}))[k0][?"b"].hasValue()'
+                ' && o[?"a"].orValue(dyn({}))[k0][?"b"].value() == 1)))'
+            ),
+        ),
         (OneOf("a", (0, "0")), '(o[?"a"].hasValue() && o[?"a"].value() in [dyn(0), dyn("0")])'),
         (NoKey("a", "x"), 'o[?"a"].orValue(dyn({})).all(k0, !k0.matches("x"))'),
         (
@@ -51,7 +72,7 @@ def test_expression_says_the_same_when_written_in_cel(demand: Demand, expected: 
 def test_settings_are_filled_in_when_a_rule_is_written_in_cel(rule: Any) -> None:
     text = expression(rule, {})
     assert text.count("(") >= 1
-    assert "Setting" not in text
+    assert "Setting(" not in text
 
 
 def validations(configuration: Configuration, stack: str) -> dict[str, dict[str, Any]]:

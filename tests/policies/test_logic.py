@@ -6,17 +6,23 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from policies import _quantity
-from policies._logic import AmountAtMost, AtLeast, AtMost, Demand, Equal, Every, Filled, Is, Matches, Situation, Some
+from policies._logic import (
+    AmountAtMost,
+    AtLeast,
+    AtMost,
+    Demand,
+    Equal,
+    Every,
+    EveryValue,
+    Filled,
+    Is,
+    Matches,
+    Situation,
+    Some,
+)
 from policies._paths import MISSING, UNKNOWN, changed, read
-from policies.configuration import Configuration
-from policies.engine import evaluate
-from policies.registry import OBJECT_RULES, RULES
-from policies.sources import from_manifest, from_pulumi
-from tests.policies.samples import resource_of
 
 _A_ONE = Is("a", 1)
 
@@ -44,6 +50,11 @@ def holds(demand: Demand, value: Any) -> bool | None:
         (Every("l", _A_ONE), {"l": UNKNOWN}, None),
         (Some("l", _A_ONE), {"l": [UNKNOWN, {"a": 1}]}, True),
         (Some("l", _A_ONE), {}, False),
+        (EveryValue("t", _A_ONE), {"t": {"x": {"a": 1}, "y": {"a": 2}}}, False),
+        (EveryValue("t", _A_ONE), {"t": {"x": {"a": 1}, "y": UNKNOWN}}, None),
+        (EveryValue("t", _A_ONE), {"t": UNKNOWN}, None),
+        (EveryValue("t", _A_ONE), {"t": [{"a": 2}]}, True),
+        (EveryValue("t", _A_ONE), {}, True),
         (Filled("a"), {"a": ""}, False),
         (Filled("a"), {"a": 0}, False),
         (AtLeast("a", 1), {"a": True}, False),
@@ -90,39 +101,3 @@ def test_value_is_found_when_its_key_has_dots() -> None:
     assert made == {"metadata": {"labels": {"app.kubernetes.io/name": "x"}}, "spec": {"l": [{"a": 1}]}}
     assert read(made, "metadata.labels[app.kubernetes.io/name]") == "x"
     assert read(made, "spec.l.1.a") is MISSING
-
-
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(UNKNOWN),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["spec", "template", "containers", "volumes", "image", "name", "rules", "verbs", "x"]),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=20,
-)
-
-
-@settings(max_examples=20)
-@given(content=st.dictionaries(st.sampled_from(["metadata", "spec", "rules", "subjects", "data", "x"]), _JSON))
-def test_no_rule_raises_when_the_content_is_arbitrary(content: dict[str, Any]) -> None:
-    kinds = {kind for rule in OBJECT_RULES for kind in rule.kinds}
-    resources = [
-        from_manifest({**content, "apiVersion": f"{kind.rpartition('/')[0]}/v1", "kind": kind.rpartition("/")[2]})
-        if not kind.startswith("aws:")
-        else from_pulumi(f"{kind.replace('/', '/x:')}", "x", content, urn="x", protected=False)
-        for kind in kinds
-    ]
-    report = evaluate([item for item in resources if item is not None], Configuration(), "dev", RULES)
-    assert report.resources == len(kinds)
-
-
-@settings(max_examples=20)
-@given(patch=_JSON)
-def test_no_rule_raises_when_a_sound_pod_is_damaged(patch: Any) -> None:
-    for path in ("spec.template.spec", "spec.template.spec.containers", "spec.template.spec.containers.0", "spec"):
-        resource = resource_of("Deployment", {path: patch})
-        assert evaluate([resource], Configuration(), "dev", RULES).resources == 1

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ml.cli.app import app
-from ml.cli.policy.rendering import render
+from ml.cli.policy.rendering import Rendering, render, started
 from policies import docs, fixing, sources
 from policies._model import Resource, Verdict
 from policies._paths import MISSING, changed
@@ -142,6 +142,19 @@ def test_command_names_what_there_is_when_asked_for_something_else(arguments: li
     done = CliRunner().invoke(app, ["policy", *arguments])
     assert done.exit_code == 1
     assert expected in done.output
+
+
+def test_program_is_ended_when_something_else_fails_meanwhile() -> None:
+    seen: list[Rendering] = []
+
+    def fails_meanwhile() -> None:
+        with started("dev") as rendering:
+            seen.append(rendering)
+            raise ValueError("a mistake in the configuration")
+
+    with pytest.raises(ValueError, match="mistake"):
+        fails_meanwhile()
+    assert seen[0].process.wait(timeout=10) != 0
 
 
 def test_report_words_differ_when_verdicts_do() -> None:

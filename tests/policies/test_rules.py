@@ -13,6 +13,7 @@ from policies._paths import MISSING, UNKNOWN
 from policies.configuration import Configuration
 from policies.engine import evaluate
 from policies.registry import OBJECT_RULES, RULES, STACK_RULES
+from tests.policies.questions import questions, unrepaired, wrong
 from tests.policies.samples import example, resource_of
 
 _STACK = "sample"
@@ -117,3 +118,22 @@ def test_stack_rule_excuses_when_every_broken_resource_is_exempt(rule: StackRule
         for item in report.judged
     )
     assert verdicts(rule, rule.fails, Configuration(exemptions=exemptions)) == {Verdict.EXEMPT}
+
+
+@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in RULES])
+def test_rule_answers_everything_as_written_when_asked(rule: Rule) -> None:
+    asked = questions(rule)
+    assert list(wrong(rule, asked)) == []
+    assert list(unrepaired(rule, rule)) == []
+
+
+@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in RULES])
+def test_rule_shows_every_side_of_itself_when_it_is_listed(rule: Rule) -> None:
+    if isinstance(rule, StackRule):
+        assert all((rule.fails, rule.passes, rule.neighbour, rule.unknown, rule.missing))
+    elif isinstance(rule, ObjectRule):
+        sound = example(rule, {})
+        assert example(rule, rule.example.fails) != sound
+        assert example(rule, rule.example.neighbour) != sound
+    sides = {verdict for question in questions(rule) for _, verdict in question.answer}
+    assert {Verdict.VIOLATION, Verdict.UNKNOWN} <= sides

@@ -274,7 +274,7 @@ def test_dev_runs_official_images_when_deployed(dev: Graph) -> None:
         "quay.io/prometheuscommunity/postgres-exporter:v0.20.1@sha256",
         "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z@sha256",
         "quay.io/minio/mc:RELEASE.2025-08-13T08-35-41Z@sha256",
-        "docker.io/library/mysql:8.4.10",
+        "docker.io/library/mysql:8.4.10@sha256",
         "gcr.io/tfx-oss-public/ml_metadata_store_server:1.14.0",
         "ghcr.io/kubeflow/kfp-api-server:2.17.0",
         "ghcr.io/kubeflow/kfp-persistence-agent:2.17.0",

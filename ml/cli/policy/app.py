@@ -27,10 +27,15 @@ _Format = Annotated[Literal["table", "json", "sarif"], typer.Option("--format", 
 @policy.command()
 def check(stack: _Stack, form: _Format = "table") -> None:
     """Judge what a stack would deploy, without engine or cluster. Exit code 1 if anything is refused."""
-    from policies.engine import evaluate
+    from ml.cli.policy.rendering import started
 
-    configuration = _configuration()
-    _show(evaluate(_rendered(stack), configuration, stack), form)
+    with started(stack) as rendering:
+        # Rules and configuration are read while the program runs; a mistake in them still comes before any verdict.
+        from policies.engine import evaluate
+
+        configuration = _configuration()
+        report = evaluate(rendering.resources(), configuration, stack)
+    _show(report, form)
 
 
 @policy.command()

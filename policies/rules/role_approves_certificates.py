@@ -1,0 +1,29 @@
+"""Role may approve certificates."""
+
+from __future__ import annotations
+
+from policies._kinds import ROLES
+from policies._logic import Every, OneOf
+from policies._model import Example, ObjectRule, Severity
+
+RULE = ObjectRule(
+    id="role-approves-certificates",
+    title="role may approve or sign certificates of the cluster",
+    severity=Severity.CRITICAL,
+    frameworks=("CIS Kubernetes 5.1.11",),
+    kinds=ROLES,
+    demand=Every(
+        "rules",
+        Every(
+            "resources",
+            ~OneOf("", ("certificatesigningrequests/approval", "certificatesigningrequests/status", "signers")),
+        ),
+    ),
+    why="A certificate of the cluster can carry any name, also that of an administrator.",
+    how="Let people approve, and controllers of the cluster itself.",
+    example=Example(
+        of="ClusterRole",
+        fails={"rules.0.resources": ["certificatesigningrequests/approval"]},
+        neighbour={"rules.0.resources": ["certificatesigningrequests"]},
+    ),
+)

@@ -1,0 +1,23 @@
+"""Role may make tokens of other accounts."""
+
+from __future__ import annotations
+
+from policies._kinds import ROLES
+from policies._logic import Every, Is
+from policies._model import Example, ObjectRule, Severity
+
+RULE = ObjectRule(
+    id="role-mints-tokens",
+    title="role may make tokens of other accounts",
+    severity=Severity.CRITICAL,
+    frameworks=("CIS Kubernetes 5.1.13",),
+    kinds=ROLES,
+    demand=Every("rules", Every("resources", ~Is("", "serviceaccounts/token"))),
+    why="Who makes a token of an account has all of its rights.",
+    how="Give the pod the account that it needs; its token comes by itself.",
+    example=Example(
+        of="Role",
+        fails={"rules.0.resources": ["serviceaccounts/token"]},
+        neighbour={"rules.0.resources": ["serviceaccounts"]},
+    ),
+)
