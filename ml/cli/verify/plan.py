@@ -75,6 +75,7 @@ def plan_checks(kubectl: Kubectl, outputs: StackOutputs, token: str) -> list[Che
             run=partial(serving.route_answers, outputs, host, path),
         )
         for host, path in _GATEWAY_PAGES
+        if host in outputs.hosts  # with S3 as object store there is no console
     ]
     for model in outputs.models:
         checks += _model_checks(kubectl, outputs, model)

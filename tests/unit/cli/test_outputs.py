@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ml.cli.components import component_names
+from ml.cli.connection import Connection
 from ml.cli.errors import UserError
+from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import parse_outputs
+from ml.cli.verify.plan import plan_checks
 from tests.unit.cli.platform import OUTPUTS
 
 
@@ -63,6 +67,10 @@ def test_store_of_the_cloud_needs_neither_service_nor_console_when_it_is_s3() ->
     outputs = parse_outputs({**OUTPUTS, "hosts": hosts, "objectStore": store})
     assert outputs.object_store is None
     assert "object-store" not in component_names(outputs)
+    connection = Connection(stack="prod", project_dir=Path(), environment={}, context=None)
+    checks = plan_checks(Kubectl(connection), outputs, "token")
+    assert {"tracking-server", "gateway"} <= {check.component for check in checks}
+    assert not any("minio" in check.what for check in checks)
 
 
 def test_console_host_is_missed_when_the_store_is_a_pod() -> None:
