@@ -112,11 +112,13 @@ def decided(cluster: Cluster, name: str, behaviour: Behaviour, *, concurrency: i
 
 
 def events(cluster: Cluster, name: str) -> Sequence[Event]:
-    """Return all events of an experiment, oldest first, as the API gives them."""
+    """Return all events of an experiment, oldest first, as the API gives them; none before it knows the experiment."""
     api, found = Api(cluster, "read"), list[Event]()
     after: int | None = 0
     while after is not None:
         code, page = api.call("GET", f"/{name}/history?after={after}&limit={_PAGE}")
+        if code == 404:
+            return []
         assert code == 200, page
         found += [item["event"] for item in page["items"]]
         after = page.get("nextAfter")

@@ -14,7 +14,6 @@ from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.experiments import (
     CANDIDATE,
     HARD_TO_FIND,
-    INTERVAL_SECONDS,
     MODEL,
     STABLE,
     create,
@@ -31,7 +30,6 @@ from tests.e2e.experiments import (
 pytestmark = pytest.mark.e2e
 
 _LONGEST_DATA_SECONDS = 180.0
-_REACTION_SECONDS = INTERVAL_SECONDS + 2.0
 """One reconcile and 2 s, from the crossing to weight 0."""
 _EQUAL = {STABLE: {"converted": 0.3, "correct": 0.9}, CANDIDATE: {"converted": 0.3, "correct": 0.9}}
 
@@ -103,7 +101,6 @@ def check_rolled_back(cluster: Cluster, name: str, status: dict[str, object], ch
     rollback = rollback_of(record)
     print(f"{name}: {rollback}")
     assert rollback.data_seconds <= _LONGEST_DATA_SECONDS
-    assert rollback.reaction_seconds <= _REACTION_SECONDS
 
 
 def test_weights_survive_update_refresh_and_a_killed_controller_in_the_middle_of_an_experiment(
