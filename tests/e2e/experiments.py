@@ -70,6 +70,8 @@ def champion_kept(cluster: Cluster) -> Generator[str]:
         yield version
     finally:
         cluster.kubectl("delete", "abtests.mlplatform.dev", "--all", "--timeout=60s")
+        # The controller ends what was deleted, and the last that it does is to release the candidate's slot.
+        eventually(lambda: going_on(cluster) == [], within_seconds=120, what="every experiment is over")
         cluster.set_alias(MODEL, contracts.CHAMPION_ALIAS, version)
         eventually(lambda: cluster.gateway_weights(MODEL) == {STABLE: 1000}, within_seconds=60, what="all is on stable")
         eventually(lambda: cluster.serves(MODEL, STABLE, version), within_seconds=120, what=f"stable serves {version}")
@@ -109,6 +111,13 @@ def decided(cluster: Cluster, name: str, behaviour: Behaviour, *, concurrency: i
         reaches(cluster, name, *FINAL, within_seconds=_DECIDED_WITHIN_SECONDS)
     assert application.refused == []
     return status_of(cluster, name)
+
+
+def going_on(cluster: Cluster) -> list[str]:
+    """Return the names of experiments that are not over."""
+    code, page = Api(cluster, "read").call("GET", "?active=true&limit=100")
+    assert code == 200, page
+    return [item["name"] for item in page["items"]]
 
 
 def events(cluster: Cluster, name: str) -> Sequence[Event]:
