@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 _LOG_LINES = 15
+_REMOVED = "unable to retrieve container logs"
+"""How the node answers, as if it were the log, when the container is gone."""
 _EVENT_COUNT = 5
 _KUBECTL_TIMEOUT_SECONDS = 10
 _NORMAL_WAITING = {"ContainerCreating", "PodInitializing"}
@@ -90,9 +92,12 @@ def report(environment: Mapping[str, str]) -> list[str]:
 
 def _log(sick: SickPod, container: str, environment: Mapping[str, str]) -> list[str]:
     command = ["logs", "-n", sick.namespace, sick.name, "-c", container, f"--tail={_LOG_LINES}"]
-    # The log of a container that waits for its restart is the previous one.
-    text = _kubectl([*command, "--previous"], environment) or _kubectl(command, environment)
-    return [f"      {line}" for line in text.splitlines()] or ["      (empty)"]
+    # The log of a container that waits for its restart is the previous one; what failed before that is removed.
+    for which in (["--previous"], []):
+        text = _kubectl([*command, *which], environment)
+        if text and not text.startswith(_REMOVED):
+            return [f"      {line}" for line in text.splitlines()]
+    return ["      (empty)"]
 
 
 def _events(sick: SickPod, environment: Mapping[str, str]) -> list[str]:

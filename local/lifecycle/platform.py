@@ -17,8 +17,10 @@ from local.lifecycle.instance import Instance
 from local.lifecycle.stack import Stack
 from local.node.layout import Layout
 from local.progress import Progress, heartbeat
+from local.toolchain.facts import taken_ports
 
 _MESH_READY_SECONDS = 120
+_REMAINS_SECONDS = 15
 _SLOTS_READY_SECONDS = 180
 SERVICES_READY_SECONDS = 180
 
@@ -71,7 +73,10 @@ def up(instance: Instance, progress: Progress) -> Platform:
 def prepare(instance: Instance, progress: Progress) -> Platform:
     """Do everything that comes before the stack: tools, images, node, mesh, project folder."""
     running = node.status(instance.name, instance.node_dir).running
-    toolchain.preflight(ports=() if running else (instance.api_port, instance.gateway_port), images_follow=True)
+    ports = () if running else (instance.api_port, instance.gateway_port)
+    if instance.node_dir.exists():
+        _wait_until_free(ports)
+    toolchain.preflight(ports=ports, images_follow=True)
     tools = toolchain.ensure(progress=progress)
     references = images.ensure(tools, progress, before_making=toolchain.require_for_images)
     instance.create_files()
@@ -90,6 +95,13 @@ def prepare(instance: Instance, progress: Progress) -> Platform:
     _install_mesh(platform, references, progress)
     platform.stack.prepare({name: references[name] for name in STACK_IMAGES})
     return platform
+
+
+def _wait_until_free(ports: Sequence[int]) -> None:
+    """Give the kernel time to end what a node that was just killed has left; who else has a port is told later."""
+    deadline = time.monotonic() + _REMAINS_SECONDS
+    while taken_ports(ports) and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def existing(instance: Instance, progress: Progress) -> Platform:

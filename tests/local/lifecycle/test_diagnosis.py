@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from local.lifecycle.diagnosis import report, sick_pods
@@ -53,6 +55,27 @@ def test_pod_is_left_out_when_it_is_healthy_starting_or_done() -> None:
         _pod("done", phase="Succeeded", containerStatuses=[_container({"terminated": {"exitCode": 0}})]),
     ]
     assert sick_pods(pods) == []
+
+
+def test_log_is_the_one_that_is_still_there_when_the_container_before_was_removed(tmp_path: Path) -> None:
+    waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
+    pods = {"items": [_pod("a", phase="Running", containerStatuses=[_container(waiting, restarts=1)])]}
+    (tmp_path / "pods.json").write_text(json.dumps(pods))
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(
+        f"""#!/bin/sh
+case "$*" in
+    *"get pods"*) cat {tmp_path}/pods.json ;;
+    *"get events"*) echo '{{"items": []}}' ;;
+    *--previous*) echo 'unable to retrieve container logs for containerd://abc' ;;
+    *logs*) echo 'the cause' ;;
+esac
+"""
+    )
+    kubectl.chmod(0o755)
+    lines = report({"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert "      the cause" in lines
+    assert not any("unable to retrieve" in line for line in lines)
 
 
 def test_report_is_empty_when_nobody_answers() -> None:
