@@ -31,7 +31,7 @@ def test_up_names_the_component_and_continues_when_an_image_is_bad(cluster: Clus
         stack.set_config("images.ml", good)
         stack.set_config("readyTimeoutSeconds", "300")
         stack.up()
-    assert cluster.mlp("verify").returncode == 0
+    eventually(lambda: cluster.mlp("verify").returncode == 0, within_seconds=120, what="`mlp verify`")
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_up_names_the_migration_and_continues_when_the_schema_is_unknown(cluster
         stack.set_config("readyTimeoutSeconds", "300")
         platform.restart_stuck(cluster.platform, ConsoleProgress())
         stack.up()
-    assert cluster.mlp("verify").returncode == 0
+    eventually(lambda: cluster.mlp("verify").returncode == 0, within_seconds=120, what="`mlp verify`")
 
 
 def _sql(cluster: Cluster, statement: str) -> None:
@@ -162,7 +162,7 @@ def test_up_continues_with_the_data_when_the_whole_node_is_killed(cluster: Clust
     code, output = commands.up()
     assert code == 0, output
     assert cluster.alias_version(MODEL, contracts.CHAMPION_ALIAS) == version
-    assert cluster.mlp("verify").returncode == 0
+    eventually(lambda: cluster.mlp("verify").returncode == 0, within_seconds=120, what="`mlp verify`")
 
 
 def _processes(cluster: Cluster, program: str) -> list[int]:

@@ -66,4 +66,4 @@ def test_platform_continues_with_its_data_when_it_was_stopped_and_started(cluste
         )
         assert done.returncode == 0, done.stdout + done.stderr
     assert cluster.alias_version(model, contracts.CHAMPION_ALIAS) == version
-    assert cluster.mlp("verify").returncode == 0
+    eventually(lambda: cluster.mlp("verify").returncode == 0, within_seconds=120, what="`mlp verify`")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 from urllib.parse import quote
@@ -14,6 +16,9 @@ from ml.contracts import MEASURED_JOBS, PROMETHEUS_PORT, PROMETHEUS_SERVICE
 
 _QUERY: Final = '{__name__=~"up|pg_up|mlplatform_sync_wanted_version"}'
 """The exporter answers for PostgreSQL even while that is away, and says so in a series of its own."""
+PATIENCE_SECONDS = 15.0
+"""A pod that has just begun, or ended, may be measured wrongly until Prometheus has looked at it again."""
+_LOOK_AGAIN_SECONDS: Final = 1.0
 _MODEL_SERVER: Final = "model-server"
 _DATABASE: Final = "metadata-db"
 _STORE: Final = "object-store"
@@ -21,17 +26,18 @@ _STORE: Final = "object-store"
 
 async def every_part_is_measured(kubectl: Kubectl, outputs: StackOutputs) -> str:
     """See that there are targets of every kind, and that each of them answers."""
+    expected = [job for job in MEASURED_JOBS if job != _STORE or outputs.object_store is not None]
     async with kubectl.forward(outputs.namespace, f"service/{PROMETHEUS_SERVICE}", PROMETHEUS_PORT) as port:
         endpoint = Endpoint(f"127.0.0.1:{port}", "localhost", "Prometheus")
-        answer = await endpoint.ask_well("GET", f"/api/v1/query?query={quote(_QUERY)}")
-    series = cast("list[dict[str, Any]]", answer.json()["data"]["result"])
-    targets = _values(series, "up")
-    expected = [job for job in MEASURED_JOBS if job != _STORE or outputs.object_store is not None]
-    problems = [f"there is no target of {job}" for job in expected if job not in {job for job, _ in targets}]
-    down = {target for target, value in targets.items() if value != 1} - _empty_slots(series)
-    problems += [f"nothing is measured of {job} ({instance})" for job, instance in sorted(down)]
-    if set(_values(series, "pg_up").values()) != {1.0} and not any(job == _DATABASE for job, _ in down):
-        problems.append(f"the exporter of {_DATABASE} does not reach the database")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            answer = await endpoint.ask_well("GET", f"/api/v1/query?query={quote(_QUERY)}")
+            series = cast("list[dict[str, Any]]", answer.json()["data"]["result"])
+            targets = _values(series, "up")
+            problems = _problems(series, targets, expected)
+            if not problems or time.monotonic() >= deadline:
+                break
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     if problems:
         raise UserError(
             "; ".join(problems),
@@ -39,6 +45,18 @@ async def every_part_is_measured(kubectl: Kubectl, outputs: StackOutputs) -> str
             f"kubectl port-forward -n {outputs.namespace} service/{PROMETHEUS_SERVICE} {PROMETHEUS_PORT}",
         )
     return f"{sum(targets.values()):.0f} targets of {len(expected)} kinds answer"
+
+
+def _problems(
+    series: Sequence[Mapping[str, Any]], targets: Mapping[tuple[str, str], float], expected: Sequence[str]
+) -> list[str]:
+    known = {job for job, _ in targets}
+    problems = [f"there is no target of {job}" for job in expected if job not in known]
+    down = {target for target, value in targets.items() if value != 1} - _empty_slots(series)
+    problems += [f"nothing is measured of {job} ({instance})" for job, instance in sorted(down)]
+    if set(_values(series, "pg_up").values()) != {1.0} and not any(job == _DATABASE for job, _ in down):
+        problems.append(f"the exporter of {_DATABASE} does not reach the database")
+    return problems
 
 
 def _values(series: Sequence[Mapping[str, Any]], name: str) -> dict[tuple[str, str], float]:

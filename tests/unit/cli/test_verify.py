@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ml.cli.app import app
+from ml.cli.verify import monitoring
 from ml.contracts import MEASURED_JOBS
 from tests.unit.cli.platform import FakePlatform
 from tests.unit.cli.test_status import MODEL, split
@@ -39,6 +40,11 @@ def measured(*jobs: str, down: str = "", database: int = 1, wanted: int = 3) -> 
 
 def verify(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["verify", *arguments])
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitoring, "PATIENCE_SECONDS", 0.0)
 
 
 def outcomes(platform: FakePlatform) -> dict[tuple[str, str], dict[str, Any]]:
