@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -34,7 +35,8 @@ async def every_part_is_measured(kubectl: Kubectl, outputs: StackOutputs) -> str
             answer = await endpoint.ask_well("GET", f"/api/v1/query?query={quote(_QUERY)}")
             series = cast("list[dict[str, Any]]", answer.json()["data"]["result"])
             targets = _values(series, "up")
-            problems = _problems(series, targets, expected)
+            running = _running(await kubectl.items(outputs.namespace, "pods"))
+            problems = _problems(series, targets, expected, running)
             if not problems or time.monotonic() >= deadline:
                 break
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
@@ -48,15 +50,32 @@ async def every_part_is_measured(kubectl: Kubectl, outputs: StackOutputs) -> str
 
 
 def _problems(
-    series: Sequence[Mapping[str, Any]], targets: Mapping[tuple[str, str], float], expected: Sequence[str]
+    series: Sequence[Mapping[str, Any]],
+    targets: Mapping[tuple[str, str], float],
+    expected: Sequence[str],
+    running: AbstractSet[str],
 ) -> list[str]:
     known = {job for job, _ in targets}
     problems = [f"there is no target of {job}" for job in expected if job not in known]
     down = {target for target, value in targets.items() if value != 1} - _empty_slots(series)
+    # A pod that cannot start or is gone is no fault of the measuring, as long as others of its kind are measured.
+    measured = {job for (job, _), value in targets.items() if value == 1}
+    down = {(job, instance) for job, instance in down if instance in running or job not in measured}
     problems += [f"nothing is measured of {job} ({instance})" for job, instance in sorted(down)]
     if set(_values(series, "pg_up").values()) != {1.0} and not any(job == _DATABASE for job, _ in down):
         problems.append(f"the exporter of {_DATABASE} does not reach the database")
     return problems
+
+
+def _running(pods: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the addresses of the pods whose containers all run."""
+    found: set[str] = set()
+    for pod in pods:
+        status = cast("Mapping[str, Any]", pod.get("status", {}))
+        containers = status.get("containerStatuses", [])
+        if containers and all("running" in container.get("state", {}) for container in containers):
+            found.add(str(status.get("podIP")))
+    return found
 
 
 def _values(series: Sequence[Mapping[str, Any]], name: str) -> dict[tuple[str, str], float]:

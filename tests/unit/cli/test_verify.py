@@ -38,6 +38,10 @@ def measured(*jobs: str, down: str = "", database: int = 1, wanted: int = 3) -> 
     return 200, {"data": {"result": entries}}
 
 
+def pod(address: str, state: str) -> dict[str, Any]:
+    return {"status": {"podIP": address, "containerStatuses": [{"state": {state: {}}}]}}
+
+
 def verify(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["verify", *arguments])
 
@@ -64,6 +68,7 @@ def serving(platform: FakePlatform) -> FakePlatform:
     platform.rule("kubectl", "get", "content-quality-model-split", stdout=json.dumps(split(100, 0)))
     platform.rule("kubectl", "exec")
     platform.tunnel("service/prometheus", 9090)
+    platform.objects("pods", items=[pod(at, "running") for at in INSTANCES])
     platform.web.answers[("GET", "localhost", UP)] = measured(*MEASURED_JOBS)
     return platform
 
@@ -104,6 +109,16 @@ def test_prometheus_is_blamed_when_a_target_is_missing_or_down(
     assert not found["ok"]
     assert says in found["detail"]
     assert "/targets" in found["remedy"]
+
+
+@pytest.mark.parametrize("state", ["waiting", "gone"])
+def test_pod_that_does_not_run_is_no_failure_when_others_of_its_kind_are_measured(
+    serving: FakePlatform, state: str
+) -> None:
+    serving.objects("pods", items=[pod(INSTANCES[1], state)] if state == "waiting" else [])
+    serving.web.answers[("GET", "localhost", UP)] = measured(*MEASURED_JOBS, down="version-sync")
+    found = outcomes(serving)["prometheus", "measure every part"]
+    assert found["ok"], found
 
 
 def test_slot_that_is_to_serve_nothing_is_no_failure_when_its_model_server_waits(serving: FakePlatform) -> None:
