@@ -176,7 +176,7 @@ def test_same_end_is_reached_when_postgres_crashes_and_comes_back(
 ) -> None:
     slug = moment.replace(" ", "-")
     total = appends_of(database, scenario, f"counted-{scenario}-{slug}")
-    for number in range(1, total + 1, 4):
+    for number in range(1, total + 1, 6):
         name = f"crash-{scenario}-{slug}-{number}"
         world = database.world(scenario, name)
         crash = Crash(database, world)
