@@ -7,6 +7,7 @@ one of the new version. Stored events are never rewritten.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast, get_args
 
@@ -66,10 +67,18 @@ def from_text(text: str | bytes, upcasters: Upcasters = UPCASTERS, classes: Mapp
         UnreadableEventError: it is no event, of an unknown type, or of a version that cannot be lifted.
     """
     try:
-        loaded: object = json.loads(text)
+        loaded: object = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except ValueError as error:
         raise UnreadableEventError(f"a stored event is no JSON: {error}") from error
     return from_document(loaded, upcasters, classes)
+
+
+def _finite(text: str) -> float:
+    """Read a number. JSON can say 1e999, but nothing that we stored does, and no hash could be made of it."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
+    return value
 
 
 def newest_text(text: str, upcasters: Upcasters = UPCASTERS, classes: Mapping[str, Any] = _CLASSES) -> str:

@@ -15,6 +15,7 @@ from local.provider import install
 from local.toolchain import Toolchain
 
 _STACK = "test"
+_LONGEST_RUN_SECONDS = 400
 _PROLOGUE = """
 import pulumi
 import pulumi_kubernetes as k8s
@@ -75,7 +76,12 @@ class Project:
     def run(self, *arguments: str, check: bool = True) -> str:
         """Run `pulumi` and return all it printed; its exit code must be 0 unless `check` is false."""
         done = subprocess.run(
-            self._command(arguments), env=self.environment, capture_output=True, text=True, timeout=120, check=False
+            self._command(arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_RUN_SECONDS,
+            check=False,
         )
         text = done.stdout + done.stderr
         if check:
@@ -85,7 +91,12 @@ class Project:
     def fail(self, *arguments: str) -> str:
         """Run `pulumi`, which has to end with an error, and return all it printed."""
         done = subprocess.run(
-            self._command(arguments), env=self.environment, capture_output=True, text=True, timeout=120, check=False
+            self._command(arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_RUN_SECONDS,
+            check=False,
         )
         text = done.stdout + done.stderr
         assert done.returncode != 0, text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,12 @@ def _with_text(stream: list[Stored], place: int, text: str) -> list[Stored] | No
     except UnreadableEventError:
         return None
     return [dataclasses.replace(item, event=event) if n == place else item for n, item in enumerate(stream)]
+
+
+def test_event_is_unreadable_when_a_number_in_it_is_not_finite() -> None:
+    text = re.sub(r'"at": ?[0-9.]+', '"at":1e999', to_text(_LIFE[3].event), count=1)
+    with pytest.raises(UnreadableEventError, match="1e999 is no finite number"):
+        from_text(text)
 
 
 @settings(max_examples=250, deadline=None)
