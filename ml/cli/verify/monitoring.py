@@ -57,7 +57,7 @@ def _problems(
 ) -> list[str]:
     known = {job for job, _ in targets}
     problems = [f"there is no target of {job}" for job in expected if job not in known]
-    down = {target for target, value in targets.items() if value != 1} - _empty_slots(series)
+    down = {target for target, value in targets.items() if value != 1} - _empty_slots(series, targets)
     # A pod that cannot start or is gone is no fault of the measuring, as long as others of its kind are measured.
     measured = {job for (job, _), value in targets.items() if value == 1}
     down = {(job, instance) for job, instance in down if instance in running or job not in measured}
@@ -87,7 +87,7 @@ def _values(series: Sequence[Mapping[str, Any]], name: str) -> dict[tuple[str, s
     }
 
 
-def _empty_slots(series: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
-    """Return the model servers that nobody wants to serve anything: they open no port before they have a model."""
-    wanted = _values(series, "mlplatform_sync_wanted_version")
-    return {(_MODEL_SERVER, instance) for (_, instance), version in wanted.items() if not version > 0}
+def _empty_slots(series: Sequence[Mapping[str, Any]], targets: Mapping[tuple[str, str], float]) -> set[tuple[str, str]]:
+    """Return the model servers that nobody is known to want a version of: they open no port before they have one."""
+    wanted = {at for (_, at), version in _values(series, "mlplatform_sync_wanted_version").items() if version > 0}
+    return {(job, instance) for job, instance in targets if job == _MODEL_SERVER and instance not in wanted}
