@@ -11,22 +11,12 @@ from typing import Any, Final, cast
 
 import yaml
 
+from local.lifecycle.platform import STACK_IMAGES
 from tests.support.recording_monitor import PROJECT, Graph, run
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MASTER_SECRET: Final = "a master secret that only the tests know"
 _MASTER_SECRET_KEY: Final = f"{PROJECT}:masterSecret"
-_IMAGES: Final = (
-    "postgres",
-    "postgres-exporter",
-    "minio",
-    "minio-client",
-    "mlflow",
-    "ml",
-    "training",
-    "model-server",
-    "prometheus",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +53,7 @@ STACKS: Final = {
             added={
                 "kubeconfig": "/state/kubeconfig",
                 "gatewayAddress": "127.0.0.1:8080",
-                "images": {name: f"localhost/mlplatform/{name}:0123456789ab" for name in _IMAGES},
+                "images": {name: f"localhost/mlplatform/{name}:0123456789ab" for name in STACK_IMAGES},
             },
         ),
         StackUnderTest(name="dev", added={}),
