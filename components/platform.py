@@ -28,6 +28,7 @@ from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.pipeline_service import PipelineService
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
+from components.platform_outputs import stack_outputs
 from components.platform_pipelines import (
     PAGE_ROLE,
     Surroundings,
@@ -37,7 +38,6 @@ from components.platform_pipelines import (
     page_roles,
     page_routes,
     pipeline_buckets,
-    pipeline_outputs,
 )
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
@@ -52,14 +52,10 @@ from ml.contracts import (
     METADATA_DB_SERVICE,
     MLFLOW_PORT,
     OBJECT_STORE_SERVICE,
-    POSTGRES_PORT,
-    PROMETHEUS_PORT,
     PROMETHEUS_SERVICE,
     S3_CONSOLE_PORT,
-    S3_PORT,
     TRACKING_SERVER_SERVICE,
     kube_name,
-    slot_alias,
 )
 
 _MLFLOW = "mlflow"
@@ -115,7 +111,7 @@ class MlPlatform(PlatformComponent):
         self.models = {model.name: self._create_model(model) for model in args.settings.models}
         self.controller = self._create_controller()
         self.training = Training("training", TrainingArgs(namespace=self.namespace.namespace), self.child())
-        self.outputs = self._collect_outputs()
+        self.outputs = stack_outputs(self, args.settings, self._hosts, self._buckets, args.cloud)
         self.finish(**self.outputs)
 
     def _create_admission_policies(self) -> AdmissionPolicies | None:
@@ -347,7 +343,7 @@ class MlPlatform(PlatformComponent):
                 namespace=self.namespace.namespace,
                 model=model.name,
                 slots=model.slots,
-                image=self._serving_image(),
+                image=self._settings.serving_image,
                 sync_image=self._settings.image(_versions.ML),
                 registry_url=self.tracking_server.url,
                 registry_label=TRACKING_SERVER_SERVICE,
@@ -396,88 +392,6 @@ class MlPlatform(PlatformComponent):
             ),
             self.child(),
         )
-
-    def _collect_outputs(self) -> dict[str, Any]:
-        settings = self._settings
-        gateway = settings.gateway
-        return {
-            "namespace": self.namespace.namespace,
-            "domain": settings.domain,
-            "hosts": self._hosts,
-            "gateway": {
-                "service": gateway.service,
-                "namespace": gateway.namespace,
-                "address": settings.gateway_address or self._hosts["ml"],
-            },
-            "models": {model.name: self._model_outputs(model) for model in settings.models},
-            "metadataDb": {
-                "service": self.metadata_db.service,
-                "port": POSTGRES_PORT,
-                "adminSecret": self.metadata_db.admin_secret,
-                "consumers": dict(self.metadata_db.consumer_secrets),
-            },
-            "objectStore": self._store_outputs(),
-            "trackingServer": {
-                "service": self.tracking_server.service,
-                "port": MLFLOW_PORT,
-                "url": self.tracking_server.url,
-            },
-            "controller": {"deployment": self.controller.deployment},
-            "api": {
-                "service": self.api.service,
-                "port": API_PORT,
-                "deployment": self.api.deployment,
-                "tokenSecret": self.api.token_secret,
-            },
-            "prometheus": {
-                "service": self.monitoring.service,
-                "port": PROMETHEUS_PORT,
-                "url": self.monitoring.url,
-            },
-            **pipeline_outputs(settings, self.pipelines),
-            "images": self._image_outputs(),
-            "training": {
-                "image": settings.image(_versions.TRAINING),
-                "serviceAccount": self.training.service_account,
-            },
-        }
-
-    def _store_outputs(self) -> dict[str, Any]:
-        store = self.object_store
-        if store is None:
-            bucket = cast("CloudParts", self._cloud).bucket
-            return {"kind": "s3", "region": bucket.region, "consumers": {_MLFLOW: {"bucket": bucket.name}}}
-        return {
-            "service": store.service,
-            "port": S3_PORT,
-            "consolePort": S3_CONSOLE_PORT,
-            "adminSecret": store.admin_secret,
-            "consumers": {
-                consumer: {"secret": store.consumer_secrets[consumer], "bucket": bucket}
-                for consumer, bucket in self._buckets.items()
-            },
-        }
-
-    def _serving_image(self) -> str:
-        gpus = self._settings.model_server.resources.gpus
-        return self._settings.image(_versions.MODEL_SERVER_GPU if gpus else _versions.MODEL_SERVER)
-
-    def _image_outputs(self) -> dict[str, str]:
-        unused = {_versions.MODEL_SERVER_GPU, *(() if self.pipelines else _versions.PIPELINE_IMAGES)}
-        images = {name: self._settings.image(name) for name in _versions.IMAGES if name not in unused}
-        return {**images, _versions.MODEL_SERVER: self._serving_image()}
-
-    def _model_outputs(self, model: ModelSettings) -> dict[str, Any]:
-        server, split = self.models[model.name]
-        return {
-            "service": server.service,
-            "slots": {
-                slot: {"deployment": deployment, "alias": slot_alias(slot)}
-                for slot, deployment in server.deployments.items()
-            },
-            "root": split.root,
-            "split": split.split,
-        }
 
 
 def hosts(settings: Settings) -> dict[str, str]:

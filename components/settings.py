@@ -14,7 +14,7 @@ from pulumi.runtime import config as runtime_config
 
 from components._rules import choice, either, flag, integer, listing, sensitive, table, text
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
-from components._versions import IMAGES
+from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU
 from components._workload import Resources
 from components.settings_aws import AwsSettings
 from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
@@ -293,6 +293,11 @@ class Settings:
     def image(self, name: str) -> str:
         """Return the reference to pull for a logical image name."""
         return self.images.get(name) or IMAGES[name].reference(self.image_registry)
+
+    @property
+    def serving_image(self) -> str:
+        """Reference of the model server: the build for GPUs where its pods ask for some."""
+        return self.image(MODEL_SERVER_GPU if self.model_server.resources.gpus else MODEL_SERVER)
 
 
 class SettingsError(pulumi.RunError):

@@ -20,6 +20,7 @@ from local.lifecycle.platform import Platform
 from ml import contracts
 
 _PREDICT_BODY = json.dumps({"instances": [{"input": "test data"}]})
+_VERIFY_AGAIN_SECONDS = 2.0
 
 
 @dataclass
@@ -84,6 +85,13 @@ class Cluster:
             [sys.executable, "-m", "ml.cli", *arguments],
             env=self.environment, cwd=paths.repo_root(), text=True, capture_output=True, check=False,
         )  # fmt: skip
+
+    def verifies(self, *, within_seconds: float, what: str = "`mlp verify`") -> None:
+        """Wait until `mlp verify` finds that every component does its work; a failure shows what it said last."""
+        deadline = time.monotonic() + within_seconds
+        while (done := self.mlp("verify")).returncode:
+            assert time.monotonic() < deadline, f"{what}: not within {within_seconds} s:\n{done.stdout}{done.stderr}"
+            time.sleep(_VERIFY_AGAIN_SECONDS)
 
     def predict(self, model: str, body: str = _PREDICT_BODY) -> tuple[int, dict[str, Any]]:
         """Send one prediction through the gateway; return status and body."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from statistics import median
+from statistics import quantiles
 
 import pytest
 
@@ -82,13 +82,15 @@ def test_candidate_is_rolled_back_when_it_takes_three_times_as_long(cluster: Clu
         reaches(cluster, "slow", "RolledBack", within_seconds=_LONGEST_DATA_SECONDS)
     check_rolled_back(cluster, "slow", status_of(cluster, "slow"), stable, metric="latency")
     assert champion != stable
-    millis = {
-        slot: 1000 * median(value for answers in application.answers for value in answers.seconds.get(slot, ()))
+    seconds = {
+        slot: [value for answers in application.answers for value in answers.seconds.get(slot, ())]
         for slot in (STABLE, CANDIDATE)
     }
-    print(f"latency as users saw it, median: {millis}")
+    # The first request of a batch waits the whole delay, the later ones less: the slow tenth shows the delay itself.
+    p90_millis = {slot: 1000 * quantiles(values, n=10)[-1] for slot, values in seconds.items()}
+    print(f"latency as users saw it, P90: {p90_millis}")
     # The way to the model and back is the same for both, and longer on a busy machine: the difference is the model's.
-    assert millis[CANDIDATE] - millis[STABLE] > 100
+    assert p90_millis[CANDIDATE] - p90_millis[STABLE] > 100
 
 
 def check_rolled_back(cluster: Cluster, name: str, status: dict[str, object], champion: str, *, metric: str) -> None:

@@ -32,7 +32,7 @@ def test_up_names_the_component_and_continues_when_an_image_is_bad(cluster: Clus
         stack.set_config("images.ml", good)
         stack.set_config("readyTimeoutSeconds", "300")
         stack.up()
-    eventually(lambda: cluster.mlp("verify").returncode == 0, within_seconds=120, what="`mlp verify`")
+    cluster.verifies(within_seconds=120)
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_slot_keeps_its_version_when_the_next_one_does_not_load(cluster: Cluster
         assert cluster.predict(MODEL)[0] == 200
     finally:
         cluster.set_alias(MODEL, contracts.CHAMPION_ALIAS, good)
-    eventually(lambda: cluster.mlp("verify").returncode == 0, within_seconds=90, what="the slot recovers")
+    cluster.verifies(within_seconds=90, what="the slot recovers")

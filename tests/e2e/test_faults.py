@@ -54,7 +54,7 @@ def test_up_names_the_database_and_continues_when_its_disk_is_full(
         _in_node(cluster, f"rm {ballast}")
         local_commands.up()
         assert cluster.alias_version(MODEL, contracts.CHAMPION_ALIAS) == version
-    eventually(lambda: cluster.mlp("verify").returncode == 0, within_seconds=120, what="the database is back")
+    cluster.verifies(within_seconds=120, what="the database is back")
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def test_up_names_the_migration_and_continues_when_the_schema_is_unknown(cluster
         stack.set_config("readyTimeoutSeconds", "300")
         platform.restart_stuck(cluster.platform, ConsoleProgress())
         stack.up()
-    eventually(lambda: cluster.mlp("verify").returncode == 0, within_seconds=120, what="`mlp verify`")
+    cluster.verifies(within_seconds=120)
 
 
 def _sql(cluster: Cluster, statement: str) -> None:
@@ -152,7 +152,7 @@ def test_platform_goes_on_when_one_process_is_killed(cluster: Cluster, program: 
         within_seconds=90,
         what=f"{program} runs again",
     )
-    eventually(lambda: cluster.mlp("verify").returncode == 0, within_seconds=120, what="`mlp verify`", every_seconds=2)
+    cluster.verifies(within_seconds=120)
     assert cluster.alias_version(MODEL, contracts.CHAMPION_ALIAS) == version
 
 
@@ -162,7 +162,7 @@ def test_up_continues_with_the_data_when_the_whole_node_is_killed(cluster: Clust
     code, output = commands.up()
     assert code == 0, output
     assert cluster.alias_version(MODEL, contracts.CHAMPION_ALIAS) == version
-    eventually(lambda: cluster.mlp("verify").returncode == 0, within_seconds=120, what="`mlp verify`")
+    cluster.verifies(within_seconds=120)
 
 
 def _processes(cluster: Cluster, program: str) -> list[int]:

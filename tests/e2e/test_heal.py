@@ -10,7 +10,7 @@ import pytest
 
 from local import paths
 from ml import contracts
-from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.cluster import Cluster
 
 pytestmark = pytest.mark.e2e
 
@@ -37,10 +37,7 @@ def test_platform_heals_and_keeps_its_data_when_a_part_is_killed(cluster: Cluste
 
     cluster.kubectl("delete", *killed, "--grace-period=0", "--force", "--wait=true", namespace=namespace)
 
-    def healed() -> bool:
-        return cluster.mlp("verify").returncode == 0
-
-    eventually(healed, within_seconds=180, what=f"`mlp verify` after {victim} was killed", every_seconds=2)
+    cluster.verifies(within_seconds=180, what=f"`mlp verify` after {victim} was killed")
     found = cluster.mlflow("GET", f"experiments/get-by-name?experiment_name={note}")
     assert found["experiment"]["name"] == note
     assert cluster.alias_version(contracts.RESEARCH_PATTERN_PREDICTOR, contracts.CHAMPION_ALIAS) == model_version
@@ -66,4 +63,4 @@ def test_platform_continues_with_its_data_when_it_was_stopped_and_started(cluste
         )
         assert done.returncode == 0, done.stdout + done.stderr
     assert cluster.alias_version(model, contracts.CHAMPION_ALIAS) == version
-    eventually(lambda: cluster.mlp("verify").returncode == 0, within_seconds=120, what="`mlp verify`")
+    cluster.verifies(within_seconds=120)

@@ -20,8 +20,12 @@ STABLE, CANDIDATE = contracts.STABLE_SLOT, contracts.DEFAULT_CANDIDATE_SLOT
 @pytest.fixture(scope="module")
 def candidate(cluster: Cluster) -> Iterator[None]:
     """The champion's version also serves as candidate, so that both slots answer."""
-    cluster.set_alias(MODEL, CANDIDATE, cluster.alias_version(MODEL, contracts.CHAMPION_ALIAS))
-    cluster.kubectl("rollout", "status", f"deployment/{contracts.slot_workload(MODEL, CANDIDATE)}", "--timeout=120s")
+    version = cluster.alias_version(MODEL, contracts.CHAMPION_ALIAS)
+    cluster.set_alias(MODEL, CANDIDATE, version)
+    # Not the state of the Deployment: an update of an empty slot counts as failed until the slot has a version.
+    eventually(
+        lambda: cluster.serves(MODEL, CANDIDATE, version), within_seconds=120, what=f"{CANDIDATE} serves {version}"
+    )
     yield
     cluster.shift(MODEL, {STABLE: 100, CANDIDATE: 0})
     cluster.delete_alias(MODEL, CANDIDATE)

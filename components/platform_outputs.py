@@ -1,0 +1,112 @@
+"""What a stack tells the commands that come after it: every address and name, and names of Secrets, never secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from components import _versions
+from components._cloud import CloudParts
+from components.platform_pipelines import pipeline_outputs
+from components.settings import ModelSettings, Settings
+from ml.contracts import API_PORT, MLFLOW_PORT, POSTGRES_PORT, PROMETHEUS_PORT, S3_CONSOLE_PORT, S3_PORT, slot_alias
+
+if TYPE_CHECKING:
+    from components.platform import MlPlatform
+
+
+def stack_outputs(
+    platform: MlPlatform,
+    settings: Settings,
+    hosts: Mapping[str, str],
+    buckets: Mapping[str, str],
+    cloud: CloudParts | None,
+) -> dict[str, Any]:
+    """Return the outputs of a stack.
+
+    Args:
+        platform: with all of its components made.
+        settings: the stack's.
+        hosts: by role.
+        buckets: of the object store, by consumer.
+        cloud: what the cloud runs in place of pods.
+    """
+    gateway = settings.gateway
+    return {
+        "namespace": platform.namespace.namespace,
+        "domain": settings.domain,
+        "hosts": hosts,
+        "gateway": {
+            "service": gateway.service,
+            "namespace": gateway.namespace,
+            "address": settings.gateway_address or hosts["ml"],
+        },
+        "models": {model.name: _model_outputs(platform, model) for model in settings.models},
+        "metadataDb": {
+            "service": platform.metadata_db.service,
+            "port": POSTGRES_PORT,
+            "adminSecret": platform.metadata_db.admin_secret,
+            "consumers": dict(platform.metadata_db.consumer_secrets),
+        },
+        "objectStore": _store_outputs(platform, buckets, cloud),
+        "trackingServer": {
+            "service": platform.tracking_server.service,
+            "port": MLFLOW_PORT,
+            "url": platform.tracking_server.url,
+        },
+        "controller": {"deployment": platform.controller.deployment},
+        "api": {
+            "service": platform.api.service,
+            "port": API_PORT,
+            "deployment": platform.api.deployment,
+            "tokenSecret": platform.api.token_secret,
+        },
+        "prometheus": {
+            "service": platform.monitoring.service,
+            "port": PROMETHEUS_PORT,
+            "url": platform.monitoring.url,
+        },
+        **pipeline_outputs(settings, platform.pipelines),
+        "images": _image_outputs(platform, settings),
+        "training": {
+            "image": settings.image(_versions.TRAINING),
+            "serviceAccount": platform.training.service_account,
+        },
+    }
+
+
+def _store_outputs(platform: MlPlatform, buckets: Mapping[str, str], cloud: CloudParts | None) -> dict[str, Any]:
+    store = platform.object_store
+    if store is None:
+        bucket = cast("CloudParts", cloud).bucket
+        consumers = {consumer: {"bucket": bucket.name} for consumer in buckets}
+        return {"kind": "s3", "region": bucket.region, "consumers": consumers}
+    return {
+        "service": store.service,
+        "port": S3_PORT,
+        "consolePort": S3_CONSOLE_PORT,
+        "adminSecret": store.admin_secret,
+        "consumers": {
+            consumer: {"secret": store.consumer_secrets[consumer], "bucket": bucket}
+            for consumer, bucket in buckets.items()
+        },
+    }
+
+
+def _image_outputs(platform: MlPlatform, settings: Settings) -> dict[str, str]:
+    unused = {_versions.MODEL_SERVER_GPU, *(() if platform.pipelines else _versions.PIPELINE_IMAGES)}
+    images = {name: settings.image(name) for name in _versions.IMAGES if name not in unused}
+    return {**images, _versions.MODEL_SERVER: settings.serving_image}
+
+
+def _model_outputs(platform: MlPlatform, model: ModelSettings) -> dict[str, Any]:
+    server, split = platform.models[model.name]
+    return {
+        "service": server.service,
+        "slots": {
+            slot: {"deployment": deployment, "alias": slot_alias(slot)}
+            for slot, deployment in server.deployments.items()
+        },
+        "root": split.root,
+        "split": split.split,
+    }
