@@ -49,8 +49,9 @@ def test_truly_better_candidate_is_promoted(cluster: Cluster, champion: str) -> 
 
 
 def test_equal_candidate_ends_inconclusive(cluster: Cluster, champion: str) -> None:
+    """At the usual 5 % one run in twenty would promote it, as promised; this is about the other nineteen."""
     deploy(cluster, CANDIDATE, champion)
-    create(cluster, "equal")
+    create(cluster, "equal", significanceLevel=0.001)
     same = {"converted": 0.3, "correct": 0.9}
     status = decided(cluster, "equal", {STABLE: same, CANDIDATE: same})
     assert status["phase"] == "Inconclusive", status
