@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from ml.cli.errors import UserError
 
+_LAST_WORDS_SECONDS = 1.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class ToolResult:
@@ -68,11 +70,17 @@ async def run_tool(
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill a process, if it still runs, and collect it."""
+    """Kill a process, if it still runs, and collect it and what it wrote last.
+
+    Pipes that are open when the event loop closes make Python print a traceback.
+    """
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+        with contextlib.suppress(TimeoutError):  # a child of it may hold the pipes open
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await process.communicate()
 
 
 def missing_tool(tool: str) -> UserError:
