@@ -180,12 +180,16 @@ class Cluster:
         self.mlflow("DELETE", "registered-models/alias", {"name": model, "alias": alias})
 
     def serves(self, model: str, slot: str, version: str) -> bool:
-        """Tell whether every pod of a slot wants and serves exactly this version."""
+        """Tell whether every pod of a slot is ready, wants and serves exactly this version."""
         labels = f"{contracts.MODEL_LABEL}={contracts.kube_name(model)},{contracts.SLOT_LABEL}={slot}"
         pods = json.loads(self.kubectl("get", "pods", "-l", labels, "-o", "json"))["items"]
         proxy = f"/api/v1/namespaces/{self.namespace}/pods"
-        running = [pod["metadata"]["name"] for pod in pods if pod["status"].get("phase") == "Running"]
-        paths_of_status = [f"{proxy}/{name}:{contracts.SYNC_PORT}/proxy/status" for name in running]
+        running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
+        # What the version sync says comes a moment before the pod is told to be ready, and with that before traffic.
+        if not all(_is_ready(pod) for pod in running):
+            return False
+        names = [pod["metadata"]["name"] for pod in running]
+        paths_of_status = [f"{proxy}/{name}:{contracts.SYNC_PORT}/proxy/status" for name in names]
         statuses = [json.loads(self.kubectl("get", "--raw", path)) for path in paths_of_status]
         return bool(statuses) and all(
             status["ready"] and str(status["serving_version"]) == version == str(status["wanted_version"])
@@ -241,6 +245,11 @@ class Cluster:
 
             await asyncio.gather(*(work() for _ in range(concurrency)))
         return answers
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def _destinations(dump: Any, service: str) -> list[tuple[str, int]]:

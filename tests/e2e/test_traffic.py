@@ -26,6 +26,11 @@ def candidate(cluster: Cluster) -> Iterator[None]:
     eventually(
         lambda: cluster.serves(MODEL, CANDIDATE, version), within_seconds=120, what=f"{CANDIDATE} serves {version}"
     )
+    cluster.shift(MODEL, {STABLE: 50, CANDIDATE: 50})
+    # The gateway hears of a ready pod a moment after the API server does.
+    eventually(
+        lambda: cluster.send(MODEL, [None] * 50).failed == 0, within_seconds=30, what="the gateway knows both slots"
+    )
     yield
     cluster.shift(MODEL, {STABLE: 100, CANDIDATE: 0})
     cluster.delete_alias(MODEL, CANDIDATE)
