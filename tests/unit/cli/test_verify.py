@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,24 +19,34 @@ from tests.unit.cli.test_status import MODEL, split
 PREDICT = f"/v1/models/{MODEL}:predict"
 PREDICTION = (200, {"predictions": [{"score": 0.5}]})
 
-
-UP = "/api/v1/query?query=%7B__name__%3D~%22up%7Cpg_up%7Cmlplatform_sync_wanted_version%22%7D"
+TARGETS = "/api/v1/targets?state=active"
+SERIES = "/api/v1/query?query=%7B__name__%3D~%22pg_up%7Cmlplatform_sync_wanted_version%22%7D%5B5m%5D"
 INSTANCES = ("10.0.0.1", "10.0.0.2")
 
 
-def measured(*jobs: str, down: str = "", database: int = 1, wanted: int = 3) -> tuple[int, dict[str, Any]]:
-    """Return Prometheus' answer about two targets of each of the jobs, of which one job's second may be down.
+def measured(platform: FakePlatform, *jobs: str, down: str = "", database: int = 1, wanted: int = 3) -> None:
+    """Let Prometheus measure two targets of each of the jobs, of which one job's second may be down.
 
-    `database` is what the exporters say of PostgreSQL, `wanted` the version of the model in the second slot.
+    `database` is what the exporters say of PostgreSQL, `wanted` the version of the model in the second slot; the pod
+    that had its address before wanted version 2.
     """
-    values = {("up", job, at): int((job, at) != (down, INSTANCES[1])) for job in jobs for at in INSTANCES}
-    values |= {("pg_up", "metadata-db", at): database for at in INSTANCES}
-    values |= {("mlplatform_sync_wanted_version", "version-sync", at): wanted for at in INSTANCES[1:]}
-    entries = [
-        {"metric": {"__name__": name, "job": job, "instance": at}, "value": [0, str(value)]}
-        for (name, job, at), value in values.items()
+    active = [
+        {"labels": {"job": job, "instance": at}, "health": "down" if (job, at) == (down, INSTANCES[1]) else "up"}
+        for job in jobs
+        for at in INSTANCES
     ]
-    return 200, {"data": {"result": entries}}
+    series = [
+        *(sampled("pg_up", "metadata-db", at, {1000.0: database}) for at in INSTANCES),
+        sampled("mlplatform_sync_wanted_version", "version-sync", INSTANCES[1], {900.0: wanted, 1000.0: wanted}),
+        sampled("mlplatform_sync_wanted_version", "version-sync", INSTANCES[1], {700.0: 2, 800.0: 2}),
+    ]
+    platform.web.answers[("GET", "localhost", TARGETS)] = (200, {"data": {"activeTargets": active}})
+    platform.web.answers[("GET", "localhost", SERIES)] = (200, {"data": {"result": series}})
+
+
+def sampled(name: str, job: str, instance: str, samples: dict[float, int]) -> dict[str, Any]:
+    values = [[at, str(value)] for at, value in samples.items()]
+    return {"metric": {"__name__": name, "job": job, "instance": instance}, "values": values}
 
 
 def pod(address: str, state: str) -> dict[str, Any]:
@@ -69,7 +80,7 @@ def serving(platform: FakePlatform) -> FakePlatform:
     platform.rule("kubectl", "exec")
     platform.tunnel("service/prometheus", 9090)
     platform.objects("pods", items=[pod(at, "running") for at in INSTANCES])
-    platform.web.answers[("GET", "localhost", UP)] = measured(*MEASURED_JOBS)
+    measured(platform, *MEASURED_JOBS)
     return platform
 
 
@@ -94,17 +105,17 @@ def test_table_ends_with_remedies_and_exit_code_1_when_a_check_fails(serving: Fa
 
 
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("jobs", "changed", "says"),
     [
-        *((measured(*(set(MEASURED_JOBS) - {job})), f"there is no target of {job}") for job in MEASURED_JOBS),
-        *((measured(*MEASURED_JOBS, down=job), f"nothing is measured of {job} (10.0.0.2)") for job in MEASURED_JOBS),
-        (measured(*MEASURED_JOBS, database=0), "the exporter of metadata-db does not reach the database"),
+        *((sorted(set(MEASURED_JOBS) - {job}), {}, f"there is no target of {job}") for job in MEASURED_JOBS),
+        *((MEASURED_JOBS, {"down": job}, f"nothing is measured of {job} (10.0.0.2)") for job in MEASURED_JOBS),
+        (MEASURED_JOBS, {"database": 0}, "the exporter of metadata-db does not reach the database"),
     ],
 )
 def test_prometheus_is_blamed_when_a_target_is_missing_or_down(
-    serving: FakePlatform, answer: tuple[int, dict[str, Any]], says: str
+    serving: FakePlatform, jobs: Sequence[str], changed: dict[str, Any], says: str
 ) -> None:
-    serving.web.answers[("GET", "localhost", UP)] = answer
+    measured(serving, *jobs, **changed)
     found = outcomes(serving)["prometheus", "measure every part"]
     assert not found["ok"]
     assert says in found["detail"]
@@ -116,13 +127,13 @@ def test_pod_that_does_not_run_is_no_failure_when_others_of_its_kind_are_measure
     serving: FakePlatform, state: str
 ) -> None:
     serving.objects("pods", items=[pod(INSTANCES[1], state)] if state == "waiting" else [])
-    serving.web.answers[("GET", "localhost", UP)] = measured(*MEASURED_JOBS, down="version-sync")
+    measured(serving, *MEASURED_JOBS, down="version-sync")
     found = outcomes(serving)["prometheus", "measure every part"]
     assert found["ok"], found
 
 
 def test_slot_that_is_to_serve_nothing_is_no_failure_when_its_model_server_waits(serving: FakePlatform) -> None:
-    serving.web.answers[("GET", "localhost", UP)] = measured(*MEASURED_JOBS, down="model-server", wanted=0)
+    measured(serving, *MEASURED_JOBS, down="model-server", wanted=0)
     found = outcomes(serving)["prometheus", "measure every part"]
     assert found["ok"], found
     assert found["detail"] == "15 targets of 8 kinds answer"
