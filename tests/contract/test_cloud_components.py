@@ -3,15 +3,12 @@ not shown by this."""
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from functools import cache
 from typing import Any
 
-import pulumi_aws
 import pytest
 
 from components._base import PlatformComponent
+from tests.support import aws_schema
 from tests.support.catalogue import EXAMPLES, declare_one
 from tests.support.recording_monitor import Graph, Recorded
 
@@ -27,44 +24,37 @@ def in_the_cloud(graph: Graph) -> list[Recorded]:
     return [item for item in graph.resources.values() if item.type.startswith("aws:")]
 
 
-@cache
-def class_of(token: str) -> Any:
-    """Return the SDK's class of a resource type such as `aws:ec2/vpc:Vpc`."""
-    module, name = token.split(":")[1].partition("/")[0], token.rpartition(":")[2]
-    return getattr(importlib.import_module(f"{pulumi_aws.__name__}.{module}"), name)
-
-
-@cache
-def inputs_of(token: str) -> dict[str, bool]:
-    """Return the inputs that a resource type has, in the provider's spelling, and whether each must be given."""
-    arguments = importlib.import_module(class_of(token).__module__)
-    # Where the name is taken by a part of another resource, the SDK calls the arguments otherwise.
-    name = class_of(token).__name__
-    init = getattr(arguments, f"{name}InitArgs", getattr(arguments, f"{name}Args")).__init__
-    return {
-        _camel_case(name): parameter.default is inspect.Parameter.empty
-        for name, parameter in inspect.signature(init).parameters.items()
-        if name not in ("self", "__self__")
-    }
-
-
-def _camel_case(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(word.capitalize() for word in tail)
-
-
 @every_cloud_component
 def test_inputs_are_those_of_the_providers_schema_when_declared(component: type[PlatformComponent]) -> None:
+    """Names, types, enumerations and what is needed, of nested fields as well."""
     for item in in_the_cloud(declare_one(component)):
-        known = inputs_of(item.type)
-        assert set(item.inputs) <= set(known), item.name
-        assert {name for name, needed in known.items() if needed} <= set(item.inputs), item.name
+        assert aws_schema.problems(item.type, item.inputs) == [], item.name
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs", "says"),
+    [
+        ("aws:ec2/vpc:Vpc", {"cidr": "10.0.0.0/16"}, "has no cidr"),
+        ("aws:ec2/vpc:Vpc", {"cidrBlock": 10}, "cidrBlock: 10 is no str"),
+        ("aws:ec2/vpc:Vpc", {"enableDnsSupport": "true"}, "enableDnsSupport: 'true' is no bool"),
+        ("aws:ec2/vpc:Vpc", {"tags": {"owner": 1}}, "tags.owner: 1 is no str"),
+        ("aws:ec2/route:Route", {}, "needs routeTableId"),
+        ("aws:iam/role:Role", {"assumeRolePolicy": "{}", "maxSessionDuration": 1.5}, "1.5 is no int"),
+        (
+            "aws:budgets/budget:Budget",
+            {"budgetType": "COST", "timeUnit": "MONTHLY", "notifications": [{"threshold": 80}]},
+            "notifications[0]: needs comparisonOperator",
+        ),
+    ],
+)
+def test_schema_finds_what_is_wrong_when_an_input_does_not_fit(token: str, inputs: dict[str, Any], says: str) -> None:
+    assert any(says in line for line in aws_schema.problems(token, inputs))
 
 
 @every_cloud_component
 def test_everything_that_can_carry_tags_says_who_pays_when_declared(component: type[PlatformComponent]) -> None:
     for item in in_the_cloud(declare_one(component)):
-        if "tags" in inputs_of(item.type):
+        if "tags" in aws_schema.inputs_of(item.type):
             assert set(item.inputs["tags"]) >= REQUIRED_TAGS, item.name
 
 
