@@ -71,7 +71,7 @@ def detail_page(detail: Detail, *, visitor: Visitor, session: str, done: str = "
     )
     return page(
         results.name,
-        tag("div", tag("h1", results.name), _buttons(results, visitor), class_="title"),
+        tag("div", tag("h1", results.name), tag("div", _buttons(results, visitor), id="offered"), class_="title"),
         _done(done),
         tag("p", id="heard", class_="heard", role="status", aria_live="polite"),
         live,

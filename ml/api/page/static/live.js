@@ -11,10 +11,17 @@
 
   const opened = () => new Set([...live.querySelectorAll("details[open]")].map((item) => item.id));
 
+  // What can be asked for changes with the state; buttons that stay the same keep the focus.
+  const offer = (next) => {
+    const shown = document.getElementById("offered");
+    if (shown && next && shown.innerHTML !== next.innerHTML) shown.replaceChildren(...next.childNodes);
+  };
+
   const renew = (text) => {
     const page = new DOMParser().parseFromString(text, "text/html");
     const next = page.getElementById("live");
     if (!next) return false;
+    offer(page.getElementById("offered"));
     const open = opened();
     const active = document.activeElement;
     const scrolled = new Map([...live.querySelectorAll(".scroll")].map((item) => [item.getAttribute("aria-label"), item.scrollLeft]));

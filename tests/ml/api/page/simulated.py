@@ -49,6 +49,8 @@ EQUAL = World(
     failed={"stable": 0.004, "candidate-a": 0.004},
 )
 
+BETTER = World(conversion={"stable": 0.10, "candidate-a": 0.14}, slow=EQUAL.slow, failed=EQUAL.failed)
+
 
 def specification(treatments: tuple[str, ...] = ("candidate-a",)) -> ExperimentSpec:
     return ExperimentSpec(

@@ -10,7 +10,7 @@ import pytest
 
 from ml.api.page.security import BASE_PATH
 from tests.ml.api.page.serving import DECIDE_TOKEN, READ_TOKEN, MemorySource, page_app, serving
-from tests.ml.api.page.simulated import simulate
+from tests.ml.api.page.simulated import BETTER, simulate
 from tests.support.browser import Visit, Visitor, browsing
 
 pytestmark = pytest.mark.slow
@@ -145,6 +145,16 @@ def test_page_renews_itself_without_losing_the_reader_s_place_when_something_hap
         assert page.locator(":focus").evaluate("e => e.parentElement.id") == "traffic-data"
         assert page.locator("#heard").inner_text() == page.locator(".sentence").inner_text()
         assert page.locator("#heard").get_attribute("aria-live") == "polite"
+        assert visit.complaints == []
+
+
+def test_commands_go_away_when_the_experiment_ends_while_somebody_looks(site: Site) -> None:
+    with browsing() as visitor:
+        visit = site.sign_in(visitor, path="/experiments/new-ranking")
+        commands = visit.page.get_by_role("navigation", name="Commands")
+        commands.get_by_role("link", name="Roll back").wait_for()
+        site.source.put(simulate("new-ranking", BETTER, looks=120))
+        commands.wait_for(state="detached")
         assert visit.complaints == []
 
 

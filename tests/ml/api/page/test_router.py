@@ -20,12 +20,12 @@ from tests.ml.api.page.serving import (
     page_app,
     serving,
 )
-from tests.ml.api.page.simulated import EQUAL, World, simulate, specification
+from tests.ml.api.page.simulated import BETTER, World, simulate, specification
 
 RUNNING = simulate("new-ranking")
 ENDED = simulate(
     "shorter-prompt",
-    World(conversion={"stable": 0.10, "candidate-a": 0.14}, slow=EQUAL.slow, failed=EQUAL.failed),
+    BETTER,
 )
 THREE = simulate(
     "three-arms",
