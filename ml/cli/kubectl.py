@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from ml.cli.connection import Connection
 from ml.cli.errors import NotFoundError, UserError
-from ml.cli.tools import ToolResult, end, missing_tool, run_tool
+from ml.cli.tools import ToolResult, run_tool, running
 
 _TIMEOUT_SECONDS: Final = 15.0
 _FORWARD_READY_SECONDS: Final = 10.0
@@ -84,20 +84,8 @@ class Kubectl:
         command = self.command("port-forward", "--namespace", namespace, "--address=127.0.0.1", target, f":{port}")
         if shutil.which("setpriv", path=self.environment.get("PATH")):
             command = ["setpriv", "--pdeathsig", "KILL", *command]  # even kill -9 of mlp leaves no tunnel
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                env=dict(self.environment),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except FileNotFoundError:
-            raise missing_tool("kubectl") from None
-        try:
+        async with running(command, environment=self.environment) as process:
             yield await _forwarded_port(process, target)
-        finally:
-            await end(process)
 
 
 async def _forwarded_port(process: asyncio.subprocess.Process, target: str) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from ml.cli.errors import UserError
@@ -40,28 +41,16 @@ async def run_tool(
     Raises:
         UserError: it is not on PATH, or not done within the time limit.
     """
-    tool = arguments[0]
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *arguments,
-            env=dict(environment),
-            cwd=folder,
-            stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except FileNotFoundError:
-        raise missing_tool(tool) from None
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            stdout, stderr = await process.communicate(stdin.encode() if stdin is not None else None)
-    except TimeoutError:
-        raise UserError(
-            f"`{' '.join(arguments[:3])}` gave no answer within {timeout_seconds:g} s",
-            "see whether the machine or the cluster is overloaded or gone, then try again",
-        ) from None
-    finally:
-        await end(process)
+    given = asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL
+    async with running(arguments, environment=environment, folder=folder, stdin=given) as process:
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                stdout, stderr = await process.communicate(stdin.encode() if stdin is not None else None)
+        except TimeoutError:
+            raise UserError(
+                f"`{' '.join(arguments[:3])}` gave no answer within {timeout_seconds:g} s",
+                "see whether the machine or the cluster is overloaded or gone, then try again",
+            ) from None
     return ToolResult(
         exit_code=process.returncode or 0,
         stdout=stdout.decode(errors="replace"),
@@ -69,16 +58,54 @@ async def run_tool(
     )
 
 
-async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill a process, if it still runs, and collect it and what it wrote last.
+@asynccontextmanager
+async def running(
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    folder: str | None = None,
+    stdin: int = asyncio.subprocess.DEVNULL,
+    output: int | None = asyncio.subprocess.PIPE,
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Run a tool beside the block; it is killed, if it still runs, and collected when the block is left.
 
-    Pipes that are open when the event loop closes make Python print a traceback.
+    Args:
+        arguments: the tool's name or path, and what it is told.
+        environment: all of it.
+        folder: to run in; None takes the current one.
+        stdin: what it reads, as `subprocess` has it.
+        output: where it writes; None takes where this process does.
+
+    Raises:
+        UserError: it is not on PATH.
     """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *arguments, env=dict(environment), cwd=folder, stdin=stdin, stdout=output, stderr=output
+        )
+    )
+    try:
+        # Not to be cut off: Python 3.11 then connects pipes that nobody closes, and complains of it at the end.
+        process = await asyncio.shield(starting)
+    except FileNotFoundError:
+        raise missing_tool(arguments[0]) from None
+    except asyncio.CancelledError:
+        with contextlib.suppress(FileNotFoundError):
+            await _end(await starting)
+        raise
+    try:
+        yield process
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        with contextlib.suppress(TimeoutError):  # a child of it may hold the pipes open
+        # What it wrote last: open pipes at the end of the event loop make Python complain. A child may hold them open.
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_SECONDS):
                 await process.communicate()
 

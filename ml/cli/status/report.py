@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
 from ml.cli.status.slots import SlotStatus, read_slots
 from ml.cli.status.workloads import UnfinishedJob, Workload, examine, unfinished_jobs
+from ml.cli.together import together
 from ml.cli.traffic import split_weights
 from ml.contracts import STABLE_SLOT
 
@@ -61,7 +61,7 @@ async def read_report(kubectl: Kubectl, outputs: StackOutputs, stack: str) -> St
         UserError: the cluster does not answer.
     """
     namespaces = list(dict.fromkeys([outputs.namespace, outputs.gateway.namespace]))
-    listed = await asyncio.gather(
+    listed = await together(
         *(kubectl.items(namespace, _WORKLOADS) for namespace in namespaces),
         kubectl.items(outputs.namespace, _SPLITS),
     )

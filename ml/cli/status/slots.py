@@ -12,6 +12,7 @@ from ml.cli.http import Endpoint
 from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
 from ml.cli.status.workloads import container_problems, pod_reason, restarts_of
+from ml.cli.together import together
 from ml.contracts import MODEL_LABEL, SLOT_LABEL, SYNC_PORT
 
 _STATUS_TIMEOUT_SECONDS: Final = 12.0
@@ -50,10 +51,8 @@ async def read_slots(kubectl: Kubectl, outputs: StackOutputs, pods: Sequence[Map
         for slot in model.slots
         for own in [[pod for pod in pods if _serves(pod, model.service, slot)]]
     ]
-    return list(
-        await asyncio.gather(
-            *(_read_slot(kubectl, outputs, name, slot, pod) for name, slot, slot_pods in found for pod in slot_pods)
-        )
+    return await together(
+        *(_read_slot(kubectl, outputs, name, slot, pod) for name, slot, slot_pods in found for pod in slot_pods)
     )
 
 

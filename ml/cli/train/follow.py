@@ -13,7 +13,7 @@ from ml.cli.http import gateway_endpoint
 from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
 from ml.cli.status.workloads import pod_reason
-from ml.cli.tools import end
+from ml.cli.tools import running
 from ml.cli.train.job import (
     CONTAINER,
     SELECTOR,
@@ -130,13 +130,8 @@ async def _wait_for_start(kubectl: Kubectl, namespace: str, name: str, say: Say)
 async def _show_log(kubectl: Kubectl, namespace: str, name: str) -> None:
     """Pass the log on as it is written; ends with the container."""
     command = kubectl.command("logs", "--follow", "--namespace", namespace, f"job/{name}", f"--container={CONTAINER}")
-    process = await asyncio.create_subprocess_exec(
-        *command, env=dict(kubectl.environment), stdin=asyncio.subprocess.DEVNULL
-    )
-    try:
+    async with running(command, environment=kubectl.environment, output=None) as process:
         await process.wait()
-    finally:
-        await end(process)
 
 
 async def _settled(kubectl: Kubectl, namespace: str, name: str) -> tuple[JobState, dict[str, Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ml.cli.errors import UserError
+from ml.cli.together import together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ async def run_checks(
             milliseconds=(clock() - started) * 1000,
         )
 
-    return await asyncio.gather(*(outcome(check) for check in checks))
+    return await together(*(outcome(check) for check in checks))
 
 
 def _logs_of(check: Check) -> str:

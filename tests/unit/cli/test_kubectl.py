@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -85,6 +86,29 @@ def test_tool_is_killed_when_its_time_is_up(platform: FakePlatform, kubectl: Kub
     with pytest.raises(UserError, match="gave no answer within 5 s"):
         asyncio.run(run_tool(["kubectl", "get", "x"], environment=kubectl.environment, timeout_seconds=5))
     assert is_gone(platform.calls("kubectl")[0]["pid"])
+
+
+@pytest.mark.parametrize("steps", range(12))
+def test_nothing_is_left_open_when_a_tool_is_cut_off_while_it_starts(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """After so many steps of the event loop, of which starting a process takes several."""
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    platform.rule("kubectl", "get", delay_seconds=60)
+
+    async def cut_off() -> None:
+        task = asyncio.ensure_future(run_tool(["kubectl", "get"], environment=os.environ, timeout_seconds=5))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cut_off())
+    gc.collect()
+    assert complaints == []
+    assert all(is_gone(call["pid"]) for call in platform.calls("kubectl"))
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
