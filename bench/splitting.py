@@ -20,11 +20,8 @@ _MOVING_REQUESTS = 20_000
 def run(running: Platform) -> list[str]:
     """Return the lines of the report; the candidate slot serves the champion's version while it is measured."""
     cluster = Cluster(running)
-    cluster.set_alias(_MODEL, _CANDIDATE, cluster.alias_version(_MODEL, contracts.CHAMPION_ALIAS))
     try:
-        cluster.kubectl(
-            "rollout", "status", f"deployment/{contracts.slot_workload(_MODEL, _CANDIDATE)}", "--timeout=120s"
-        )
+        cluster.deploy(_MODEL, _CANDIDATE, cluster.alias_version(_MODEL, contracts.CHAMPION_ALIAS))
         return [_share(cluster), *_sticky(cluster), _moving(cluster)]
     finally:
         cluster.shift(_MODEL, {_STABLE: 100, _CANDIDATE: 0})

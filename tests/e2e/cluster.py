@@ -196,6 +196,15 @@ class Cluster:
             for status in statuses
         )
 
+    def deploy(self, model: str, slot: str, version: str) -> None:
+        """Let a slot serve a version.
+
+        The state of the slot's Deployment would not do to wait for: an update of an empty slot counts as failed until
+        the slot has a version.
+        """
+        self.set_alias(model, contracts.slot_alias(slot), version)
+        eventually(lambda: self.serves(model, slot, version), within_seconds=120, what=f"{slot} serves {version}")
+
     def register_broken_version(self, model: str) -> str:
         """Register a version whose SavedModel is not one; return its number."""
         return self.register_version(model, {"saved_model.pb": b"this is no SavedModel"})

@@ -79,8 +79,7 @@ def champion_kept(cluster: Cluster) -> Generator[str]:
 
 def deploy(cluster: Cluster, slot: str, version: str) -> None:
     """Let a slot serve a version."""
-    cluster.set_alias(MODEL, contracts.slot_alias(slot), version)
-    eventually(lambda: cluster.serves(MODEL, slot, version), within_seconds=120, what=f"{slot} serves {version}")
+    cluster.deploy(MODEL, slot, version)
 
 
 def create(cluster: Cluster, name: str, **changes: Any) -> None:

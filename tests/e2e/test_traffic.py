@@ -20,12 +20,7 @@ STABLE, CANDIDATE = contracts.STABLE_SLOT, contracts.DEFAULT_CANDIDATE_SLOT
 @pytest.fixture(scope="module")
 def candidate(cluster: Cluster) -> Iterator[None]:
     """The champion's version also serves as candidate, so that both slots answer."""
-    version = cluster.alias_version(MODEL, contracts.CHAMPION_ALIAS)
-    cluster.set_alias(MODEL, CANDIDATE, version)
-    # Not the state of the Deployment: an update of an empty slot counts as failed until the slot has a version.
-    eventually(
-        lambda: cluster.serves(MODEL, CANDIDATE, version), within_seconds=120, what=f"{CANDIDATE} serves {version}"
-    )
+    cluster.deploy(MODEL, CANDIDATE, cluster.alias_version(MODEL, contracts.CHAMPION_ALIAS))
     cluster.shift(MODEL, {STABLE: 50, CANDIDATE: 50})
     # The gateway hears of a ready pod a moment after the API server does.
     eventually(
