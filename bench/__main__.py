@@ -25,6 +25,7 @@ _OFFLINE = {
     "api": "bench.api",
     "controller": "bench.controller",
     "policies": "bench.policies",
+    "regions": "bench.regions",
 }
 _LIVE = {"engine": "bench.engine", "serving": "bench.serving", "splitting": "bench.splitting"}
 

@@ -1,4 +1,8 @@
-"""500 experiments on one controller: the real loop, decisions and parser; API server, gateway and stores in memory."""
+"""500 experiments on one controller: the real loop, decisions and parser; API server, gateway and stores in memory.
+
+In the second half of the time the candidates of a hundred of them start to answer slowly, at random moments, so that
+what is counted is how long harm lasts that a look could have seen.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,12 @@ from ml.events.ports import EpochOutcomes, OutcomeSums, UnitsSeen
 from ml.experiments.ratio import mean_sums
 
 _EXPERIMENTS: Final = 500
-_SECONDS: Final = 100.0
+_FEW_EXPERIMENTS: Final = 150
+_HARMED: Final = 100
+_SECONDS: Final = 170.0
+_HARM_SECONDS: Final = (60.0, 90.0)
+"""When candidates get slow: the first and the last."""
+_INTERVAL_SECONDS: Final = 30.0
 _SCRAPE_SECONDS: Final = 5.0
 _USERS_PER_SECOND: Final = 10.0
 _SLOTS: Final = ("stable", "candidate-a")
@@ -47,13 +56,18 @@ class _Lags(ControllerMetrics):
 class _World:
     """All ports but the event store."""
 
-    def __init__(self) -> None:
+    def __init__(self, experiments: int) -> None:
         self.started = time.time()
-        self.tests = {f"uid-{k}": self._test(k) for k in range(_EXPERIMENTS)}
+        self.tests = {f"uid-{k}": self._test(k) for k in range(experiments)}
         self.routes = {
             self._model(k): RouteState(weights={"stable": 1000, "candidate-a": 0}, salt_index=0)
-            for k in range(_EXPERIMENTS)
+            for k in range(experiments)
         }
+        moments = np.random.default_rng(1).uniform(*_HARM_SECONDS, size=_HARMED)
+        self.slow_from = {self._model(k): self.started + float(at) for k, at in enumerate(moments)}
+        self.looks: dict[str, list[float]] = {}
+        self.reaction_seconds: dict[str, float] = {}
+        """Of every rolled back model: from the last look that did not lead to it until the candidate had no weight."""
         self.epochs: dict[str, dict[int, tuple[float, Mapping[str, int]]]] = {}
 
     @staticmethod
@@ -67,7 +81,7 @@ class _World:
             "ramp": {"durationSeconds": 0},
             "durationSeconds": 86_400,
             "expectedUnitsPerDay": 864_000,
-            "reconcileIntervalSeconds": 30,
+            "reconcileIntervalSeconds": int(_INTERVAL_SECONDS),
         }
         return AbTest(
             uid=f"uid-{k}", name=f"test-{k}", namespace="bench", generation=1, resource_version="1", spec=spec,
@@ -82,6 +96,9 @@ class _World:
 
     async def set_route(self, model: str, route: RouteState) -> None:
         self.routes[model] = route
+        if model in self.looks and not route.weights["candidate-a"]:
+            self._only_harmed(model)
+            self.reaction_seconds.setdefault(model, time.time() - self.looks[model][-2])
 
     async def written(self, model: str) -> RouteState | None:
         return self.routes[model]
@@ -104,12 +121,17 @@ class _World:
         raise AssertionError(f"nothing is to be promoted: {model} {alias} {version}")
 
     async def delete_alias(self, model: str, alias: str) -> None:
-        raise AssertionError(f"nothing is to be released: {model} {alias}")
+        del alias
+        self._only_harmed(model)
 
     async def since(self, moments: Mapping[str, float]) -> Mapping[str, RequestWindow]:
-        newest = time.time() // _SCRAPE_SECONDS * _SCRAPE_SECONDS
+        now = time.time()
+        newest = now // _SCRAPE_SECONDS * _SCRAPE_SECONDS
+        for model in moments:
+            self.looks.setdefault(model, []).append(now)
         return {
-            model: RequestWindow(counts=_counts(since, newest), newest_at=newest) for model, since in moments.items()
+            model: RequestWindow(counts=_counts(since, newest, self.slow_from.get(model, np.inf)), newest_at=newest)
+            for model, since in moments.items()
         }
 
     async def total(self, model: str, seconds: float) -> RequestTotal:
@@ -128,7 +150,12 @@ class _World:
         self.epochs.setdefault(experiment, {}).setdefault(index, (started_at, weights))
 
     async def close_experiment(self, experiment: str, ended_at: float) -> None:
-        raise AssertionError(f"nothing is to end: {experiment} {ended_at}")
+        del ended_at
+        self._only_harmed(self._model(int(experiment.removeprefix("uid-"))))
+
+    def _only_harmed(self, model: str) -> None:
+        if not self.slow_from.get(model, np.inf) < time.time():
+            raise AssertionError(f"nothing is to end: {model}")
 
     async def sums(self, experiments: Sequence[str]) -> Mapping[str, OutcomeSums]:
         now = time.time()
@@ -148,11 +175,16 @@ class _World:
         return found
 
 
-def _counts(since: float, newest: float) -> list[RequestCounts]:
+def _counts(since: float, newest: float, slow_from: float) -> list[RequestCounts]:
     starts = np.arange(np.ceil(since / _SCRAPE_SECONDS) * _SCRAPE_SECONDS, newest, _SCRAPE_SECONDS)
     return [
         RequestCounts(
-            slot=slot, started_at=float(at), ended_at=float(at) + _SCRAPE_SECONDS, requests=25, failed=0, above={100: 1}
+            slot=slot,
+            started_at=float(at),
+            ended_at=float(at) + _SCRAPE_SECONDS,
+            requests=25,
+            failed=0,
+            above={100: 25 if slot != _SLOTS[0] and at >= slow_from else 1},
         )
         for at in starts
         for slot in _SLOTS
@@ -162,7 +194,8 @@ def _counts(since: float, newest: float) -> list[RequestCounts]:
 def run() -> list[str]:
     """Measure and return a Markdown table."""
     logging.disable(logging.WARNING)
-    metrics = asyncio.run(_controller())
+    world, metrics = asyncio.run(_controller(_EXPERIMENTS))
+    few, _ = asyncio.run(_controller(_FEW_EXPERIMENTS))
     # The first intervals hold the beginning of all experiments at one moment, which no platform sees.
     settled = [lag for at, lag in metrics.lags if at > metrics.lags[0][0] + 35]
     beginning = max(lag for at, lag in metrics.lags if at <= metrics.lags[0][0] + 35)
@@ -172,6 +205,8 @@ def run() -> list[str]:
         f"| lag, {_EXPERIMENTS} experiments every 30 s, P99 of {len(settled)} | {p99:.2f} s | {_BAR} |",
         f"| the same, median | {float(np.median(settled)):.2f} s | |",
         f"| one reconcile, median | {1000 * float(np.median(metrics.seconds)):.1f} ms | |",
+        _reaction(world, _EXPERIMENTS),
+        _reaction(few, _FEW_EXPERIMENTS),
         f"| {_EXPERIMENTS} experiments begun at one moment, largest lag | {beginning:.1f} s | |",
         f"| memory of the process, at most | {memory_mib:.0f} MiB | |",
         f"| raw samples of {_EXPERIMENTS} models over 35 s to counts | {_parsing_seconds():.2f} s | |",
@@ -179,8 +214,17 @@ def run() -> list[str]:
     return ["| what | figure | bar |", "|---|---:|---:|", *rows]
 
 
-async def _controller() -> _Lags:
-    world, metrics = _World(), _Lags()
+def _reaction(world: _World, experiments: int) -> str:
+    seconds = list(world.reaction_seconds.values())
+    what = f"rollback with {experiments} experiments, from the look before the crossing to weight 0"
+    bar = f"<= {_INTERVAL_SECONDS + 2:g} s"
+    if len(seconds) < _HARMED:
+        return f"| {what}: only {len(seconds)} of {_HARMED} were rolled back | | {bar} |"
+    return f"| {what}, P99 of {len(seconds)} | {float(np.quantile(seconds, 0.99)):.2f} s | {bar} |"
+
+
+async def _controller(experiments: int) -> tuple[_World, _Lags]:
+    world, metrics = _World(experiments), _Lags()
     reconciler = Reconciler(
         tests=world, traffic=world, slots=world, registry=world, requests=world,
         events=MemoryEventStore(), outcomes=world,
@@ -189,7 +233,7 @@ async def _controller() -> _Lags:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_SECONDS):
             await loop.run()
-    return metrics
+    return world, metrics
 
 
 def _parsing_seconds() -> float:
