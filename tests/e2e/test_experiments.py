@@ -68,7 +68,7 @@ def test_candidate_is_rolled_back_when_five_percent_of_its_requests_fail(cluster
 
 def test_candidate_is_rolled_back_when_its_answers_are_less_accurate(cluster: Cluster, champion: str) -> None:
     deploy(cluster, CANDIDATE, version_of(cluster))
-    create(cluster, "inaccurate")
+    create(cluster, "inaccurate", **HARD_TO_FIND)
     behaviour: Behaviour = {**_EQUAL, CANDIDATE: {"converted": 0.3, "correct": 0.5}}
     status = decided(cluster, "inaccurate", behaviour)
     check_rolled_back(cluster, "inaccurate", status, champion, metric="correct")
@@ -78,7 +78,7 @@ def test_candidate_is_rolled_back_when_it_takes_three_times_as_long(cluster: Clu
     stable = version_of(cluster, delay_millis=80)
     deploy(cluster, STABLE, stable)
     deploy(cluster, CANDIDATE, version_of(cluster, delay_millis=300))
-    create(cluster, "slow")
+    create(cluster, "slow", **HARD_TO_FIND)
     with Application(cluster, MODEL, _EQUAL, concurrency=16) as application:
         reaches(cluster, "slow", "RolledBack", within_seconds=_LONGEST_DATA_SECONDS)
     check_rolled_back(cluster, "slow", status_of(cluster, "slow"), stable, metric="latency")
