@@ -29,7 +29,7 @@ from ml.experiments.ratio import mean_sums
 _EXPERIMENTS: Final = 500
 _FEW_EXPERIMENTS: Final = 150
 _HARMED: Final = 100
-_SECONDS: Final = 150.0
+_SECONDS: Final = 170.0
 _HARM_SECONDS: Final = (60.0, 90.0)
 """When candidates get slow: the first and the last."""
 _INTERVAL_SECONDS: Final = 30.0
