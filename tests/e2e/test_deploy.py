@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -51,13 +52,22 @@ def test_nothing_changes_when_refreshed(cluster: Cluster) -> None:
 def test_only_the_setting_s_objects_change_when_one_setting_changes(cluster: Cluster) -> None:
     stack = cluster.platform.stack
     before = cluster.inventory()
+    original = _server(cluster)["args"]
     stack.set_config("trackingServer.workers", "1")
-    stack.up()
-    after = cluster.inventory()
-    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-    assert {key for key in changed if not key.startswith("ReplicaSet/")} == {"Deployment/tracking-server"}
-    container = cluster.get("deployment", "tracking-server")["spec"]["template"]["spec"]["containers"][0]
-    assert "--workers=1" in container["args"]
+    try:
+        stack.up()
+        after = cluster.inventory()
+        changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+        assert {key for key in changed if not key.startswith("ReplicaSet/")} == {"Deployment/tracking-server"}
+        assert "--workers=1" in _server(cluster)["args"]
+    finally:
+        stack.set_config("trackingServer.workers", "2")
+        stack.up()
+    assert _server(cluster)["args"] == original
+
+
+def _server(cluster: Cluster) -> dict[str, Any]:
+    return cluster.get("deployment", "tracking-server")["spec"]["template"]["spec"]["containers"][0]
 
 
 def test_weights_survive_when_the_stack_is_updated_and_refreshed(cluster: Cluster) -> None:
