@@ -27,6 +27,8 @@ from ml.contracts import (
     S3_PORT,
     SERVING_REST_PORT,
     SYNC_PORT,
+    TEAM_REGISTRY,
+    TEAM_REGISTRY_PORT,
 )
 
 GatewayProxy = Literal["istio", "envoy"]
@@ -90,6 +92,8 @@ TARGETS = (
     Target(job="controller", workload=EXPERIMENT_CONTROLLER, port=CONTROLLER_METRICS_PORT),
     Target(job="api", workload="api", port=API_PORT),
 )
+TEAM_REGISTRIES = Target(job=TEAM_REGISTRY, workload=TEAM_REGISTRY, port=TEAM_REGISTRY_PORT)
+"""Read as well where there are teams."""
 GATEWAY_TARGET = "gateway"
 
 
@@ -108,9 +112,13 @@ def configuration(
     rules_folder: str,
     tokens_folder: str,
     absent: AbstractSet[str] = frozenset(),
+    further: Sequence[Target] = (),
     elsewhere: Elsewhere | None = None,
 ) -> dict[str, Any]:
-    """Return the whole configuration of Prometheus; `absent` are workloads that the stack does not run."""
+    """Return the whole configuration of Prometheus.
+
+    `absent` are workloads that the stack does not run, `further` are targets that only some stacks have.
+    """
     interval = f"{interval_seconds}s"
     return {
         "global": {
@@ -136,7 +144,7 @@ def configuration(
                     # TensorFlow Serving starts its names with a colon, which rules keep for themselves.
                     labels=[_copy(["__name__"], "__name__", regex=":tensorflow:(.+)", value="tensorflow:$1")],
                 )
-                for target in TARGETS
+                for target in (*TARGETS, *further)
                 if target.workload not in absent
             ),
             *(_distant_jobs(name, elsewhere) if elsewhere else ()),

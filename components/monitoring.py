@@ -27,6 +27,7 @@ from components._workload import CONFIG_ANNOTATION, Resources, container, http_p
 from ml.contracts import (
     GATEWAY_ADMIN_PORT,
     PROMETHEUS_PORT,
+    TEAM_REGISTRY,
 )
 
 _NAME = "monitoring"
@@ -38,7 +39,8 @@ _SCRAPED_PORTS = tuple(target.port for target in _scraping.TARGETS)
 _DISK_SHARE = 0.8
 _OBJECT_STORE = "object-store"
 """Job and workload of the target that wants a token."""
-_MODEL_SERVERS = {"app.kubernetes.io/name": "model-server"}
+_SEVERAL = ("model-server", TEAM_REGISTRY)
+"""Workloads of which there is one for each model or team."""
 _DASHBOARDS = Path(__file__).parent / "dashboards"
 _DASHBOARD_LABEL = {"grafana_dashboard": "1"}
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
@@ -67,6 +69,8 @@ class MonitoringArgs:
     resources: Resources
     protect: bool
     """Whether the samples outlive a deletion of the component, and Pulumi refuses to delete them."""
+    further: tuple[_scraping.Target, ...] = ()
+    """What only some stacks have in this namespace."""
     elsewhere: _scraping.Elsewhere | None = None
     """What is measured in another namespace, which itself lets Prometheus in."""
 
@@ -111,7 +115,8 @@ class Monitoring(PlatformComponent):
     def _create_finders(self) -> None:
         """One headless Service per kind of target; its addresses are the pods'."""
         gateway = self._args.gateway
-        for workload, port in {target.workload: target.port for target in _scraping.TARGETS}.items():
+        targets = (*_scraping.TARGETS, *self._args.further)
+        for workload, port in {target.workload: target.port for target in targets}.items():
             if workload in self._absent:
                 continue
             self._create_finder(workload, self._args.namespace, _selector_of(workload), port)
@@ -171,6 +176,7 @@ class Monitoring(PlatformComponent):
             rules_folder=_RULES_DIR,
             tokens_folder=_TOKENS_DIR,
             absent=self._absent,
+            further=args.further,
             elsewhere=args.elsewhere,
         )
         rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds)
@@ -243,17 +249,18 @@ class Monitoring(PlatformComponent):
             ports=[PROMETHEUS_PORT],
         )
         everything: dict[str, str] = {}
+        ports = (*_SCRAPED_PORTS, *(target.port for target in args.further))
         policies = {
-            "scrapes": allow_to_pods(self._selector, everything, _SCRAPED_PORTS),
-            "scraped": allow_from_pods(everything, self._selector, _SCRAPED_PORTS),
+            "scrapes": allow_to_pods(self._selector, everything, ports),
+            "scraped": allow_from_pods(everything, self._selector, ports),
             "scrapes-gateway": allow_to_pods(
                 self._selector, args.gateway.selector, [GATEWAY_ADMIN_PORT], namespace=args.gateway.namespace
             ),
         }
         if args.elsewhere:
-            ports = sorted({target.port for target in args.elsewhere.targets})
+            there = sorted({target.port for target in args.elsewhere.targets})
             policies["scrapes-elsewhere"] = allow_to_pods(
-                self._selector, everything, ports, namespace=args.elsewhere.namespace_name
+                self._selector, everything, there, namespace=args.elsewhere.namespace_name
             )
         for role, spec in policies.items():
             k8s.networking.v1.NetworkPolicy(
@@ -269,5 +276,5 @@ def _fingerprint(*contents: object) -> str:
 
 
 def _selector_of(workload: str) -> Mapping[str, str]:
-    # Every model has its own instance of the model server; of the rest there is one, and Jobs that share its name.
-    return _MODEL_SERVERS if workload in _MODEL_SERVERS.values() else selector_labels(workload, workload)
+    # Of the rest there is one, and Jobs that share its name.
+    return {"app.kubernetes.io/name": workload} if workload in _SEVERAL else selector_labels(workload, workload)

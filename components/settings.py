@@ -17,6 +17,7 @@ from components._schema import Problem, Problems, Sensitive, decode, read_sectio
 from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU
 from components._workload import Resources
 from components.settings_aws import AwsSettings
+from components.settings_teams import TeamSettings, team_conflicts
 from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
 
 _MASTER_SECRET_MIN_LENGTH = 32
@@ -245,6 +246,8 @@ class Settings:
         listing(section(ModelSettings), minimum=1),
         default_factory=lambda: tuple(ModelSettings(name=name) for name in DEFAULT_MODELS),
     )
+    teams: tuple[TeamSettings, ...] = setting(listing(section(TeamSettings)), default=())
+    """Who shares the platform; without one it is its operators' alone."""
     aws: AwsSettings | None = setting(section(AwsSettings), default=None)
     """None takes the cluster that `kubeconfig` and `context` name; otherwise the stack makes its own on AWS."""
 
@@ -261,7 +264,19 @@ class Settings:
         names = [] if "models" in faulty else [model.name for model in self.models]
         if len(set(names)) < len(names):
             found.append(("models", "a list in which every name occurs once"))
-        return found
+        return [*found, *self._team_conflicts(faulty)]
+
+    def _team_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        if not faulty.isdisjoint({"teams", "namespace", "gateway", "pipeline_service", "aws"}):
+            return []
+        taken = {
+            self.namespace: "`namespace`",
+            self.gateway.namespace: "`gateway.namespace`",
+            self.pipeline_service.namespace: "`pipelineService.namespace`",
+            "default": "the cluster",
+        }
+        gpus = self.aws is None or bool(self.aws.gpu_pools)
+        return [("teams", allowed) for allowed in team_conflicts(self.teams, taken, gpus=gpus)]
 
     def _cloud_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
