@@ -110,4 +110,5 @@ def test_gpus_are_refused_when_the_stack_has_no_pool_of_them() -> None:
 def test_all_problems_are_in_one_error_when_there_are_several() -> None:
     teams = [VISION, {**VISION, "costCenter": "19"}]
     assert len(problems_of(teams)) == 3, "name, group and namespace"
-    assert len(problems_of([{**VISION, "groups": [], "quota": {"cpus": 0}, "costCenter": "-"}], colour="red")) == 4
+    bad: dict[str, Any] = {**VISION, "groups": [], "quota": {"cpus": 0}, "costCenter": "-"}
+    assert len(problems_of([bad], colour="red")) == 4

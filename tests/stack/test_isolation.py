@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -201,7 +201,7 @@ def claimants(graph: Graph, namespace: str) -> list[Pod]:
 
 def _labels_in(value: Any) -> Iterator[dict[str, str]]:
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key, item in cast("dict[str, Any]", value).items():
             if key == "matchLabels":
                 yield item
             elif key == "matchExpressions":
@@ -209,7 +209,7 @@ def _labels_in(value: Any) -> Iterator[dict[str, str]]:
             else:
                 yield from _labels_in(item)
     elif isinstance(value, list):
-        for item in value:
+        for item in cast("list[Any]", value):
             yield from _labels_in(item)
 
 

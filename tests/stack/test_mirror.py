@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -62,10 +62,10 @@ def graph(variant: StackUnderTest) -> Graph:
 
 def texts(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
-        for item in value.values():
+        for item in cast("dict[str, Any]", value).values():
             yield from texts(item)
     elif isinstance(value, list):
-        for item in value:
+        for item in cast("list[Any]", value):
             yield from texts(item)
     elif isinstance(value, str):
         yield value

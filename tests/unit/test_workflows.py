@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import typer.main
@@ -50,7 +50,7 @@ def read(name: str) -> dict[str, Any]:
 
 def triggers(name: str) -> dict[str, Any]:
     # YAML 1.1 takes the word `on` for true.
-    return read(name)[True]
+    return cast("dict[Any, Any]", read(name))[True]
 
 
 def steps(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
