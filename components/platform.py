@@ -39,7 +39,7 @@ from components.platform_pipelines import (
     page_routes,
     pipeline_buckets,
 )
-from components.platform_teams import TeamSurroundings, create_teams, team_buckets, team_targets
+from components.platform_teams import TeamSurroundings, create_teams, team_buckets, team_targets, unheard_headers
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
@@ -305,6 +305,7 @@ class MlPlatform(PlatformComponent):
                         host=self._hosts["mlflow"],
                         service=self.tracking_server.service,
                         port=MLFLOW_PORT,
+                        dropped_headers=unheard_headers(self._settings),
                     ),
                     *self._console_routes(),
                     HostRoute(

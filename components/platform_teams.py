@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,14 @@ from components.settings import Settings
 from components.settings_teams import TeamSettings
 from components.team import Team, TeamArgs, TeamBucket
 from components.team_registry import TeamRegistry, TeamRegistryArgs
-from ml.contracts import API_PORT, API_SERVICE, OBJECT_STORE_SERVICE, S3_PORT, TRACKING_SERVER_SERVICE
+from ml.contracts import (
+    API_PORT,
+    API_SERVICE,
+    OBJECT_STORE_SERVICE,
+    S3_PORT,
+    TRACKING_SERVER_SERVICE,
+    WORKSPACE_HEADER,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +62,17 @@ def team_folder(team: TeamSettings) -> str:
 def team_targets(settings: Settings) -> tuple[Target, ...]:
     """Return what Prometheus reads besides, because there are teams."""
     return (TEAM_REGISTRIES,) if settings.teams else ()
+
+
+def unheard_headers(settings: Settings) -> tuple[str, ...]:
+    """Return by which headers nobody from outside may choose a workspace of the registry: in every way to write them.
+
+    A server behind WSGI cannot tell an underscore from a hyphen.
+    """
+    if not settings.teams:
+        return ()
+    first, second, third = WORKSPACE_HEADER.split("-")
+    return tuple(f"{first}{one}{second}{two}{third}" for one, two in itertools.product("-_", repeat=2))
 
 
 def create_teams(settings: Settings, around: TeamSurroundings, opts: pulumi.ResourceOptions) -> tuple[PlacedTeam, ...]:

@@ -21,7 +21,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from ml.workspaces.routes import WORKSPACE_HEADER, is_allowed, passed_on
+from ml.contracts import WORKSPACE_HEADER
+from ml.workspaces.routes import is_allowed, passed_on
 
 _WORKSPACES: Final = "/api/3.0/mlflow/workspaces"
 _EXISTS: Final = "RESOURCE_ALREADY_EXISTS"

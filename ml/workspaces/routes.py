@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-WORKSPACE_HEADER: Final = "x-mlflow-workspace"
+from ml.contracts import WORKSPACE_HEADER
 
 _SUBJECTS: Final = (
     "artifacts",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import yaml
@@ -110,6 +111,18 @@ def test_registry_keeps_workspaces_apart_when_there_are_teams_only(shared: Graph
 
     assert environment(shared)["MLFLOW_ENABLE_WORKSPACES"] == "true"
     assert "MLFLOW_ENABLE_WORKSPACES" not in environment(STACKS["dev"].run())
+
+
+def test_nobody_from_outside_names_a_workspace_when_there_are_teams(shared: Graph) -> None:
+    def http(graph: Graph) -> dict[str, Any]:
+        (rule,) = graph.object("VirtualService", "platform-gateway-mlflow").manifest["spec"]["http"]
+        return rule
+
+    schemas.check_custom(shared.object("VirtualService", "platform-gateway-mlflow").manifest)
+    assert http(shared)["headers"]["request"] == {
+        "remove": ["x-mlflow-workspace", "x-mlflow_workspace", "x_mlflow-workspace", "x_mlflow_workspace"]
+    }
+    assert "headers" not in http(STACKS["dev"].run())
 
 
 def test_prometheus_reads_every_proxy_when_there_are_teams(shared: Graph) -> None:
