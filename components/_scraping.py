@@ -91,9 +91,8 @@ TARGETS = (
     Target(job="object-store", workload="object-store", port=S3_PORT, path="/minio/v2/metrics/cluster", token=True),
     Target(job="controller", workload=EXPERIMENT_CONTROLLER, port=CONTROLLER_METRICS_PORT),
     Target(job="api", workload="api", port=API_PORT),
+    Target(job=TEAM_REGISTRY, workload=TEAM_REGISTRY, port=TEAM_REGISTRY_PORT),
 )
-TEAM_REGISTRIES = Target(job=TEAM_REGISTRY, workload=TEAM_REGISTRY, port=TEAM_REGISTRY_PORT)
-"""Read as well where there are teams."""
 GATEWAY_TARGET = "gateway"
 
 
@@ -112,13 +111,9 @@ def configuration(
     rules_folder: str,
     tokens_folder: str,
     absent: AbstractSet[str] = frozenset(),
-    further: Sequence[Target] = (),
     elsewhere: Elsewhere | None = None,
 ) -> dict[str, Any]:
-    """Return the whole configuration of Prometheus.
-
-    `absent` are workloads that the stack does not run, `further` are targets that only some stacks have.
-    """
+    """Return the whole configuration of Prometheus; `absent` are workloads that the stack does not run."""
     interval = f"{interval_seconds}s"
     return {
         "global": {
@@ -144,7 +139,7 @@ def configuration(
                     # TensorFlow Serving starts its names with a colon, which rules keep for themselves.
                     labels=[_copy(["__name__"], "__name__", regex=":tensorflow:(.+)", value="tensorflow:$1")],
                 )
-                for target in (*TARGETS, *further)
+                for target in TARGETS
                 if target.workload not in absent
             ),
             *(_distant_jobs(name, elsewhere) if elsewhere else ()),

@@ -35,12 +35,11 @@ _CONFIG_DIR = "/etc/prometheus"
 _RULES_DIR = "/etc/prometheus-rules"
 _TOKENS_DIR = "/etc/prometheus-tokens"
 _DATA_DIR = "/prometheus"
-_SCRAPED_PORTS = tuple(target.port for target in _scraping.TARGETS)
 _DISK_SHARE = 0.8
 _OBJECT_STORE = "object-store"
 """Job and workload of the target that wants a token."""
 _SEVERAL = ("model-server", TEAM_REGISTRY)
-"""Workloads of which there is one for each model or team."""
+"""Workloads of which there are several instances."""
 _DASHBOARDS = Path(__file__).parent / "dashboards"
 _DASHBOARD_LABEL = {"grafana_dashboard": "1"}
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
@@ -69,8 +68,8 @@ class MonitoringArgs:
     resources: Resources
     protect: bool
     """Whether the samples outlive a deletion of the component, and Pulumi refuses to delete them."""
-    further: tuple[_scraping.Target, ...] = ()
-    """What only some stacks have in this namespace."""
+    teams: bool = False
+    """Whether there are teams, each with its way to the registry."""
     elsewhere: _scraping.Elsewhere | None = None
     """What is measured in another namespace, which itself lets Prometheus in."""
 
@@ -85,7 +84,8 @@ class Monitoring(PlatformComponent):
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._name, self._args = name, args
-        self._absent = frozenset({_OBJECT_STORE}) if args.object_store_token is None else frozenset[str]()
+        present = {_OBJECT_STORE: args.object_store_token is not None, TEAM_REGISTRY: args.teams}
+        self._absent = frozenset(workload for workload, is_there in present.items() if not is_there)
         self._labels = object_labels(_NAME, name, args.image)
         self._selector = selector_labels(_NAME, name)
         self.url = f"http://{name}:{PROMETHEUS_PORT}"
@@ -115,8 +115,7 @@ class Monitoring(PlatformComponent):
     def _create_finders(self) -> None:
         """One headless Service per kind of target; its addresses are the pods'."""
         gateway = self._args.gateway
-        targets = (*_scraping.TARGETS, *self._args.further)
-        for workload, port in {target.workload: target.port for target in targets}.items():
+        for workload, port in {target.workload: target.port for target in _scraping.TARGETS}.items():
             if workload in self._absent:
                 continue
             self._create_finder(workload, self._args.namespace, _selector_of(workload), port)
@@ -176,7 +175,6 @@ class Monitoring(PlatformComponent):
             rules_folder=_RULES_DIR,
             tokens_folder=_TOKENS_DIR,
             absent=self._absent,
-            further=args.further,
             elsewhere=args.elsewhere,
         )
         rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds)
@@ -249,7 +247,7 @@ class Monitoring(PlatformComponent):
             ports=[PROMETHEUS_PORT],
         )
         everything: dict[str, str] = {}
-        ports = (*_SCRAPED_PORTS, *(target.port for target in args.further))
+        ports = [target.port for target in _scraping.TARGETS if target.workload != TEAM_REGISTRY or args.teams]
         policies = {
             "scrapes": allow_to_pods(self._selector, everything, ports),
             "scraped": allow_from_pods(everything, self._selector, ports),
@@ -258,9 +256,9 @@ class Monitoring(PlatformComponent):
             ),
         }
         if args.elsewhere:
-            there = sorted({target.port for target in args.elsewhere.targets})
+            elsewhere = sorted({target.port for target in args.elsewhere.targets})
             policies["scrapes-elsewhere"] = allow_to_pods(
-                self._selector, everything, there, namespace=args.elsewhere.namespace_name
+                self._selector, everything, elsewhere, namespace=args.elsewhere.namespace_name
             )
         for role, spec in policies.items():
             k8s.networking.v1.NetworkPolicy(

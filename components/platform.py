@@ -39,7 +39,7 @@ from components.platform_pipelines import (
     page_routes,
     pipeline_buckets,
 )
-from components.platform_teams import TeamSurroundings, create_teams, team_buckets, team_targets, unheard_headers
+from components.platform_teams import TeamSurroundings, create_teams, team_buckets, unheard_headers
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
@@ -256,7 +256,7 @@ class MlPlatform(PlatformComponent):
                 storage_class=settings.storage_class,
                 resources=monitoring.resources,
                 protect=settings.protect_data,
-                further=team_targets(settings),
+                teams=bool(settings.teams),
                 elsewhere=measured(settings, self._pipeline_namespace),
             ),
             self.child(),

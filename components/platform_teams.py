@@ -12,7 +12,6 @@ import pulumi
 from components import _versions
 from components._labels import selector_labels
 from components._network import ServicePeer
-from components._scraping import TEAM_REGISTRIES, Target
 from components.object_store import ObjectStore
 from components.settings import Settings
 from components.settings_teams import TeamSettings
@@ -57,11 +56,6 @@ def team_buckets(settings: Settings) -> dict[str, str]:
 def team_folder(team: TeamSettings) -> str:
     """Return where a team's objects lie in the one bucket of the cloud's store."""
     return f"teams/{team.name}/"
-
-
-def team_targets(settings: Settings) -> tuple[Target, ...]:
-    """Return what Prometheus reads besides, because there are teams."""
-    return (TEAM_REGISTRIES,) if settings.teams else ()
 
 
 def unheard_headers(settings: Settings) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import pytest
 from ml.contracts import GATEWAY_SELECTOR, LABEL_DOMAIN
 from tests.support import pods
 from tests.support.api_server import api_server, as_list, fill, run
-from tests.support.network import Network, Pod
+from tests.support.network import NAMESPACE_NAME, Network, Pod
 from tests.support.recording_monitor import Graph, reveal
 from tests.support.stacks import TEAMS, TEAMS_IN_CLOUD
 from tests.support.stores import bootstrap, refused, running_minio, store_as, write_consumer
@@ -245,6 +245,34 @@ def test_policies_let_through_what_the_table_says_when_pods_claim_to_be_anybody(
 def test_everything_is_open_when_nothing_is_declared() -> None:
     client, server = Pod(namespace=VISION, labels={}), Pod(namespace=PLATFORM, labels={})
     assert Network(Graph()).lets(client, server, 5432)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "opened", "where"),
+    [
+        (PLATFORM, {"app.kubernetes.io/name": "metadata-db"}, f"{PLATFORM}/metadata-db"),
+        (QUALITY, {}, f"{QUALITY}/anything"),
+    ],
+)
+def test_table_is_broken_when_somebody_opens_a_wall(
+    shared: Graph, namespace: str, opened: dict[str, str], where: str
+) -> None:
+    """A door at either end opens nothing, both together do: the evaluation reads both ends."""
+
+    def door(end: str, place: str, pod: dict[str, str], peer: str) -> dict[str, Any]:
+        side = {"from" if end == "Ingress" else "to": [{"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: peer}}}]}
+        spec = {"podSelector": {"matchLabels": pod}, "policyTypes": [end], end.lower(): [side]}
+        return {"metadata": {"namespace": place}, "spec": spec}
+
+    into = door("Ingress", namespace, opened, VISION)
+    out = door("Egress", VISION, {}, namespace)
+
+    def reached(*doors: dict[str, Any]) -> bool:
+        network = Network(shared, doors)
+        client = Pod(namespace=VISION, labels={"app": "x"})
+        return any(network.lets(client, server, port) for server, port in ends(shared, where))
+
+    assert [reached(), reached(into), reached(out), reached(into, out)] == [False, False, False, True]
 
 
 def test_pods_without_a_label_reach_only_their_own_when_a_team_says_nothing(shared: Graph) -> None:

@@ -14,7 +14,7 @@ from tests.support.recording_monitor import Graph
 
 _SELECTOR_KEYS = {"matchLabels", "matchExpressions"}
 _PEER_KEYS = {"podSelector", "namespaceSelector"}
-_NAME_LABEL = "kubernetes.io/metadata.name"
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +26,10 @@ class Pod:
 
 
 class Network:
-    """All network policies and namespaces of a graph."""
+    """All network policies and namespaces of a graph, and policies that somebody else has added."""
 
-    def __init__(self, graph: Graph) -> None:
-        self._policies = [item.manifest for item in graph.of_kind("NetworkPolicy")]
+    def __init__(self, graph: Graph, added: Sequence[Mapping[str, Any]] = ()) -> None:
+        self._policies = [*(item.manifest for item in graph.of_kind("NetworkPolicy")), *added]
         self._namespaces: dict[str, dict[str, str]] = {
             item.object_name: dict(item.manifest["metadata"]["labels"]) for item in graph.of_kind("Namespace")
         }
@@ -66,7 +66,7 @@ class Network:
             return False
         assert set(peer) <= _PEER_KEYS, peer
         where = peer.get("namespaceSelector")
-        labels = {**self._namespaces.get(other.namespace, {}), _NAME_LABEL: other.namespace}
+        labels = {**self._namespaces.get(other.namespace, {}), NAMESPACE_NAME: other.namespace}
         there = other.namespace == home if where is None else _selects(where, labels)
         return there and _selects(peer.get("podSelector", {}), other.labels)
 
