@@ -61,6 +61,28 @@ lock: $(VENV)/uv.stamp ## Resolve the pinned requirements anew
 	$(BIN)/uv pip compile -q requirements/policies.in --generate-hashes --no-header -o requirements/policies.lock
 	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --no-header --extra build --extra report -c requirements/dev.lock -o requirements/platform.lock
 
+# Delivery (docs/delivery.md): of one stack, on a machine that has the engine and may log in to the stack's backend.
+STACK ?=
+NAMED = $(if $(STACK),,$(error say which stack: make $@ STACK=prod))
+ENGINE = PATH="$(CURDIR)/$(BIN):$$PATH" pulumi
+
+.PHONY: deploy
+deploy: $(VENV)/dev.stamp $(POLICY_VENV)/stamp ## Update the stack STACK without asking, judged by the policies
+	@$(NAMED)$(ENGINE) up --yes --non-interactive --stack "$(STACK)" --policy-pack policies/run
+
+.PHONY: drift
+drift: $(VENV)/dev.stamp ## Fail if what runs is not what the stack STACK has deployed; changes nothing
+	@$(NAMED)$(ENGINE) preview --refresh --expect-no-changes --diff --non-interactive --stack "$(STACK)"
+
+.PHONY: sbom
+sbom: $(VENV)/dev.stamp ## Say what Python packages are in our images, in build/sbom (CycloneDX)
+	@mkdir -p build/sbom
+	@for lock in images/*/requirements.lock; do \
+	  name=$$(basename "$$(dirname "$$lock")"); \
+	  $(BIN)/cyclonedx-py requirements "$$lock" --pyproject pyproject.toml --output-reproducible --of JSON \
+	    -o "build/sbom/$$name.cdx.json" && echo "build/sbom/$$name.cdx.json" || exit 1; \
+	done
+
 .PHONY: clean
 clean: ## Remove the Python environments and tool caches of this folder
 	rm -rf $(VENV) $(POLICY_VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -46,6 +46,35 @@ def grant(
     rights: Sequence[Right],
 ) -> None:
     """Let an account do these things in a namespace, its own or another."""
+    subject = k8s.rbac.v1.SubjectArgs(kind="ServiceAccount", name=account, namespace=account_namespace)
+    _bind(component, name, subjects=[subject], namespace=namespace, labels=labels, rights=rights)
+
+
+def grant_groups(
+    component: PlatformComponent,
+    name: str,
+    *,
+    groups: Sequence[str],
+    namespace: pulumi.Input[str],
+    labels: Mapping[str, str],
+    rights: Sequence[Right],
+) -> None:
+    """Let the members of groups, as the cluster's identity provider names them, do these things in a namespace."""
+    subjects = [
+        k8s.rbac.v1.SubjectArgs(kind="Group", name=group, api_group="rbac.authorization.k8s.io") for group in groups
+    ]
+    _bind(component, name, subjects=subjects, namespace=namespace, labels=labels, rights=rights)
+
+
+def _bind(
+    component: PlatformComponent,
+    name: str,
+    *,
+    subjects: Sequence[k8s.rbac.v1.SubjectArgs],
+    namespace: pulumi.Input[str],
+    labels: Mapping[str, str],
+    rights: Sequence[Right],
+) -> None:
     role = k8s.rbac.v1.Role(
         f"{name}-role",
         metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace, labels=dict(labels)),
@@ -64,6 +93,6 @@ def grant(
         f"{name}-binding",
         metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace, labels=dict(labels)),
         role_ref=k8s.rbac.v1.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=role.metadata.name),
-        subjects=[k8s.rbac.v1.SubjectArgs(kind="ServiceAccount", name=account, namespace=account_namespace)],
+        subjects=list(subjects),
         opts=component.child(),
     )

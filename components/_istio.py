@@ -42,11 +42,14 @@ def service_route(
     service: pulumi.Input[str],
     port: int,
     prefix: str | None = None,
+    dropped_headers: Sequence[str] = (),
 ) -> pulumi.Output[str]:
-    """Declare that all requests for a host, or those below a path, go to one service."""
+    """Declare that all requests for a host, or those below a path, go to one service, without some of their headers."""
     http: dict[str, Any] = {"name": "all", "route": [{"destination": {"host": service, "port": {"number": port}}}]}
     if prefix is not None:
         http["match"] = [{"uri": {"prefix": prefix}}]
+    if dropped_headers:
+        http["headers"] = {**http.get("headers", {}), "request": {"remove": list(dropped_headers)}}
     spec = {"hosts": [host], "gateways": [gateway], "http": [http]}
     return _custom(component, name, _NETWORKING, "VirtualService", metadata, spec)
 

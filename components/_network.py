@@ -158,6 +158,32 @@ def allow_from_pods(
     )
 
 
+def allow_among(selector: Mapping[str, str]) -> k8s.networking.v1.NetworkPolicySpecArgs:
+    """Return a policy under which the selected pods may call each other, on every port."""
+    peers = [_pods(selector)]
+    return k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_select(selector),
+        policy_types=["Ingress", "Egress"],
+        ingress=[k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=peers)],
+        egress=[k8s.networking.v1.NetworkPolicyEgressRuleArgs(to=peers)],
+    )
+
+
+def allow_from_abroad(
+    server: ServicePeer, clients: Mapping[str, str], *, namespace: str
+) -> k8s.networking.v1.NetworkPolicySpecArgs:
+    """Return a policy, for the server's namespace, under which pods of another namespace may call it."""
+    return k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_select(server.selector),
+        policy_types=["Ingress"],
+        ingress=[
+            k8s.networking.v1.NetworkPolicyIngressRuleArgs(
+                from_=[_pods(clients, namespace=namespace)], ports=_tcp([server.port])
+            )
+        ],
+    )
+
+
 def _select(labels: Mapping[str, str]) -> k8s.meta.v1.LabelSelectorArgs:
     return k8s.meta.v1.LabelSelectorArgs(match_labels=dict(labels) or None)
 

@@ -27,6 +27,8 @@ from ml.contracts import (
     S3_PORT,
     SERVING_REST_PORT,
     SYNC_PORT,
+    TEAM_REGISTRY,
+    TEAM_REGISTRY_PORT,
 )
 
 GatewayProxy = Literal["istio", "envoy"]
@@ -89,6 +91,7 @@ TARGETS = (
     Target(job="object-store", workload="object-store", port=S3_PORT, path="/minio/v2/metrics/cluster", token=True),
     Target(job="controller", workload=EXPERIMENT_CONTROLLER, port=CONTROLLER_METRICS_PORT),
     Target(job="api", workload="api", port=API_PORT),
+    Target(job=TEAM_REGISTRY, workload=TEAM_REGISTRY, port=TEAM_REGISTRY_PORT),
 )
 GATEWAY_TARGET = "gateway"
 

@@ -19,18 +19,31 @@ class Image:
     own: bool = False
     """Whether the image is built from this repository and lies in the stack's own registry."""
 
-    def reference(self, own_registry: str | None = None) -> str:
+    def reference(
+        self, own_registry: str | None = None, *, own_version: str | None = None, mirror: str | None = None
+    ) -> str:
         """Return the reference to pull.
 
+        Args:
+            own_registry: where the platform's own images lie.
+            own_version: their tag, where it is not the one of this program.
+            mirror: what is in front of every reference; own images may lie there without a registry of their own.
+
         Raises:
-            ValueError: the image is the platform's own and no registry is given.
+            ValueError: the image is the platform's own and neither registry nor mirror is given.
         """
-        repository = self.repository
+        repository, tag = self.repository, self.tag
         if self.own:
-            if own_registry is None:
+            if own_registry is None and mirror is None:
                 raise ValueError(f"image {self.repository}: a registry is needed")
-            repository = f"{own_registry}/{self.repository}"
-        return f"{repository}:{self.tag}" + (f"@{self.digest}" if self.digest else "")
+            repository = repository if own_registry is None else f"{own_registry}/{repository}"
+            tag = own_version or tag
+        return mirrored(f"{repository}:{tag}" + (f"@{self.digest}" if self.digest else ""), mirror)
+
+
+def mirrored(place: str, mirror: str | None) -> str:
+    """Return where an image or chart lies: under its usual name, below the mirror if there is one."""
+    return place if mirror is None else f"{mirror}/{place}"
 
 
 POSTGRES: Final = "postgres"
@@ -70,7 +83,8 @@ PIPELINE_IMAGES: Final = (
 )
 """What only a stack with the pipeline service pulls."""
 
-_PLATFORM_VERSION: Final = "0.1.0"
+PLATFORM_VERSION: Final = "0.1.0"
+"""Tag of the platform's own images that were built with this program."""
 _PIPELINES_VERSION: Final = "2.17.0"
 _ARGO_VERSION: Final = "v4.0.5"
 
@@ -102,14 +116,14 @@ IMAGES: Final[Mapping[str, Image]] = {
     MLFLOW: Image(repository="ghcr.io/mlflow/mlflow", tag="v3.17.2-full"),
     MODEL_SERVER: Image(repository="docker.io/tensorflow/serving", tag="2.20.0"),
     MODEL_SERVER_GPU: Image(repository="docker.io/tensorflow/serving", tag="2.20.0-gpu"),
-    ML: Image(repository="mlplatform/ml", tag=_PLATFORM_VERSION, own=True),
+    ML: Image(repository="mlplatform/ml", tag=PLATFORM_VERSION, own=True),
     # Any since 2.40 will do: rules and configuration use nothing newer.
     PROMETHEUS: Image(
         repository="docker.io/prom/prometheus",
         tag="v3.14.0",
         digest="sha256:5ce7540c3c00ef4ab0c9d2c995c6a5b9c421f44b4a115d97a2c7af3b1c21cbb0",
     ),
-    TRAINING: Image(repository="mlplatform/training", tag=_PLATFORM_VERSION, own=True),
+    TRAINING: Image(repository="mlplatform/training", tag=PLATFORM_VERSION, own=True),
     # Kubeflow Pipelines' metadata store needs a password scheme that MySQL 9 no longer has.
     MYSQL: Image(
         repository="docker.io/library/mysql",

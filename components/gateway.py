@@ -30,6 +30,8 @@ class HostRoute:
     port: int
     prefix: str | None = None
     """Start of the paths that are public; None makes all of them so."""
+    dropped_headers: tuple[str, ...] = ()
+    """What callers say in these does not reach the service."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,5 +72,6 @@ class Gateway(PlatformComponent):
                 service=route.service,
                 port=route.port,
                 prefix=route.prefix,
+                dropped_headers=route.dropped_headers,
             )
         self.finish(gateway=self.gateway)

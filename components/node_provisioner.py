@@ -19,10 +19,11 @@ from components._aws import AwsScope
 from components._base import PlatformComponent
 from components._iam import document, pod_identity, pod_trust, role
 from components._karpenter_rights import karpenter_rights
+from components._versions import mirrored
 
 _NAMESPACE = "kube-system"
 _ACCOUNT = "karpenter"
-_CHARTS = "oci://public.ecr.aws/karpenter"
+_REPOSITORY = "public.ecr.aws/karpenter"
 _VERSION = "1.14.1"
 _NODE_ROLE = "node"
 _QUEUE_KEPT_SECONDS = 300
@@ -43,6 +44,8 @@ class NodeProvisionerArgs:
     node_role: pulumi.Input[str]
     """Name of the role of nodes."""
     replicas: int
+    image_mirror: str | None = None
+    """Below which chart and image lie; None takes them from their makers."""
 
 
 class NodeProvisioner(PlatformComponent):
@@ -134,10 +137,11 @@ class NodeProvisioner(PlatformComponent):
         )
 
     def _create_release(self, queue: aws.sqs.Queue, identity: aws.eks.PodIdentityAssociation) -> k8s.helm.v3.Release:
+        repository = mirrored(_REPOSITORY, self._args.image_mirror)
         definitions = k8s.helm.v3.Release(
             f"{self._name}-definitions",
             name="karpenter-crd",
-            chart=f"{_CHARTS}/karpenter-crd",
+            chart=f"oci://{repository}/karpenter-crd",
             version=_VERSION,
             namespace=_NAMESPACE,
             opts=self.child(),
@@ -145,16 +149,18 @@ class NodeProvisioner(PlatformComponent):
         return k8s.helm.v3.Release(
             self._name,
             name=_ACCOUNT,
-            chart=f"{_CHARTS}/karpenter",
+            chart=f"oci://{repository}/karpenter",
             version=_VERSION,
             namespace=_NAMESPACE,
             skip_crds=True,
-            values=self._values(queue),
+            values=self._values(queue, repository),
             # It asks AWS as soon as it starts, and who a pod is gets decided when the pod is made.
             opts=self.child(depends_on=[definitions, identity]),
         )
 
-    def _values(self, queue: aws.sqs.Queue) -> dict[str, Any]:
+    def _values(self, queue: aws.sqs.Queue, repository: str) -> dict[str, Any]:
+        # Tag and digest are the chart's own.
+        image = {"image": {"repository": f"{repository}/controller"}} if self._args.image_mirror else {}
         return {
             "replicas": self._args.replicas,
             "serviceAccount": {"name": _ACCOUNT},
@@ -162,6 +168,7 @@ class NodeProvisioner(PlatformComponent):
             # Not on nodes of its own making, which it might remove.
             "nodeSelector": {"mlplatform.dev/pool": "system", "kubernetes.io/os": "linux"},
             "controller": {
+                **image,
                 "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
             },
         }

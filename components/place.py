@@ -46,7 +46,12 @@ def prepare(settings: Settings) -> Place:
     both = pulumi.ResourceOptions.merge(aws_only, pulumi.ResourceOptions(providers=[provider], depends_on=[foundation]))
     services = inside.ClusterServices(
         "cluster-services",
-        inside.ClusterServicesArgs(aws=settings.aws, keep_disks=settings.protect_data, parts=foundation.cluster_parts),
+        inside.ClusterServicesArgs(
+            aws=settings.aws,
+            keep_disks=settings.protect_data,
+            parts=foundation.cluster_parts,
+            image_mirror=settings.image_mirror,
+        ),
         both,
     )
     return Place(provider=provider, cloud=foundation.parts, before=[foundation, services])

@@ -39,6 +39,7 @@ from components.platform_pipelines import (
     page_routes,
     pipeline_buckets,
 )
+from components.platform_teams import TeamSurroundings, create_teams, team_buckets, unheard_headers
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
@@ -88,7 +89,7 @@ class MlPlatform(PlatformComponent):
         gateway = args.settings.gateway
         self._peer = GatewayPeer(namespace=gateway.namespace, selector=gateway.selector)
         self._hosts = hosts(args.settings)
-        self._buckets = {_MLFLOW: _MLFLOW_BUCKET, **pipeline_buckets(args.settings)}
+        self._buckets = {_MLFLOW: _MLFLOW_BUCKET, **pipeline_buckets(args.settings), **team_buckets(args.settings)}
         self.namespace = PlatformNamespace(
             "platform-namespace",
             PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
@@ -111,6 +112,12 @@ class MlPlatform(PlatformComponent):
         self.models = {model.name: self._create_model(model) for model in args.settings.models}
         self.controller = self._create_controller()
         self.training = Training("training", TrainingArgs(namespace=self.namespace.namespace), self.child())
+        around = TeamSurroundings(
+            platform_namespace=self.namespace.namespace,
+            object_store=self.object_store,
+            registry_url=self.tracking_server.url,
+        )
+        self.teams = create_teams(args.settings, around, self.child())
         self.outputs = stack_outputs(self, args.settings, self._hosts, self._buckets, args.cloud)
         self.finish(**self.outputs)
 
@@ -179,6 +186,7 @@ class MlPlatform(PlatformComponent):
                 replicas=settings.tracking_server.replicas,
                 cpu_millis=settings.tracking_server.cpu_millis,
                 memory_per_worker_mib=settings.tracking_server.memory_per_worker_mib,
+                workspaces=bool(settings.teams),
             ),
             # The gate: its database, its bucket and the users of both exist before MLflow first asks for them.
             self.child(depends_on=[part for part in (self.metadata_db, self.object_store) if part is not None]),
@@ -248,6 +256,7 @@ class MlPlatform(PlatformComponent):
                 storage_class=settings.storage_class,
                 resources=monitoring.resources,
                 protect=settings.protect_data,
+                teams=bool(settings.teams),
                 elsewhere=measured(settings, self._pipeline_namespace),
             ),
             self.child(),
@@ -296,6 +305,7 @@ class MlPlatform(PlatformComponent):
                         host=self._hosts["mlflow"],
                         service=self.tracking_server.service,
                         port=MLFLOW_PORT,
+                        dropped_headers=unheard_headers(self._settings),
                     ),
                     *self._console_routes(),
                     HostRoute(

@@ -22,9 +22,11 @@ from components.network_vpc import VpcNetwork, VpcNetworkArgs
 from components.object_store_s3 import S3ObjectStore, S3ObjectStoreArgs
 from components.platform import hosts
 from components.platform_aws_services import ClusterParts
+from components.platform_teams import team_folder
 from components.public_access import PublicAccess, PublicAccessArgs
 from components.settings import Settings
 from components.settings_aws import AwsSettings
+from components.settings_teams import TeamSettings
 from components.spending_budget import SpendingBudget, SpendingBudgetArgs
 from components.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 from ml.contracts import TRACKING_SERVER_SERVICE
@@ -55,9 +57,11 @@ class CloudFoundation(PlatformComponent):
         log_key = self._create_log_key()
         self.network = self._create_network(log_key)
         self.cluster = self._create_cluster(log_key)
-        tracking = self._create_identity()
-        self.data_key = self._create_data_key(tracking)
-        self.store = self._create_store(tracking) if args.settings.object_store.kind == "s3" else None
+        in_cloud = args.settings.object_store.kind == "s3"
+        self._teams = args.settings.teams if in_cloud else ()
+        identities = [self._create_identity(), *(self._create_team_identity(team) for team in self._teams)]
+        self.data_key = self._create_data_key(identities)
+        self.store = self._create_store(identities) if in_cloud else None
         self.access = self._create_access()
         if self._aws.budget is not None:
             budget = self._aws.budget
@@ -114,13 +118,19 @@ class CloudFoundation(PlatformComponent):
         )
         return self._create_key("log-key", "logs of the cluster and its network", [logs])
 
-    def _create_data_key(self, tracking: WorkloadIdentity) -> EncryptionKey:
+    def _create_data_key(self, identities: Sequence[WorkloadIdentity]) -> EncryptionKey:
         users = [
             KeyUser(sid="Disks", principal={"AWS": self._scope.role_arn("disks")}, grants=True),
             KeyUser(sid="Replication", principal={"AWS": self._scope.role_arn("replication")}),
-            KeyUser(sid="Artifacts", principal={"AWS": self._scope.role_arn(TRACKING_SERVER_SERVICE)}),
+            *self._readers(),
         ]
-        return self._create_key("data-key", "disks and objects", users, after=[self.roles, tracking])
+        return self._create_key("data-key", "disks and objects", users, after=[self.roles, *identities])
+
+    def _readers(self) -> list[KeyUser]:
+        """Who reads and writes objects."""
+        teams = enumerate((team.consumer for team in self._teams), start=1)
+        readers = {"Artifacts": TRACKING_SERVER_SERVICE, **{f"Team{number}": consumer for number, consumer in teams}}
+        return [KeyUser(sid=sid, principal={"AWS": self._scope.role_arn(role)}) for sid, role in readers.items()]
 
     def _create_network(self, log_key: EncryptionKey) -> VpcNetwork:
         settings = self._aws
@@ -201,16 +211,49 @@ class CloudFoundation(PlatformComponent):
             self.child(),
         )
 
-    def _create_store(self, tracking: WorkloadIdentity) -> S3ObjectStore:
+    def _create_team_identity(self, team: TeamSettings) -> WorkloadIdentity:
+        """Declare who a team's pods are: they may use one folder of the bucket, and list nothing outside it."""
+        arn, folder = f"arn:aws:s3:::{self._bucket}", team_folder(team)
+        allowed = [
+            Allow(
+                sid="FindOwnObjects",
+                actions=["s3:ListBucket"],
+                resources=[arn],
+                conditions={"StringLike": {"s3:prefix": f"{folder}*"}},
+            ),
+            Allow(
+                sid="UseOwnObjects",
+                actions=[
+                    "s3:GetObject",
+                    "s3:PutObject",
+                    "s3:DeleteObject",
+                    "s3:AbortMultipartUpload",
+                    "s3:ListMultipartUploadParts",
+                ],
+                resources=[f"{arn}/{folder}*"],
+            ),
+        ]
+        return WorkloadIdentity(
+            f"{team.consumer}-identity",
+            WorkloadIdentityArgs(
+                scope=self._scope,
+                cluster=self.cluster.cluster_name,
+                namespace=team.namespace,
+                account=team.consumer,
+                allowed=allowed,
+            ),
+            self.child(),
+        )
+
+    def _create_store(self, identities: Sequence[WorkloadIdentity]) -> S3ObjectStore:
         settings = self._aws
         replication = KeyUser(sid="Replication", principal={"AWS": self._scope.role_arn("replication")})
-        # Who reads the copy after a disaster is the same as who read the original.
-        reader = KeyUser(sid="Artifacts", principal={"AWS": self._scope.role_arn(TRACKING_SERVER_SERVICE)})
         replica_key = self._create_key(
             "replica-key",
             "copies of objects",
-            [replication, reader],
-            after=[self.roles, tracking],
+            # Who reads the copy after a disaster is the same as who read the original.
+            [replication, *self._readers()],
+            after=[self.roles, *identities],
             region=settings.replica_region,
         )
         return S3ObjectStore(

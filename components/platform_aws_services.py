@@ -31,6 +31,7 @@ class ClusterServicesArgs:
     keep_disks: bool
     """Whether disks outlive their claims."""
     parts: ClusterParts
+    image_mirror: str | None = None
 
 
 class ClusterServices(PlatformComponent):
@@ -51,6 +52,7 @@ class ClusterServices(PlatformComponent):
                 cluster=args.parts.cluster,
                 node_role=args.parts.node_role,
                 replicas=2 if self._aws.highly_available else 1,
+                image_mirror=args.image_mirror,
             ),
             self.child(),
         )

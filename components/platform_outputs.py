@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from components import _versions
 from components._cloud import CloudParts
 from components.platform_pipelines import pipeline_outputs
+from components.platform_teams import team_outputs
 from components.settings import ModelSettings, Settings
 from ml.contracts import API_PORT, MLFLOW_PORT, POSTGRES_PORT, PROMETHEUS_PORT, S3_CONSOLE_PORT, S3_PORT, slot_alias
 
@@ -67,6 +68,7 @@ def stack_outputs(
             "url": platform.monitoring.url,
         },
         **pipeline_outputs(settings, platform.pipelines),
+        **team_outputs(settings, platform.teams),
         "images": _image_outputs(platform, settings),
         "training": {
             "image": settings.image(_versions.TRAINING),

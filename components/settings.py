@@ -14,9 +14,10 @@ from pulumi.runtime import config as runtime_config
 
 from components._rules import choice, either, flag, integer, listing, sensitive, table, text
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
-from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU
+from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU, PLATFORM_VERSION
 from components._workload import Resources
 from components.settings_aws import AwsSettings
+from components.settings_teams import TeamSettings, team_conflicts
 from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
 
 _MASTER_SECRET_MIN_LENGTH = 32
@@ -43,7 +44,8 @@ _host_pattern = text(r"[A-Za-z0-9.*:\[\]-]+", "a host name, address or pattern w
 _address = text(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a host name or address, with a port if it is not 80")
 _https_address = text(r"https://[^\s]+", "an address that starts with https://", max_length=2048)
 _gateway_proxy = text(r"istio|envoy", "`istio` (Istio's own proxy) or `envoy` (as its makers build it)")
-_registry = text(r"[a-z0-9][a-z0-9._:/-]*[a-z0-9]", "a registry and path")
+_registry = text(r"(?!.*//)[a-z0-9][a-z0-9._:/-]*[a-z0-9]", "a registry and path")
+_version = text(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?", "a version such as 1.2.3, in quotes", max_length=64)
 _path = text(r"[^\s{]+", "the path of a kubeconfig file", max_length=4096)
 _master_secret = sensitive(_MASTER_SECRET_MIN_LENGTH, "stored encrypted: `pulumi config set --secret masterSecret`")
 _kubeconfig_content = sensitive(1, "namely its content, stored encrypted: `pulumi config set --secret kubeconfig`")
@@ -226,6 +228,10 @@ class Settings:
     """References that replace the ones in _versions.py, by logical name."""
     image_registry: str | None = setting(_registry, default=None)
     """Where the platform's own images lie, unless `images` names them."""
+    image_mirror: str | None = setting(_registry, default=None)
+    """Below which every image and chart lies under its usual name; None takes each from its maker."""
+    version: str = setting(_version, default=PLATFORM_VERSION)
+    """Tag of the platform's own images. What is promoted from stack to stack."""
     gateway_address: str | None = setting(_address, default=None)
     """Where people reach the ingress gateway; None if they do so by the hosts' own names."""
     gateway: GatewaySettings = setting(section(GatewaySettings), default_factory=GatewaySettings)
@@ -245,23 +251,46 @@ class Settings:
         listing(section(ModelSettings), minimum=1),
         default_factory=lambda: tuple(ModelSettings(name=name) for name in DEFAULT_MODELS),
     )
+    teams: tuple[TeamSettings, ...] = setting(listing(section(TeamSettings)), default=())
+    """Who shares the platform; without one it is its operators' alone."""
     aws: AwsSettings | None = setting(section(AwsSettings), default=None)
     """None takes the cluster that `kubeconfig` and `context` name; otherwise the stack makes its own on AWS."""
 
     def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
         """Refuse settings that are each allowed but not together."""
         found = [] if "aws" in faulty else self._cloud_conflicts(faulty)
-        if faulty.isdisjoint({"images", "image_registry"}) and self.image_registry is None:
-            homeless = [name for name, image in IMAGES.items() if image.own and name not in self.images]
-            if homeless:
-                allowed = f"a registry and path, unless `images` has {' and '.join(homeless)}"
-                found.append(("image_registry", allowed))
+        if faulty.isdisjoint({"images", "image_registry", "image_mirror"}):
+            found += self._image_conflicts()
         if faulty.isdisjoint({"namespace", "pipeline_service"}) and self.pipeline_service.namespace == self.namespace:
             found.append(("namespace", "another one than that of pipelineService"))
         names = [] if "models" in faulty else [model.name for model in self.models]
         if len(set(names)) < len(names):
             found.append(("models", "a list in which every name occurs once"))
+        return [*found, *self._team_conflicts(faulty)]
+
+    def _image_conflicts(self) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        homeless = [name for name, image in IMAGES.items() if image.own and name not in self.images]
+        if homeless and self.image_registry is None and self.image_mirror is None:
+            allowed = f"a registry and path, unless `images` has {' and '.join(homeless)}"
+            found.append(("image_registry", allowed))
+        mirror = f"{self.image_mirror}/"
+        outside = sorted(name for name, image in self.images.items() if not image.startswith(mirror))
+        if outside and self.image_mirror is not None:
+            found.append(("images", f"references below {mirror}, the mirror; {', '.join(outside)} lies elsewhere"))
         return found
+
+    def _team_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        if not faulty.isdisjoint({"teams", "namespace", "gateway", "pipeline_service", "aws"}):
+            return []
+        taken = {
+            self.namespace: "`namespace`",
+            self.gateway.namespace: "`gateway.namespace`",
+            self.pipeline_service.namespace: "`pipelineService.namespace`",
+            "default": "the cluster",
+        }
+        gpus = self.aws is None or bool(self.aws.gpu_pools)
+        return [("teams", allowed) for allowed in team_conflicts(self.teams, taken, gpus=gpus)]
 
     def _cloud_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
@@ -292,7 +321,9 @@ class Settings:
 
     def image(self, name: str) -> str:
         """Return the reference to pull for a logical image name."""
-        return self.images.get(name) or IMAGES[name].reference(self.image_registry)
+        return self.images.get(name) or IMAGES[name].reference(
+            self.image_registry, own_version=self.version, mirror=self.image_mirror
+        )
 
     @property
     def serving_image(self) -> str:

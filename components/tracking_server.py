@@ -91,6 +91,8 @@ class TrackingServerArgs:
     cpu_millis: int
     memory_per_worker_mib: int
     """Limit per worker process; the parent process counts as one more."""
+    workspaces: bool = False
+    """Whether experiments and models are kept apart by workspace; callers who name none share the first one."""
 
 
 class TrackingServer(PlatformComponent):
@@ -240,6 +242,7 @@ class TrackingServer(PlatformComponent):
                 env_from_secret("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", keys, "webhook-key"),
                 # Its consumer processes need 2 GiB, and nothing here uses them.
                 env("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false"),
+                *([env("MLFLOW_ENABLE_WORKSPACES", "true")] if args.workspaces else []),
                 *self._common_env(),
             ],
             ports={"http": MLFLOW_PORT},

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import typer
 from typer.core import TyperGroup
 
+from ml.cli.delivery.app import register as register_delivery
 from ml.cli.errors import UserError
 from ml.cli.experiment.app import experiment
 from ml.cli.pipeline.app import pipeline
@@ -63,6 +64,7 @@ app = typer.Typer(
 
 register_reports(app)
 register_render(app)
+register_delivery(app)
 app.add_typer(experiment, name="experiment")
 app.add_typer(pipeline, name="pipeline")
 app.add_typer(policy, name="policy")

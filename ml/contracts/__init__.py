@@ -25,6 +25,8 @@ TRAFFIC_ROLE_ROOT: Final = "root"
 TRAFFIC_ROLE_SPLIT: Final = "split"
 PIPELINE_LABEL: Final = f"{LABEL_DOMAIN}/pipeline"
 """On the Job of a pipeline's run: the pipeline's name. By it the controller finds runs that have ended."""
+TEAM_LABEL: Final = f"{LABEL_DOMAIN}/team"
+COST_CENTER_LABEL: Final = f"{LABEL_DOMAIN}/cost-center"
 SLOTS_ANNOTATION: Final = f"{LABEL_DOMAIN}/slots"
 """On a root VirtualService: the model's slots in the fixed order of destinations, comma separated."""
 
@@ -43,6 +45,8 @@ API_PORT: Final = 8000
 CONTROLLER_METRICS_PORT: Final = 8081
 DATABASE_EXPORTER_PORT: Final = 9187
 PROMETHEUS_PORT: Final = 9090
+TEAM_REGISTRY_PORT: Final = 5001
+"""Of a team's own way to the registry."""
 PIPELINES_PORT: Final = 8888
 """Of Kubeflow Pipelines' API over HTTP."""
 
@@ -56,6 +60,10 @@ API_SERVICE: Final = "api"
 EXPERIMENTS_PATH: Final = "/ml/ab-tests"
 """Path of the API's host below which experiments are."""
 PROMETHEUS_SERVICE: Final = "prometheus"
+WORKSPACE_HEADER: Final = "x-mlflow-workspace"
+"""By which callers of the registry name a workspace; it believes them."""
+TEAM_REGISTRY: Final = "team-registry"
+"""What all ways of teams to the registry have in common; each has a name of its own."""
 GATEWAY_NAME: Final = "platform-gateway"
 PIPELINES_SERVICE: Final = "ml-pipeline"
 """Kubeflow Pipelines' own programs look for their API under this name."""

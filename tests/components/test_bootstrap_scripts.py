@@ -6,91 +6,34 @@ What they do not prove: that the Jobs find the servers; the end-to-end tests do.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, LiteralString
 
-import boto3
 import httpx
 import psycopg
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from components._tokens import minio_metrics_token
-from components._workload import script
-from local import toolchain
-from local.progress import ConsoleProgress
 from tests.support.postgres import open_folder
+from tests.support.stores import (
+    ADMIN_PASSWORD,
+    Server,
+    bootstrap,
+    free_port,
+    refused,
+    run_script,
+    running_minio,
+    stop,
+    store_as,
+    wait_until_open,
+    write_consumer,
+)
 
 pytestmark = pytest.mark.slow
 
 _NOBODY = 65534
-_READY_SECONDS = 60
-_ADMIN_PASSWORD = "a0" * 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class Server:
-    """A running server and how its administrator's client finds it."""
-
-    port: int
-    environment: Mapping[str, str]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def write_consumer(folder: Path, name: str, **files: str) -> None:
-    target = folder / name
-    target.mkdir(parents=True, exist_ok=True)
-    for key, value in files.items():
-        (target / key.replace("_", "-")).write_text(value, encoding="utf-8")
-
-
-def run_script(name: str, server: Server, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["sh", "-c", script(name)],
-        env={
-            **server.environment,
-            "CONSUMERS_DIR": str(folder / "consumers"),
-            "OBSERVER_DIR": str(folder / "observer"),
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < deadline, "the server did not open its port"
-            time.sleep(0.1)
-        else:
-            return
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait(timeout=30)
-
-
-def bootstrap(name: str, server: Server, folder: Path) -> None:
-    done = run_script(name, server, folder)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def databases(folder: Path) -> Path:
@@ -120,7 +63,7 @@ def postgres() -> Iterator[Server]:
         user = _NOBODY if os.geteuid() == 0 else os.geteuid()
         os.chown(folder, user, -1)
         password = folder / "password"
-        password.write_text(_ADMIN_PASSWORD, encoding="utf-8")
+        password.write_text(ADMIN_PASSWORD, encoding="utf-8")
         password.chmod(0o644)
         port, data = free_port(), folder / "data"
         initialise = [
@@ -144,7 +87,7 @@ def postgres() -> Iterator[Server]:
         wait_until_open(port, process)
         admin = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "postgres", "PGDATABASE": "postgres"}
         server = Server(
-            port=port, environment={**path, **admin, "PGPASSWORD": _ADMIN_PASSWORD, "LOG": str(folder / "log")}
+            port=port, environment={**path, **admin, "PGPASSWORD": ADMIN_PASSWORD, "LOG": str(folder / "log")}
         )
         bootstrap("metadata_db_bootstrap.sh", server, databases(folder / "secrets"))
         yield server
@@ -228,60 +171,14 @@ def test_bootstrap_fails_when_the_administrators_password_is_wrong(postgres: Ser
 
 @pytest.fixture(scope="module")
 def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    tools = toolchain.ensure(["minio", "minio-client"], ConsoleProgress())
     folder = tmp_path_factory.mktemp("minio")
-    (folder / "user").write_text("admin", encoding="utf-8")
-    (folder / "password").write_text(_ADMIN_PASSWORD, encoding="utf-8")
-    port, console = free_port(), free_port()
-    process = subprocess.Popen(
-        [
-            str(tools.bin("minio")), "server", str(folder / "data"),
-            "--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{console}",
-        ],
-        env={
-            "HOME": str(folder),
-            "PATH": os.environ["PATH"],
-            "MINIO_UPDATE": "off",
-            "MINIO_ROOT_USER_FILE": str(folder / "user"),
-            "MINIO_ROOT_PASSWORD_FILE": str(folder / "password"),
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    wait_until_open(port, process)
-    server = Server(
-        port=port,
-        environment={
-            "PATH": f"{tools.bin('mc').parent}:{os.environ['PATH']}",
-            "MC_HOST_store": f"http://admin:{_ADMIN_PASSWORD}@127.0.0.1:{port}",
-            "MC_CONFIG_DIR": str(folder / "mc"),
-            "HOME": str(folder),
-        },
-    )
-    bootstrap("object_store_bootstrap.sh", server, buckets(folder / "secrets"))
-    yield server
-    stop(process)
-
-
-def store_as(server: Server, user: str, secret: str) -> Any:
-    return boto3.client(  # pyright: ignore[reportUnknownMemberType] one overload per service
-        "s3",
-        endpoint_url=f"http://127.0.0.1:{server.port}",
-        aws_access_key_id=user,
-        aws_secret_access_key=secret,
-        region_name="us-east-1",
-        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
-    )
-
-
-def refused(action: Any, **arguments: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        action(**arguments)
-    return caught.value.response.get("Error", {}).get("Code", "")
+    with running_minio(folder) as server:
+        bootstrap("object_store_bootstrap.sh", server, buckets(folder / "secrets"))
+        yield server
 
 
 def test_consumer_keeps_versions_in_its_bucket_when_the_bootstrap_has_run(minio: Server) -> None:
-    client = store_as(minio, "mlflow", "mlflow-secret-key")
+    client = store_as(minio.port, "mlflow", "mlflow-secret-key")
     for body in (b"first", b"second"):
         client.put_object(Bucket="mlflow-bucket", Key="folder/object", Body=body)
     versions = client.list_object_versions(Bucket="mlflow-bucket", Prefix="folder/")["Versions"]
@@ -294,7 +191,7 @@ def test_consumer_keeps_versions_in_its_bucket_when_the_bootstrap_has_run(minio:
 
 
 def test_consumer_reaches_nothing_else_when_it_tries(minio: Server) -> None:
-    client = store_as(minio, "mlflow", "mlflow-secret-key")
+    client = store_as(minio.port, "mlflow", "mlflow-secret-key")
     assert refused(client.list_objects_v2, Bucket="backup-bucket") == "AccessDenied"
     assert refused(client.put_object, Bucket="backup-bucket", Key="x", Body=b"") == "AccessDenied"
     assert refused(client.create_bucket, Bucket="another-bucket") == "AccessDenied"
@@ -320,14 +217,14 @@ def test_metrics_are_shown_to_the_observers_token_only_when_asked_for(minio: Ser
 
 
 def test_observer_reaches_no_object_when_it_tries(minio: Server) -> None:
-    client = store_as(minio, "monitoring", "monitoring-secret-key")
+    client = store_as(minio.port, "monitoring", "monitoring-secret-key")
     assert refused(client.list_objects_v2, Bucket="mlflow-bucket") == "AccessDenied"
     assert refused(client.put_object, Bucket="mlflow-bucket", Key="x", Body=b"") == "AccessDenied"
     assert refused(client.list_buckets) == "AccessDenied"
 
 
 def test_objects_stay_and_only_the_new_key_opens_when_the_bootstrap_runs_again(minio: Server, tmp_path: Path) -> None:
-    store_as(minio, "backup", "backup-secret-key").put_object(Bucket="backup-bucket", Key="kept", Body=b"kept")
+    store_as(minio.port, "backup", "backup-secret-key").put_object(Bucket="backup-bucket", Key="kept", Body=b"kept")
     buckets(tmp_path)
     write_consumer(
         tmp_path / "consumers", "backup", access_key="backup", secret_key="another-key", bucket="backup-bucket"
@@ -335,7 +232,7 @@ def test_objects_stay_and_only_the_new_key_opens_when_the_bootstrap_runs_again(m
     done = run_script("object_store_bootstrap.sh", minio, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "another-key" not in done.stdout + done.stderr
-    client = store_as(minio, "backup", "another-key")
+    client = store_as(minio.port, "backup", "another-key")
     assert client.get_object(Bucket="backup-bucket", Key="kept")["Body"].read() == b"kept"
-    old = store_as(minio, "backup", "backup-secret-key")
+    old = store_as(minio.port, "backup", "backup-secret-key")
     assert refused(old.list_objects_v2, Bucket="backup-bucket") == "SignatureDoesNotMatch"

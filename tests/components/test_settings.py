@@ -87,6 +87,17 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
     ("short secret", {"masterSecret": "short"}, "masterSecret = [secret]: allowed is a text of at least 32 characters"),
     ("missing cluster", {"context": None}, "context = null: allowed is the name of a context, unless `kubeconfig`"),
     ("missing registry", {"imageRegistry": None}, "imageRegistry = null: allowed is a registry and path, unless"),
+    (
+        "image outside the mirror",
+        {"images": '{"mlflow": "quay.io/mlflow:1", "minio": "mirror/x/minio:1"}', "imageMirror": "mirror/x"},
+        "allowed is references below mirror/x/, the mirror; mlflow lies elsewhere",
+    ),
+    (
+        "mirror with a scheme",
+        {"imageMirror": "https://mirror"},
+        'imageMirror = "https://mirror": allowed is a registry',
+    ),
+    ("bad version", {"version": "v1"}, 'version = "v1": allowed is a version such as 1.2.3'),
     ("text for a number", {"trackingServer": '{"workers": "2"}'}, 'trackingServer.workers = "2": allowed is a whole'),
     ("fraction", {"trackingServer": '{"workers": 1.5}'}, "trackingServer.workers = 1.5: allowed is a whole number"),
     ("flag for a number", {"trackingServer": '{"workers": true}'}, "trackingServer.workers = true: allowed is a whole"),
@@ -223,6 +234,18 @@ def test_context_may_be_missing_when_a_kubeconfig_is_named() -> None:
 def test_registry_may_be_missing_when_all_own_images_are_named() -> None:
     images = {name: f"registry.test/{name}:1" for name, image in IMAGES.items() if image.own}
     assert parse_with(imageRegistry=None, images=json.dumps(images)).image("ml") == "registry.test/ml:1"
+
+
+def test_registry_may_be_missing_when_there_is_a_mirror() -> None:
+    read = parse_with(imageRegistry=None, imageMirror="mirror.test/all", version="2.0.0")
+    assert read.image("ml") == "mirror.test/all/mlplatform/ml:2.0.0"
+    assert read.image("mlflow") == "mirror.test/all/ghcr.io/mlflow/mlflow:v3.17.2-full"
+
+
+def test_own_images_alone_have_the_version_when_one_is_set() -> None:
+    read = parse_with(version="2.0.0-rc.1")
+    own = {name for name in IMAGES if read.image(name).endswith(":2.0.0-rc.1")}
+    assert own == {name for name, image in IMAGES.items() if image.own}
 
 
 @pytest.mark.parametrize(

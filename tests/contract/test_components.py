@@ -45,6 +45,8 @@ TOKENS = {
     "PublicAccess": "mlplatform:index:PublicAccess",
     "S3ObjectStore": "mlplatform:index:S3ObjectStore",
     "SpendingBudget": "mlplatform:index:SpendingBudget",
+    "Team": "mlplatform:index:Team",
+    "TeamRegistry": "mlplatform:index:TeamRegistry",
     "TrackingServer": "mlplatform:index:TrackingServer",
     "TrafficSplit": "mlplatform:index:TrafficSplit",
     "Training": "mlplatform:index:Training",

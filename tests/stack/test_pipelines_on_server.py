@@ -5,19 +5,14 @@ There is no node, so nothing runs: what Kubeflow's and Argo's programs do with t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
-from local.progress import ConsoleProgress
-from local.toolchain import ensure
-from tests.local.provider.control_plane import control_plane
-from tests.support.recording_monitor import Graph, Recorded
+from tests.support.api_server import api_server, fill, run
 from tests.support.stacks import PIPELINES_WITH_PAGE
 
 pytestmark = pytest.mark.slow
@@ -41,41 +36,9 @@ class Server:
         return done.stdout.strip() == "yes"
 
 
-def run(kubectl: Sequence[str], *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*kubectl, *arguments], input=stdin, capture_output=True, text=True, timeout=300, check=False)
-
-
-def manifest_of(item: Recorded) -> dict[str, Any]:
-    """Return an object under the name that others know it by, which Pulumi makes for those that have none."""
-    manifest = json.loads(json.dumps(item.manifest))
-    digest = hashlib.sha256(item.urn.encode()).hexdigest()[:8]
-    manifest["metadata"].setdefault("name", f"{item.name}-{digest}")
-    return manifest
-
-
-def as_list(items: Sequence[dict[str, Any]]) -> str:
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(items)})
-
-
-def fill(kubectl: Sequence[str], graph: Graph) -> str:
-    """Give the server every object of Kubernetes itself; return its warnings."""
-    manifests = [manifest_of(item) for item in graph.kubernetes_objects()]
-    manifests = [item for item in manifests if ".istio.io/" not in item["apiVersion"]]
-    mesh = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}}
-    first = [item for item in manifests if item["kind"] in {"Namespace", "CustomResourceDefinition"}]
-    warnings = ""
-    for group in ([mesh, *first], [item for item in manifests if item not in first]):
-        done = run(kubectl, "apply", "--server-side", "--filename=-", stdin=as_list(group))
-        assert done.returncode == 0, done.stderr
-        warnings += done.stderr
-    return warnings
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    toolchain = ensure(["etcd", "kubernetes"], ConsoleProgress())
-    with control_plane(tmp_path_factory.mktemp("control-plane"), toolchain) as running:
-        kubectl = [str(toolchain.bin("kubectl")), f"--kubeconfig={running.kubeconfig}"]
+    with api_server(tmp_path_factory.mktemp("control-plane")) as kubectl:
         yield Server(kubectl=kubectl, warnings=fill(kubectl, PIPELINES_WITH_PAGE.run()))
 
 

@@ -21,6 +21,7 @@ from components._network import GatewayPeer, ServicePeer
 from components._pipelines.server import ServerImages
 from components._pipelines.store import ArtifactStore
 from components._pipelines.ui import TokenIssuer
+from components._quota import Quota
 from components._schema import Sensitive
 from components._secrets import SecretSource
 from components._workload import Resources
@@ -52,6 +53,8 @@ from components.platform_namespace import PlatformNamespace, PlatformNamespaceAr
 from components.public_access import PublicAccess
 from components.settings import Settings
 from components.spending_budget import SpendingBudget
+from components.team import Team, TeamArgs, TeamBucket
+from components.team_registry import TeamRegistry, TeamRegistryArgs
 from components.tracking_server import BucketAccess, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.training import Training, TrainingArgs
@@ -283,6 +286,40 @@ def pipeline_service(instance: str) -> PipelineServiceArgs:
     )
 
 
+def team(instance: str) -> TeamArgs:
+    return TeamArgs(
+        team=instance,
+        namespace=instance,
+        groups=("researchers",),
+        cost_center="42",
+        quota=Quota(cpus=4, memory_gib=16, gpus=1, storage_gib=10),
+        services=(
+            ServicePeer(service="api", namespace="research", selector={"app": "api"}, port=8000),
+            ServicePeer(service="object-store", namespace="research", selector={"app": "s3"}, port=9000),
+        ),
+        platform_namespace="research",
+        bucket=TeamBucket(
+            access_key=f"team-{instance}",
+            secret_key=secrets().password(f"object-store/team-{instance}"),
+            bucket=f"team-{instance}",
+            endpoint="http://object-store.research:9000",
+        ),
+        protect=True,
+    )
+
+
+def team_registry(instance: str) -> TeamRegistryArgs:
+    return TeamRegistryArgs(
+        namespace=instance,
+        namespace_name="research",
+        team="vision",
+        image=IMAGE,
+        registry_url="http://tracking-server:5000",
+        registry_label="tracking-server",
+        replicas=2,
+    )
+
+
 def platform(instance: str) -> MlPlatformArgs:
     settings = Settings(
         master_secret=Sensitive(MASTER_SECRET),
@@ -320,6 +357,8 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     Monitoring: Example(component=Monitoring, args=monitoring),
     PipelineDefinitions: Example(component=PipelineDefinitions, args=lambda _: PipelineDefinitionsArgs(protect=True)),
     PipelineService: Example(component=PipelineService, args=pipeline_service),
+    Team: Example(component=Team, args=team),
+    TeamRegistry: Example(component=TeamRegistry, args=team_registry),
     Training: Example(component=Training, args=lambda name: TrainingArgs(namespace=name)),
     CloudFoundation: Example(component=CloudFoundation, args=cloud.cloud_foundation),
     CloudRoles: Example(component=CloudRoles, args=cloud.cloud_roles),

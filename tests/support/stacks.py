@@ -82,6 +82,21 @@ PIPELINES_WITH_PAGE: Final = StackUnderTest(
 """The shared cluster once it has an issuer of tokens: pipelines get their page, and budgets."""
 
 
+_TEAMS: Final = [
+    {
+        "name": "vision",
+        "groups": ["ml-vision"],
+        "costCenter": "research-17",
+        "quota": {"cpus": 16, "memoryGib": 64, "gpus": 1, "storageGib": 200},
+    },
+    {"name": "text-quality", "groups": ["ml-text", "contractors"], "costCenter": "4711", "ownNamespace": "quality"},
+]
+TEAMS: Final = StackUnderTest(name="dev", added={"teams": _TEAMS})
+"""The shared cluster with two teams in it."""
+TEAMS_IN_CLOUD: Final = StackUnderTest(name="staging", added={"teams": _TEAMS})
+"""A stack on AWS with the same two teams: the store is the cloud's."""
+
+
 def as_text(value: object) -> str:
     """Return a configuration value as the engine writes it."""
     return value if isinstance(value, str) else json.dumps(value)

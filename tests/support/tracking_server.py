@@ -33,8 +33,8 @@ def shared_tracking_server() -> TrackingServer:
 class TrackingServer:
     """One running server; it can be stopped and started again with its data."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, workspaces: bool = False) -> None:
+        self._folder, self._workspaces = folder, workspaces
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = int(probe.getsockname()[1])
@@ -52,6 +52,7 @@ class TrackingServer:
             **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            **({"MLFLOW_ENABLE_WORKSPACES": "true"} if self._workspaces else {}),
         }
         log_path = self._folder / "server.log"
         with log_path.open("ab") as log:

@@ -36,7 +36,7 @@ def test_import_brings_in_nothing_heavy_when_only_help_is_wanted() -> None:
 def test_help_names_every_command_when_asked() -> None:
     result = mlp("--help")
     assert result.exit_code == 0
-    for command in ("status", "verify", "predict", "open", "logs", "train", "render"):
+    for command in ("status", "verify", "predict", "open", "logs", "train", "render", "review", "promote", "delivery"):
         assert re.search(rf"\b{command}\b", result.output)
 
 

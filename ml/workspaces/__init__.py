@@ -1,0 +1,1 @@
+"""What shows a team its own workspace of the registry, and nothing else of it."""
