@@ -22,6 +22,10 @@ TMP_DIR = "/tmp"  # noqa: S108 a mount inside a container
 _SCRIPTS = Path(__file__).parent / "scripts"
 _SECRET_FILE_MODE = 0o440
 _GPU_RESOURCE = "nvidia.com/gpu"
+_SPREAD_OVER = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+
+UNLISTED_SECONDS = 5
+"""How long it may take until nobody sends requests to a pod that is about to go."""
 
 
 @schema
@@ -62,10 +66,12 @@ def container(
     liveness: k8s.core.v1.ProbeArgs | None = None,
     readiness: k8s.core.v1.ProbeArgs | None = None,
     startup: k8s.core.v1.ProbeArgs | None = None,
+    drain_seconds: int = 0,
 ) -> k8s.core.v1.ContainerArgs:
     """Return a container without privileges and with a read-only root file system.
 
-    `ports` maps port names to numbers, the mounts map paths to volume names.
+    `ports` maps port names to numbers, the mounts map paths to volume names. A container that must go is left alone
+    for `drain_seconds` first: who sends requests learns of it meanwhile, and what is in hand gets its answer.
     """
     volume_mounts = [
         *(k8s.core.v1.VolumeMountArgs(name=volume, mount_path=path) for path, volume in (mounts or {}).items()),
@@ -91,6 +97,7 @@ def container(
         liveness_probe=liveness,
         readiness_probe=readiness,
         startup_probe=startup,
+        lifecycle=_drain(drain_seconds) if drain_seconds else None,
         security_context=k8s.core.v1.SecurityContextArgs(
             allow_privilege_escalation=False,
             read_only_root_filesystem=True,
@@ -116,8 +123,8 @@ def pod_template(
     """Return a pod template that the namespace's Pod Security level "restricted" admits.
 
     Only a pod with a `service_account` of its own gets a token; `identity` is an account by which the cloud knows the
-    pod, which gets no token for Kubernetes. `spread` are the labels of the pods that should not
-    share a node.
+    pod, which gets no token for Kubernetes. `spread` are the labels of the pods that should share neither a node nor a
+    zone. In `grace_seconds` everything must have ended that a container does before it goes.
     """
     return k8s.core.v1.PodTemplateSpecArgs(
         metadata=k8s.meta.v1.ObjectMetaArgs(labels=dict(labels), annotations=dict(annotations or {}) or None),
@@ -130,7 +137,7 @@ def pod_template(
             enable_service_links=False,
             restart_policy=restart_policy,
             termination_grace_period_seconds=grace_seconds,
-            topology_spread_constraints=[_spread(spread)] if spread else None,
+            topology_spread_constraints=[_spread(spread, key) for key in _SPREAD_OVER] if spread else None,
             tolerations=[k8s.core.v1.TolerationArgs(key=_GPU_RESOURCE, operator="Exists", effect="NoSchedule")]
             if gpus
             else None,
@@ -224,10 +231,17 @@ def script(name: str) -> str:
     return (_SCRIPTS / name).read_text(encoding="utf-8")
 
 
-def _spread(labels: Mapping[str, str]) -> k8s.core.v1.TopologySpreadConstraintArgs:
+def _drain(seconds: int) -> k8s.core.v1.LifecycleArgs:
+    # The kubelet itself waits: no image needs a shell for it.
+    return k8s.core.v1.LifecycleArgs(
+        pre_stop=k8s.core.v1.LifecycleHandlerArgs(sleep=k8s.core.v1.SleepActionArgs(seconds=seconds))
+    )
+
+
+def _spread(labels: Mapping[str, str], topology_key: str) -> k8s.core.v1.TopologySpreadConstraintArgs:
     return k8s.core.v1.TopologySpreadConstraintArgs(
         max_skew=1,
-        topology_key="kubernetes.io/hostname",
+        topology_key=topology_key,
         when_unsatisfiable="ScheduleAnyway",
         label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(labels)),
     )

@@ -18,7 +18,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 import yaml
 
-from components import _alerts, _scraping
+from components import _alerts, _scaling, _scraping
 from components._base import PlatformComponent
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_from_pods, allow_to_pods, offer_service
@@ -67,8 +67,12 @@ class MonitoringArgs:
     resources: Resources
     protect: bool
     """Whether the samples outlive a deletion of the component, and Pulumi refuses to delete them."""
-    elsewhere: _scraping.Elsewhere | None = None
-    """What is measured in another namespace, which itself lets Prometheus in."""
+    elsewhere: tuple[_scraping.Elsewhere, ...] = ()
+    """What is measured in other namespaces, which themselves let Prometheus in."""
+    scalers: tuple[_scaling.Scaler, ...] = ()
+    """Whose questions about the load are answered here."""
+    asked_by: GatewayPeer | None = None
+    """Pods of another namespace that ask them."""
 
 
 class Monitoring(PlatformComponent):
@@ -116,7 +120,7 @@ class Monitoring(PlatformComponent):
                 continue
             self._create_finder(workload, self._args.namespace, _selector_of(workload), port)
         self._create_finder(_scraping.GATEWAY_TARGET, gateway.namespace, gateway.selector, GATEWAY_ADMIN_PORT)
-        if elsewhere := self._args.elsewhere:
+        for elsewhere in self._args.elsewhere:
             for target in elsewhere.targets:
                 self._create_finder(target.job, elsewhere.namespace, target.selector, target.port)
 
@@ -173,7 +177,7 @@ class Monitoring(PlatformComponent):
             absent=self._absent,
             elsewhere=args.elsewhere,
         )
-        rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds)
+        rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds, args.scalers)
         volumes = {
             "config": self._create_config("config", "prometheus.yaml", scraping),
             "rules": self._create_config("rules", "platform.yaml", rules),
@@ -241,6 +245,8 @@ class Monitoring(PlatformComponent):
             labels=self._labels,
             selector=self._selector,
             ports=[PROMETHEUS_PORT],
+            gateway=args.asked_by,
+            gateway_ports=[PROMETHEUS_PORT],
         )
         everything: dict[str, str] = {}
         policies = {
@@ -250,10 +256,10 @@ class Monitoring(PlatformComponent):
                 self._selector, args.gateway.selector, [GATEWAY_ADMIN_PORT], namespace=args.gateway.namespace
             ),
         }
-        if args.elsewhere:
-            ports = sorted({target.port for target in args.elsewhere.targets})
-            policies["scrapes-elsewhere"] = allow_to_pods(
-                self._selector, everything, ports, namespace=args.elsewhere.namespace_name
+        for elsewhere in args.elsewhere:
+            ports = sorted({target.port for target in elsewhere.targets})
+            policies[f"scrapes-{elsewhere.namespace_name}"] = allow_to_pods(
+                self._selector, everything, ports, namespace=elsewhere.namespace_name
             )
         for role, spec in policies.items():
             k8s.networking.v1.NetworkPolicy(

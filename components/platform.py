@@ -39,6 +39,8 @@ from components.platform_pipelines import (
     page_routes,
     pipeline_buckets,
 )
+from components.platform_scaling import asking, create_autoscalers, scalers, slot_deployments
+from components.platform_scaling import measured as measured_scaling
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
@@ -109,6 +111,7 @@ class MlPlatform(PlatformComponent):
         self.pipelines = self._create_pipelines(self._pipeline_namespace) if self._pipeline_namespace else None
         self.gateway = self._create_gateway()
         self.models = {model.name: self._create_model(model) for model in args.settings.models}
+        self._create_autoscalers()
         self.controller = self._create_controller()
         self.training = Training("training", TrainingArgs(namespace=self.namespace.namespace), self.child())
         self.outputs = stack_outputs(self, args.settings, self._hosts, self._buckets, args.cloud)
@@ -176,7 +179,7 @@ class MlPlatform(PlatformComponent):
                 gateway=self._peer,
                 allowed_hosts=settings.tracking_server.allowed_hosts,
                 workers=settings.tracking_server.workers,
-                replicas=settings.tracking_server.replicas,
+                replicas=settings.replicas("tracking_server"),
                 cpu_millis=settings.tracking_server.cpu_millis,
                 memory_per_worker_mib=settings.tracking_server.memory_per_worker_mib,
             ),
@@ -248,7 +251,9 @@ class MlPlatform(PlatformComponent):
                 storage_class=settings.storage_class,
                 resources=monitoring.resources,
                 protect=settings.protect_data,
-                elsewhere=measured(settings, self._pipeline_namespace),
+                elsewhere=measured(settings, self._pipeline_namespace) + measured_scaling(settings),
+                scalers=scalers(settings),
+                asked_by=asking(settings),
             ),
             self.child(),
         )
@@ -266,7 +271,7 @@ class MlPlatform(PlatformComponent):
                 test_kind=self.test_definition.kind,
                 public_host=self._hosts["api"],
                 gateway=self._peer,
-                replicas=settings.replicas,
+                replicas=self._settings.replicas("api"),
                 metrics_url=self.monitoring.url,
                 metrics_label=PROMETHEUS_SERVICE,
                 rates=RequestRates(
@@ -348,7 +353,7 @@ class MlPlatform(PlatformComponent):
                 registry_url=self.tracking_server.url,
                 registry_label=TRACKING_SERVER_SERVICE,
                 gateway=self._peer,
-                replicas=serving.replicas,
+                replicas=self._settings.replicas("model_server"),
                 sync_interval_seconds=serving.sync_interval_seconds,
                 storage_mib=serving.storage_mib,
                 server_resources=serving.resources,
@@ -370,6 +375,14 @@ class MlPlatform(PlatformComponent):
             self.child(),
         )
         return server, split
+
+    def _create_autoscalers(self) -> None:
+        deployments = {
+            TRACKING_SERVER_SERVICE: self.tracking_server.deployment,
+            API_SERVICE: self.api.deployment,
+            **slot_deployments({name: server for name, (server, _) in self.models.items()}),
+        }
+        create_autoscalers(self._settings, self.namespace.namespace, deployments, self.child())
 
     def _create_controller(self) -> ExperimentController:
         settings = self._settings

@@ -17,9 +17,11 @@ from components._schema import Problem, Problems, Sensitive, decode, read_sectio
 from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU
 from components._workload import Resources
 from components.settings_aws import AwsSettings
+from components.settings_scaling import AutoscalingSettings
 from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
 
 _MASTER_SECRET_MIN_LENGTH = 32
+_SEVERAL = 2
 
 _dns_label = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a DNS label: a-z, 0-9 and inner hyphens", max_length=63)
 _dns_name = text(
@@ -241,6 +243,7 @@ class Settings:
     pipeline_service: PipelineServiceSettings = setting(
         section(PipelineServiceSettings), default_factory=PipelineServiceSettings
     )
+    autoscaling: AutoscalingSettings = setting(section(AutoscalingSettings), default_factory=AutoscalingSettings)
     models: tuple[ModelSettings, ...] = setting(
         listing(section(ModelSettings), minimum=1),
         default_factory=lambda: tuple(ModelSettings(name=name) for name in DEFAULT_MODELS),
@@ -261,7 +264,23 @@ class Settings:
         names = [] if "models" in faulty else [model.name for model in self.models]
         if len(set(names)) < len(names):
             found.append(("models", "a list in which every name occurs once"))
-        return found
+        return found + self._scaling_conflicts(faulty)
+
+    def _scaling_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        if not faulty.isdisjoint({"autoscaling", "monitoring", "model_server", "tracking_server", "api"}):
+            return []
+        parts = {
+            "model_server": self.model_server,
+            "tracking_server": self.tracking_server,
+            "api": self.api,
+        }
+        return list(
+            self.autoscaling.beside(
+                own_replicas={name for name, part in parts.items() if part.replicas != type(part)().replicas},
+                gpus=self.model_server.resources.gpus,
+                scrape_interval_seconds=self.monitoring.scrape_interval_seconds,
+            )
+        )
 
     def _cloud_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
@@ -288,7 +307,16 @@ class Settings:
     def _single_replicas(self, faulty: AbstractSet[str], *, highly_available: bool) -> list[tuple[str, str]]:
         names = ("tracking_server", "model_server", "controller", "api") if highly_available else ()
         allowed = "2 replicas or more, unless `aws.highlyAvailable` is false"
-        return [(name, allowed) for name in names if name not in faulty and getattr(self, name).replicas < 2]
+        names = tuple(name for name in names if name not in faulty and self._fewest_pods(name, faulty) < _SEVERAL)
+        return [(name, allowed) for name in names]
+
+    def _fewest_pods(self, name: str, faulty: AbstractSet[str]) -> int:
+        scaled = None if "autoscaling" in faulty else self.autoscaling.parts().get(name)
+        return getattr(self, name).replicas if scaled is None else scaled.minimum
+
+    def replicas(self, name: str) -> int | None:
+        """Return how many pods a section's part has; None where an autoscaler decides."""
+        return None if name in self.autoscaling.parts() else getattr(self, name).replicas
 
     def image(self, name: str) -> str:
         """Return the reference to pull for a logical image name."""

@@ -22,6 +22,7 @@ TOKENS = {
     "AbTestDefinition": "mlplatform:index:AbTestDefinition",
     "AdmissionPolicies": "mlplatform:index:AdmissionPolicies",
     "Api": "mlplatform:index:Api",
+    "Autoscaler": "mlplatform:index:Autoscaler",
     "CloudFoundation": "mlplatform:index:CloudFoundation",
     "CloudRoles": "mlplatform:index:CloudRoles",
     "ClusterServices": "mlplatform:index:ClusterServices",

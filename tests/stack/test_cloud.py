@@ -47,8 +47,7 @@ def test_staging_has_the_structure_of_prod_when_deployed(staging: Graph, prod: G
     def kinds(graph: Graph) -> set[str]:
         return {item.type for item in graph.resources.values()}
 
-    assert kinds(prod) - kinds(staging) == {"kubernetes:policy/v1:PodDisruptionBudget"}
-    assert kinds(staging) < kinds(prod)
+    assert kinds(prod) == kinds(staging)
 
 
 def test_platform_is_the_same_in_the_cloud_but_for_its_store_when_deployed(prod: Graph) -> None:

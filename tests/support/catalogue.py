@@ -21,12 +21,14 @@ from components._network import GatewayPeer, ServicePeer
 from components._pipelines.server import ServerImages
 from components._pipelines.store import ArtifactStore
 from components._pipelines.ui import TokenIssuer
+from components._scaling import Measure, Scaler
 from components._schema import Sensitive
 from components._secrets import SecretSource
 from components._workload import Resources
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
 from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
 from components.api import Api, ApiArgs, RequestRates
+from components.autoscaler import Autoscaler, AutoscalerArgs
 from components.cloud_roles import CloudRoles
 from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.disk_class import DiskClass
@@ -216,6 +218,23 @@ def api(instance: str) -> ApiArgs:
     )
 
 
+def autoscaler(instance: str) -> AutoscalerArgs:
+    return AutoscalerArgs(
+        namespace=instance,
+        deployment=instance,
+        scaler=Scaler(
+            name=instance,
+            minimum=2,
+            maximum=9,
+            cpu_percent=70,
+            measures=(Measure(name="concurrency", query="sum(some_series)", target=4),),
+        ),
+        engine="keda",
+        metrics_url="http://prometheus.research:9090",
+        calm_minutes=10,
+    )
+
+
 def monitoring(instance: str) -> MonitoringArgs:
     return MonitoringArgs(
         namespace=instance,
@@ -317,6 +336,7 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
         args=lambda name: DatabaseExporterArgs(namespace=name, image=IMAGE, database=DATABASE),
     ),
     Api: Example(component=Api, args=api),
+    Autoscaler: Example(component=Autoscaler, args=autoscaler),
     Monitoring: Example(component=Monitoring, args=monitoring),
     PipelineDefinitions: Example(component=PipelineDefinitions, args=lambda _: PipelineDefinitionsArgs(protect=True)),
     PipelineService: Example(component=PipelineService, args=pipeline_service),
