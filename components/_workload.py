@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components._rules import integer
+from components._rules import choice, integer
 from components._schema import schema, setting
 
 UNPRIVILEGED_UID = 1000
@@ -21,7 +21,11 @@ CONFIG_ANNOTATION = "mlplatform.dev/config"
 TMP_DIR = "/tmp"  # noqa: S108 a mount inside a container
 _SCRIPTS = Path(__file__).parent / "scripts"
 _SECRET_FILE_MODE = 0o440
-_GPU_RESOURCE = "nvidia.com/gpu"
+GPU_RESOURCE = "nvidia.com/gpu"
+ACCELERATOR_LABEL = "accelerator"
+"""On a node: its card, by which pods choose it."""
+SHARED_GPU_RESOURCE = f"{GPU_RESOURCE}.shared"
+"""A turn on a card that several pods share."""
 _SPREAD_OVER = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 
 UNLISTED_SECONDS = 5
@@ -36,16 +40,18 @@ class Resources:
     memory_mib: int = setting(integer(16, 4_194_304, "MiB reserved"))
     memory_limit_mib: int = setting(integer(16, 4_194_304, "MiB at most"))
     gpus: int = setting(integer(0, 16, "whole GPUs"), default=0)
+    gpu_resource: str = setting(choice((GPU_RESOURCE, SHARED_GPU_RESOURCE)), default=GPU_RESOURCE)
 
-    def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        """Refuse a limit below the reservation, which Kubernetes would refuse later and less clearly."""
+    def conflicts(self, faulty: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+        """Refuse a limit below the reservation, and two turns on a card: Kubernetes would, later and less clearly."""
         if faulty.isdisjoint({"memory_mib", "memory_limit_mib"}) and self.memory_limit_mib < self.memory_mib:
-            return [("memory_limit_mib", f"at least memoryMib, which is {self.memory_mib}")]
-        return []
+            yield "memory_limit_mib", f"at least memoryMib, which is {self.memory_mib}"
+        if faulty.isdisjoint({"gpus", "gpu_resource"}) and self.gpu_resource != GPU_RESOURCE and self.gpus > 1:
+            yield "gpus", f"1 where gpuResource is {SHARED_GPU_RESOURCE}: two turns may be on the same card"
 
     def requirements(self) -> k8s.core.v1.ResourceRequirementsArgs:
         """Return the form that a container takes."""
-        gpus = {_GPU_RESOURCE: str(self.gpus)} if self.gpus else {}
+        gpus = {self.gpu_resource: str(self.gpus)} if self.gpus else {}
         return k8s.core.v1.ResourceRequirementsArgs(
             requests={"cpu": f"{self.cpu_millis}m", "memory": f"{self.memory_mib}Mi", **gpus},
             limits={"memory": f"{self.memory_limit_mib}Mi", **gpus},
@@ -119,12 +125,14 @@ def pod_template(
     grace_seconds: int = 30,
     spread: Mapping[str, str] | None = None,
     gpus: int = 0,
+    accelerator: str | None = None,
 ) -> k8s.core.v1.PodTemplateSpecArgs:
     """Return a pod template that the namespace's Pod Security level "restricted" admits.
 
     Only a pod with a `service_account` of its own gets a token; `identity` is an account by which the cloud knows the
     pod, which gets no token for Kubernetes. `spread` are the labels of the pods that should share neither a node nor a
-    zone. In `grace_seconds` everything must have ended that a container does before it goes.
+    zone. In `grace_seconds` everything must have ended that a container does before it goes. `accelerator` is the card
+    that the node must have.
     """
     return k8s.core.v1.PodTemplateSpecArgs(
         metadata=k8s.meta.v1.ObjectMetaArgs(labels=dict(labels), annotations=dict(annotations or {}) or None),
@@ -136,9 +144,10 @@ def pod_template(
             # Service links would put one variable per Service into every process and let names collide.
             enable_service_links=False,
             restart_policy=restart_policy,
+            node_selector={ACCELERATOR_LABEL: accelerator} if accelerator else None,
             termination_grace_period_seconds=grace_seconds,
             topology_spread_constraints=[_spread(spread, key) for key in _SPREAD_OVER] if spread else None,
-            tolerations=[k8s.core.v1.TolerationArgs(key=_GPU_RESOURCE, operator="Exists", effect="NoSchedule")]
+            tolerations=[k8s.core.v1.TolerationArgs(key=GPU_RESOURCE, operator="Exists", effect="NoSchedule")]
             if gpus
             else None,
             security_context=k8s.core.v1.PodSecurityContextArgs(

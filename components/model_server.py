@@ -79,6 +79,8 @@ class ModelServerArgs:
     """Room for the versions of one slot; two are kept while they change."""
     server_resources: Resources
     sync_resources: Resources
+    accelerator: str | None = None
+    """The card that the nodes must have; None takes any node with what the resources ask for."""
 
 
 class ModelServer(PlatformComponent):
@@ -150,6 +152,7 @@ class ModelServer(PlatformComponent):
             spread=selector if takes_turns(args.replicas) else None,
             grace_seconds=_STOP_SECONDS + (_DRAIN_SECONDS if takes_turns(args.replicas) else 0),
             gpus=args.server_resources.gpus,
+            accelerator=args.accelerator,
         )
         deployment = k8s.apps.v1.Deployment(
             name,

@@ -43,6 +43,8 @@ class NodeProvisionerArgs:
     node_role: pulumi.Input[str]
     """Name of the role of nodes."""
     replicas: int
+    node_overlays: bool = False
+    """Whether pools may announce what their nodes will have; Karpenter 1.14 calls that an experiment."""
 
 
 class NodeProvisioner(PlatformComponent):
@@ -158,13 +160,16 @@ class NodeProvisioner(PlatformComponent):
         return {
             "replicas": self._args.replicas,
             "serviceAccount": {"name": _ACCOUNT},
-            "settings": {"clusterName": self._args.cluster, "interruptionQueue": queue.name},
+            "settings": {"clusterName": self._args.cluster, "interruptionQueue": queue.name, **self._gates()},
             # Not on nodes of its own making, which it might remove.
             "nodeSelector": {"mlplatform.dev/pool": "system", "kubernetes.io/os": "linux"},
             "controller": {
                 "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
             },
         }
+
+    def _gates(self) -> dict[str, Any]:
+        return {"featureGates": {"nodeOverlay": True}} if self._args.node_overlays else {}
 
     def _tags(self, role: str) -> dict[str, str]:
         return self._scope.tagged(self._scope.named(role))

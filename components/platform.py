@@ -27,6 +27,7 @@ from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.pipeline_service import PipelineService
+from components.platform_gpus import arrange_gpus
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.platform_outputs import stack_outputs
 from components.platform_pipelines import (
@@ -39,8 +40,7 @@ from components.platform_pipelines import (
     page_routes,
     pipeline_buckets,
 )
-from components.platform_scaling import asking, create_autoscalers, scalers, slot_deployments
-from components.platform_scaling import measured as measured_scaling
+from components.platform_scaling import asking, create_autoscalers, measured_scaling, scalers, slot_deployments
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
@@ -111,6 +111,7 @@ class MlPlatform(PlatformComponent):
         self.pipelines = self._create_pipelines(self._pipeline_namespace) if self._pipeline_namespace else None
         self.gateway = self._create_gateway()
         self.models = {model.name: self._create_model(model) for model in args.settings.models}
+        arrange_gpus(self, args.settings, self.namespace.namespace)
         self._create_autoscalers()
         self.controller = self._create_controller()
         self.training = Training("training", TrainingArgs(namespace=self.namespace.namespace), self.child())
@@ -356,7 +357,8 @@ class MlPlatform(PlatformComponent):
                 replicas=self._settings.replicas("model_server"),
                 sync_interval_seconds=serving.sync_interval_seconds,
                 storage_mib=serving.storage_mib,
-                server_resources=serving.resources,
+                server_resources=self._settings.serving_resources,
+                accelerator=serving.accelerator if self._settings.serving_resources.gpus else None,
                 sync_resources=serving.sync_resources,
             ),
             self.child(),

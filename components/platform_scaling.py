@@ -13,6 +13,7 @@ from components._scaling import Measure, Scaler
 from components._scraping import DistantTarget, Elsewhere
 from components.autoscaler import Autoscaler, AutoscalerArgs, Engine
 from components.model_server import ModelServer
+from components.platform_gpus import are_sliced, measured_cards
 from components.settings import Settings
 from components.settings_scaling import PartScaling, RequestScaling
 from ml.contracts import API_SERVICE, PROMETHEUS_PORT, PROMETHEUS_SERVICE, TRACKING_SERVER_SERVICE, slot_workload
@@ -37,18 +38,19 @@ def asking(settings: Settings) -> GatewayPeer | None:
     return GatewayPeer(namespace=scaling.keda_namespace, selector=_OPERATOR) if scaling.asks_prometheus() else None
 
 
-def measured(settings: Settings) -> tuple[Elsewhere, ...]:
-    """Return what Prometheus reads of KEDA."""
+def measured_scaling(settings: Settings) -> tuple[Elsewhere, ...]:
+    """Return what Prometheus reads of KEDA and, since slots may be scaled by their use, of the GPUs."""
+    cards = measured_cards(settings)
     peer = asking(settings)
     if peer is None:
-        return ()
+        return cards
     target = DistantTarget(
         job="keda",
         selector=peer.selector,
         port=_OPERATOR_METRICS_PORT,
         drop="(go|process|workqueue|rest_client|controller_runtime|certwatcher)_.*",
     )
-    return (Elsewhere(namespace=peer.namespace, namespace_name=peer.namespace, targets=(target,)),)
+    return (Elsewhere(namespace=peer.namespace, namespace_name=peer.namespace, targets=(target,)), *cards)
 
 
 def create_autoscalers(
@@ -114,7 +116,7 @@ def _slot_measures(settings: Settings, model: str, slot: str) -> list[Measure]:
         query = _scaling.in_flight(model, slot, _window(settings))
         found.append(Measure(name="concurrency", query=query, target=part.concurrency))
     if part.gpu_percent is not None:
-        query = _scaling.gpu_use(settings.namespace, slot_workload(model, slot), sliced=False)
+        query = _scaling.gpu_use(settings.namespace, slot_workload(model, slot), sliced=are_sliced(settings))
         found.append(Measure(name="gpu", query=query, target=part.gpu_percent, metric_type="Value"))
     return found
 

@@ -6,6 +6,7 @@ resource. Defaults are safe for production; `Pulumi.<stack>.yaml` says what diff
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
@@ -15,8 +16,9 @@ from pulumi.runtime import config as runtime_config
 from components._rules import choice, either, flag, integer, listing, sensitive, table, text
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
 from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU
-from components._workload import Resources
+from components._workload import SHARED_GPU_RESOURCE, Resources
 from components.settings_aws import AwsSettings
+from components.settings_gpu import GpuSettings, fitting, serving_problems
 from components.settings_scaling import AutoscalingSettings
 from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
 
@@ -45,6 +47,7 @@ _host_pattern = text(r"[A-Za-z0-9.*:\[\]-]+", "a host name, address or pattern w
 _address = text(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a host name or address, with a port if it is not 80")
 _https_address = text(r"https://[^\s]+", "an address that starts with https://", max_length=2048)
 _gateway_proxy = text(r"istio|envoy", "`istio` (Istio's own proxy) or `envoy` (as its makers build it)")
+_accelerator = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a card such as l4", max_length=63)
 _registry = text(r"[a-z0-9][a-z0-9._:/-]*[a-z0-9]", "a registry and path")
 _path = text(r"[^\s{]+", "the path of a kubeconfig file", max_length=4096)
 _master_secret = sensitive(_MASTER_SECRET_MIN_LENGTH, "stored encrypted: `pulumi config set --secret masterSecret`")
@@ -101,6 +104,11 @@ class ModelServerSettings:
     sync_interval_seconds: int = setting(integer(1, 3_600, "seconds"), default=15)
     resources: Resources = setting(section(Resources, _SERVER), default=_SERVER)
     sync_resources: Resources = setting(section(Resources, _SYNC), default=_SYNC)
+    accelerator: str | None = setting(_accelerator, default=None)
+    """The card that the nodes of all slots must have, as their label `accelerator` names it; None takes any."""
+    cpu_fallback: bool = setting(flag(), default=False)
+    """Whether slots that want GPUs are served without, where the stack's own nodes have none such. All slots alike: an
+    experiment between a slot with a GPU and one without would compare the machines."""
 
 
 @schema
@@ -243,6 +251,7 @@ class Settings:
     pipeline_service: PipelineServiceSettings = setting(
         section(PipelineServiceSettings), default_factory=PipelineServiceSettings
     )
+    gpu: GpuSettings = setting(section(GpuSettings), default_factory=GpuSettings)
     autoscaling: AutoscalingSettings = setting(section(AutoscalingSettings), default_factory=AutoscalingSettings)
     models: tuple[ModelSettings, ...] = setting(
         listing(section(ModelSettings), minimum=1),
@@ -264,10 +273,20 @@ class Settings:
         names = [] if "models" in faulty else [model.name for model in self.models]
         if len(set(names)) < len(names):
             found.append(("models", "a list in which every name occurs once"))
-        return found + self._scaling_conflicts(faulty)
+        return found + self._scaling_conflicts(faulty) + self._quota_conflicts(faulty)
+
+    def _quota_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        if not faulty.isdisjoint({"gpu", "model_server", "models", "autoscaling"}) or self.gpu.quota is None:
+            return []
+        scaled = self.autoscaling.model_server
+        pods = sum(len(model.slots) for model in self.models) * (
+            self.model_server.replicas if scaled is None else scaled.maximum
+        )
+        asked = pods * self.model_server.resources.gpus
+        return [("gpu", f"a quota of {asked} or more, which model servers may ask for")] * (asked > self.gpu.quota)
 
     def _scaling_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        if not faulty.isdisjoint({"autoscaling", "monitoring", "model_server", "tracking_server", "api"}):
+        if not faulty.isdisjoint({"autoscaling", "monitoring", "gpu", "model_server", "tracking_server", "api"}):
             return []
         parts = {
             "model_server": self.model_server,
@@ -277,7 +296,8 @@ class Settings:
         return list(
             self.autoscaling.beside(
                 own_replicas={name for name, part in parts.items() if part.replicas != type(part)().replicas},
-                gpus=self.model_server.resources.gpus,
+                cards_measured=self.gpu.operator and self.model_server.resources.gpus > 0,
+                shared=self.model_server.resources.gpu_resource == SHARED_GPU_RESOURCE,
                 scrape_interval_seconds=self.monitoring.scrape_interval_seconds,
             )
         )
@@ -297,8 +317,17 @@ class Settings:
             found.append(("pipeline_service", allowed))
         if self.aws is None or "model_server" in faulty:
             return found
-        if self.model_server.resources.gpus and not self.aws.gpu_pools:
-            found.append(("model_server", "no GPUs, unless `aws.gpuPools` has a pool"))
+        if self.model_server.resources.gpus:
+            serving = self.model_server
+            problems = serving_problems(
+                serving.resources,
+                self.aws.gpu_pools,
+                accelerator=serving.accelerator,
+                falls_back=serving.cpu_fallback,
+            )
+            found += [("model_server", problem) for problem in problems]
+        if "gpu" not in faulty and (self.gpu.mig or self.gpu.time_slices > 1):
+            found.append(("gpu", "no timeSlices and no mig where `aws.gpuPools` says how cards are shared"))
         return found + self._single_replicas(faulty, highly_available=self.aws.highly_available)
 
     def _pipelines_without_store(self) -> bool:
@@ -325,7 +354,15 @@ class Settings:
     @property
     def serving_image(self) -> str:
         """Reference of the model server: the build for GPUs where its pods ask for some."""
-        return self.image(MODEL_SERVER_GPU if self.model_server.resources.gpus else MODEL_SERVER)
+        return self.image(MODEL_SERVER_GPU if self.serving_resources.gpus else MODEL_SERVER)
+
+    @property
+    def serving_resources(self) -> Resources:
+        """What a model server reserves: no GPU where it may do without and none is to be had."""
+        serving = self.model_server
+        if self.aws is None or not serving.cpu_fallback or fitting(self.aws.gpu_pools, serving.accelerator):
+            return serving.resources
+        return dataclasses.replace(serving.resources, gpus=0)
 
 
 class SettingsError(pulumi.RunError):

@@ -98,21 +98,29 @@ class AutoscalingSettings:
         return any(target is not None for target in targets)
 
     def beside(
-        self, *, own_replicas: AbstractSet[str], gpus: int, scrape_interval_seconds: int
+        self, *, own_replicas: AbstractSet[str], cards_measured: bool, shared: bool, scrape_interval_seconds: int
     ) -> Iterator[tuple[str, str]]:
         """Yield what does not fit the rest of the settings, as fields of those with what is allowed there.
 
         Args:
             own_replicas: sections that say how many pods they want.
-            gpus: of one pod of a slot.
+            cards_measured: whether model servers have GPUs and Prometheus reads their use.
+            shared: whether several pods take turns on them.
             scrape_interval_seconds: how often Prometheus looks.
         """
         for name in self.parts():
             if name in own_replicas:
                 yield name, f"a table without replicas where `autoscaling.{camel_case(name)}` decides about them"
         slots = self.model_server
-        if slots is not None and slots.gpu_percent is not None and not gpus:
-            yield "autoscaling", "modelServer without gpuPercent, unless `modelServer.resources.gpus` is 1 or more"
+        if slots is not None and slots.gpu_percent is not None:
+            if not cards_measured:
+                allowed = "unless `modelServer.resources.gpus` is 1 or more and `gpu.operator` is true"
+                yield "autoscaling", f"modelServer without gpuPercent, {allowed}"
+            elif shared:
+                yield (
+                    "autoscaling",
+                    "modelServer without gpuPercent: on a shared card everybody is as busy as the others",
+                )
         if self.asks_prometheus() and scrape_interval_seconds > _SLOWEST_SCRAPE_SECONDS:
             allowed = f"scrapeIntervalSeconds of at most {_SLOWEST_SCRAPE_SECONDS} where `autoscaling` asks Prometheus"
             yield "monitoring", allowed

@@ -83,7 +83,7 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("unknown engine", {"engine": "vpa"}, {}, "one of keda, hpa"),
     ("no keda", {"engine": "hpa", "api": FULL["trackingServer"]}, {}, "no requestsPerSecond, unless `engine` is keda"),
     ("both decide", {"api": {"maximum": 3}}, {"api": {"replicas": 5}}, "without replicas where `autoscaling.api`"),
-    ("no gpu", {"modelServer": {"maximum": 3, "gpuPercent": 80}}, {}, "without gpuPercent, unless"),
+    ("no gpu", {"modelServer": {"maximum": 3, "gpuPercent": 80}}, {}, "modelServer without gpuPercent, unless"),
     ("seldom looked at", FULL, {"monitoring": {"scrapeIntervalSeconds": 30}}, "scrapeIntervalSeconds of at most 15"),
 ]  # fmt: skip
 

@@ -37,6 +37,7 @@ from components.encryption_key import EncryptionKey
 from components.event_store import EventStore, EventStoreArgs
 from components.experiment_controller import ExperimentController, ExperimentControllerArgs
 from components.gateway import Gateway, GatewayArgs, HostRoute
+from components.gpu_operator import GpuOperator, GpuOperatorArgs
 from components.metadata_db import MetadataDb, MetadataDbArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
@@ -235,6 +236,10 @@ def autoscaler(instance: str) -> AutoscalerArgs:
     )
 
 
+def gpu_operator(instance: str) -> GpuOperatorArgs:
+    return GpuOperatorArgs(namespace=instance, device_plugin=True, time_slices=4, mig=False)
+
+
 def monitoring(instance: str) -> MonitoringArgs:
     return MonitoringArgs(
         namespace=instance,
@@ -337,6 +342,7 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     ),
     Api: Example(component=Api, args=api),
     Autoscaler: Example(component=Autoscaler, args=autoscaler),
+    GpuOperator: Example(component=GpuOperator, args=gpu_operator),
     Monitoring: Example(component=Monitoring, args=monitoring),
     PipelineDefinitions: Example(component=PipelineDefinitions, args=lambda _: PipelineDefinitionsArgs(protect=True)),
     PipelineService: Example(component=PipelineService, args=pipeline_service),
