@@ -163,10 +163,12 @@ def test_as_many_pods_as_turns_share_a_card_when_it_is_divided_by_time(cluster: 
 
 
 def test_quota_is_kept_when_pods_ask_for_more_gpus(cluster: Cluster) -> None:
-    limits = {"requests.nvidia.com/gpu": "4", "requests.nvidia.com/gpu.shared": "3"}
+    limits = {"requests.nvidia.com/gpu": "5", "requests.nvidia.com/gpu.shared": "3"}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "gpus", "namespace": NAMESPACE}}
     cluster.create({**quota, "spec": {"hard": limits}})
     cluster.await_count_of("gpus")
+    more = template(server_resources=GPU, accelerator="l4")
+    # Four pods of the tests before ask for a card; at the fifth, a sixth is refused.
+    cluster.add_pod("gpu-fifth", more)
     with pytest.raises(AssertionError, match=r"exceeded quota: gpus, requested: requests\.nvidia\.com/gpu=1"):
-        for attempt in range(10):
-            cluster.add_pod(f"gpu-more-{attempt}", template(server_resources=GPU, accelerator="l4"))
+        cluster.add_pod("gpu-sixth", more)
