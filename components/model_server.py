@@ -30,6 +30,7 @@ from components._workload import (
     tcp_probe,
 )
 from ml.contracts import (
+    LABEL_DOMAIN,
     MODEL_LABEL,
     MODELS_MOUNT,
     SERVING_GRPC_PORT,
@@ -81,6 +82,8 @@ class ModelServerArgs:
     sync_resources: Resources
     accelerator: str | None = None
     """The card that the nodes must have; None takes any node with what the resources ask for."""
+    idle_budget_minutes: int = 60
+    """How long GPUs may wait for requests; on each Deployment that has some."""
 
 
 class ModelServer(PlatformComponent):
@@ -156,7 +159,7 @@ class ModelServer(PlatformComponent):
         )
         deployment = k8s.apps.v1.Deployment(
             name,
-            metadata=self._metadata(name, labels=labels, annotations=_SKIP_AWAIT),
+            metadata=self._metadata(name, labels=labels, annotations={**_SKIP_AWAIT, **self._idle_budget()}),
             spec=k8s.apps.v1.DeploymentSpecArgs(
                 replicas=args.replicas,
                 selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector),
@@ -167,6 +170,10 @@ class ModelServer(PlatformComponent):
         if takes_turns(args.replicas):
             disruption_budget(self, name, args.namespace, labels, selector)
         return deployment.metadata.name
+
+    def _idle_budget(self) -> dict[str, str]:
+        gpus = self._args.server_resources.gpus
+        return {f"{LABEL_DOMAIN}/idle-budget-minutes": str(self._args.idle_budget_minutes)} if gpus else {}
 
     def _server_container(self) -> k8s.core.v1.ContainerArgs:
         resources = self._args.server_resources

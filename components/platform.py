@@ -358,6 +358,7 @@ class MlPlatform(PlatformComponent):
                 sync_interval_seconds=serving.sync_interval_seconds,
                 storage_mib=serving.storage_mib,
                 server_resources=self._settings.serving_resources,
+                idle_budget_minutes=serving.idle_budget_minutes,
                 accelerator=serving.accelerator if self._settings.serving_resources.gpus else None,
                 sync_resources=serving.sync_resources,
             ),

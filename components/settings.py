@@ -106,6 +106,8 @@ class ModelServerSettings:
     sync_resources: Resources = setting(section(Resources, _SYNC), default=_SYNC)
     accelerator: str | None = setting(_accelerator, default=None)
     """The card that the nodes of all slots must have, as their label `accelerator` names it; None takes any."""
+    idle_budget_minutes: int = setting(integer(1, 99_999, "minutes"), default=60)
+    """How long a slot's GPUs may wait for requests before somebody has to give them back: a note for people."""
     cpu_fallback: bool = setting(flag(), default=False)
     """Whether slots that want GPUs are served without, where the stack's own nodes have none such. All slots alike: an
     experiment between a slot with a GPU and one without would compare the machines."""

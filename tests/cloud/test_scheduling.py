@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,11 @@ class Cluster:
 
     def node_of(self, pod: str) -> str:
         """Return the node that the scheduler chose."""
-        return str(self._await(pod, lambda spec, _: spec.get("nodeName")))
+
+        def place(spec: dict[str, Any], _: list[dict[str, Any]]) -> str | None:
+            return spec.get("nodeName")
+
+        return self._await(pod, place)
 
     def waits_for(self, pod: str) -> str:
         """Return why the scheduler leaves a pod without a node."""
@@ -80,14 +84,14 @@ class Cluster:
             assert "nodeName" not in spec, f"{pod} is on {spec.get('nodeName')}"
             return next((it["message"] for it in conditions if it.get("reason") == "Unschedulable"), None)
 
-        return str(self._await(pod, reason))
+        return self._await(pod, reason)
 
     def await_count_of(self, quota: str) -> None:
         """Wait until a quota knows what is used of it; until then it refuses everything."""
         jsonpath = "--for=jsonpath={.status.used}"
         self._plane.kubectl("wait", f"--namespace={NAMESPACE}", jsonpath, f"resourcequota/{quota}", "--timeout=30s")
 
-    def _await(self, pod: str, look: Any) -> Any:
+    def _await(self, pod: str, look: Callable[[dict[str, Any], list[dict[str, Any]]], str | None]) -> str:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             found = self._plane.get(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}")
@@ -118,7 +122,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[Cluster]:
             scheduler.wait()
 
 
-def template(**changes: object) -> dict[str, Any]:
+def template(**changes: Any) -> dict[str, Any]:
     """Return the pod of a model's stable slot."""
     graph = declare_one(ModelServer, instance="some-model", **changes)
     return pods.template_of(graph.object("Deployment", "some-model-stable"))
