@@ -28,6 +28,9 @@ SHARED_GPU_RESOURCE = f"{GPU_RESOURCE}.shared"
 """A turn on a card that several pods share."""
 _SPREAD_OVER = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 
+DATA_PRIORITY, SERVING_PRIORITY = "mlplatform-data", "mlplatform-serving"
+"""Priority classes of pods that hold data, and of pods that answer requests."""
+
 UNLISTED_SECONDS = 5
 """How long it may take until nobody sends requests to a pod that is about to go."""
 
@@ -126,6 +129,7 @@ def pod_template(
     spread: Mapping[str, str] | None = None,
     gpus: int = 0,
     accelerator: str | None = None,
+    priority: str | None = None,
 ) -> k8s.core.v1.PodTemplateSpecArgs:
     """Return a pod template that the namespace's Pod Security level "restricted" admits.
 
@@ -144,6 +148,7 @@ def pod_template(
             # Service links would put one variable per Service into every process and let names collide.
             enable_service_links=False,
             restart_policy=restart_policy,
+            priority_class_name=priority,
             node_selector={ACCELERATOR_LABEL: accelerator} if accelerator else None,
             termination_grace_period_seconds=grace_seconds,
             topology_spread_constraints=[_spread(spread, key) for key in _SPREAD_OVER] if spread else None,

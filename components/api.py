@@ -20,6 +20,7 @@ from components._network import GatewayPeer, allow_https, allow_kubernetes_api, 
 from components._secrets import SecretSource
 from components._workload import (
     CONFIG_ANNOTATION,
+    SERVING_PRIORITY,
     TMP_DIR,
     UNLISTED_SECONDS,
     Resources,
@@ -159,6 +160,7 @@ class Api(PlatformComponent):
         )
         template = pod_template(
             [server],
+            priority=SERVING_PRIORITY,
             labels={**self._labels, **access_label(args.database.label), **access_label(args.metrics_label)},
             annotations={CONFIG_ANNOTATION: args.database.fingerprint},
             service_account=account,

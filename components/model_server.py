@@ -19,6 +19,7 @@ from components._disruption import disruption_budget, takes_turns
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, offer_service
 from components._workload import (
+    SERVING_PRIORITY,
     TMP_DIR,
     UNLISTED_SECONDS,
     Resources,
@@ -146,6 +147,7 @@ class ModelServer(PlatformComponent):
         selector = {**self._selector, SLOT_LABEL: slot}
         template = pod_template(
             [self._server_container(), self._sync_container(slot)],
+            priority=SERVING_PRIORITY,
             labels={**labels, _REVISION_LABEL: slot, **access_label(args.registry_label)},
             volumes=[
                 scratch_volume("models", args.storage_mib),

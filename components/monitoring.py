@@ -23,7 +23,15 @@ from components._base import PlatformComponent
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_from_pods, allow_to_pods, offer_service
 from components._stateful import claim, stateful_set
-from components._workload import CONFIG_ANNOTATION, Resources, container, http_probe, pod_template, secret_volume
+from components._workload import (
+    CONFIG_ANNOTATION,
+    DATA_PRIORITY,
+    Resources,
+    container,
+    http_probe,
+    pod_template,
+    secret_volume,
+)
 from ml.contracts import (
     GATEWAY_ADMIN_PORT,
     PROMETHEUS_PORT,
@@ -185,6 +193,7 @@ class Monitoring(PlatformComponent):
         template = pod_template(
             [self._server_container()],
             labels=self._labels,
+            priority=DATA_PRIORITY,
             # Prometheus reads its files when it starts.
             annotations={CONFIG_ANNOTATION: _fingerprint(scraping, rules)},
             volumes=[

@@ -41,6 +41,7 @@ from components.platform_pipelines import (
     pipeline_buckets,
 )
 from components.platform_scaling import asking, create_autoscalers, measured_scaling, scalers, slot_deployments
+from components.priority_classes import PriorityClasses, PriorityClassesArgs
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
@@ -94,7 +95,8 @@ class MlPlatform(PlatformComponent):
         self.namespace = PlatformNamespace(
             "platform-namespace",
             PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
-            self.child(),
+            # The gate: pods that name a priority are refused until it is there.
+            self.child(depends_on=[PriorityClasses("priority-classes", PriorityClassesArgs(), self.child())]),
         )
         self.admission = self._create_admission_policies()
         self._pipeline_namespace = create_pipeline_namespace(args.settings, self.child())

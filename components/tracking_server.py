@@ -21,6 +21,7 @@ from components._network import GatewayPeer, allow_cloud, offer_service
 from components._secrets import SecretSource
 from components._workload import (
     CONFIG_ANNOTATION,
+    SERVING_PRIORITY,
     TMP_DIR,
     UNLISTED_SECONDS,
     Resources,
@@ -199,6 +200,7 @@ class TrackingServer(PlatformComponent):
         ]
         template = pod_template(
             [self._server_container(keys)],
+            priority=SERVING_PRIORITY,
             labels={
                 **self._labels,
                 **access_label(args.database.label),

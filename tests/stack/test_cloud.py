@@ -437,6 +437,7 @@ def test_components_that_wait_as_a_whole_are_these_when_deployed(cloud: Graph) -
         *pools,  # Karpenter
         "platform",  # all of that
         *("tracking-server", "event-store"),  # their database
+        "platform-namespace",  # the priorities that pods name
     }
 
 

@@ -97,6 +97,22 @@ def test_every_question_of_an_autoscaler_is_one_of_the_rules_when_deployed(cloud
     assert told == asked
 
 
+def test_data_come_first_and_nothing_is_driven_out_by_one_more_server_when_room_is_short(graph: Graph) -> None:
+    classes = {item.object_name: item.manifest for item in graph.of_kind("PriorityClass")}
+    assert set(classes) == {"mlplatform-data", "mlplatform-serving"}
+    data, serving = (classes[f"mlplatform-{name}"] for name in ("data", "serving"))
+    assert data["value"] > serving["value"] > 0
+    assert (data["preemptionPolicy"], serving["preemptionPolicy"]) == ("PreemptLowerPriority", "Never")
+    named = {
+        item.object_name: pods.template_of(item)["spec"].get("priorityClassName") for item in pods.workloads(graph)
+    }
+    assert {name for name, priority in named.items() if priority == "mlplatform-data"} >= {"metadata-db", "prometheus"}
+    assert {name for name, priority in named.items() if priority == "mlplatform-serving"} == {
+        *SCALED,
+        "experiment-controller",
+    }
+
+
 @pytest.mark.parametrize("kind", ["ScaledObject", "HorizontalPodAutoscaler"])
 def test_nothing_needs_keda_when_a_stack_says_nothing(given: Graph, kind: str) -> None:
     assert not given.of_kind(kind)

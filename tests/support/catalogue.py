@@ -52,6 +52,7 @@ from components.platform import MlPlatform, MlPlatformArgs
 from components.platform_aws import CloudFoundation
 from components.platform_aws_services import ClusterServices
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
+from components.priority_classes import PriorityClasses, PriorityClassesArgs
 from components.public_access import PublicAccess
 from components.settings import Settings
 from components.spending_budget import SpendingBudget
@@ -345,6 +346,7 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     GpuOperator: Example(component=GpuOperator, args=gpu_operator),
     Monitoring: Example(component=Monitoring, args=monitoring),
     PipelineDefinitions: Example(component=PipelineDefinitions, args=lambda _: PipelineDefinitionsArgs(protect=True)),
+    PriorityClasses: Example(component=PriorityClasses, args=lambda _: PriorityClassesArgs()),
     PipelineService: Example(component=PipelineService, args=pipeline_service),
     Training: Example(component=Training, args=lambda name: TrainingArgs(namespace=name)),
     CloudFoundation: Example(component=CloudFoundation, args=cloud.cloud_foundation),
