@@ -92,15 +92,24 @@ def test_scaled_pods_stay_when_pulumi_applies_the_deployment_again(server: Contr
     assert pods() == 3
 
 
-def test_pods_fall_to_one_when_pulumi_gives_up_its_replicas(server: ControlPlane, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("held", "left"), [(False, 1), (True, 3)], ids=["by nobody else", "by another owner"])
+def test_as_many_pods_are_left_as_another_owner_holds_when_pulumi_gives_up_replicas(
+    server: ControlPlane, held: bool, left: int, tmp_path: Path
+) -> None:
     deployment = STACKS["staging"].run().object("Deployment", "tracking-server").manifest
-    deployment["metadata"]["namespace"] = NAMESPACE
-    fixed = json.loads(json.dumps(deployment))
-    fixed["spec"]["replicas"] = 3
-    for manifest, expected in ((fixed, 3), (deployment, 1)):
-        server.kubectl("apply", "--server-side", "--field-manager=pulumi", "-f", write(tmp_path, manifest))
-        found = server.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/tracking-server")
-        assert found["spec"]["replicas"] == expected, "docs/scaling.md says so: an autoscaler goes on from there"
+    name = f"tracking-server-{left}"
+    deployment["metadata"] = {"name": name, "namespace": NAMESPACE}
+    fixed = {**deployment, "spec": {**deployment["spec"], "replicas": 3}}
+
+    def apply(manifest: dict[str, Any], owner: str) -> None:
+        server.kubectl("apply", "--server-side", f"--field-manager={owner}", "-f", write(tmp_path, manifest))
+
+    apply(fixed, "pulumi")
+    if held:
+        apply({**deployment, "spec": {"replicas": 3}}, "handover")
+    apply(deployment, "pulumi")
+    found = server.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{name}")
+    assert found["spec"]["replicas"] == left, "docs/scaling.md says so"
 
 
 def test_only_the_platforms_fields_change_when_the_charts_policy_is_set(server: ControlPlane, tmp_path: Path) -> None:
