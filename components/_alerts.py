@@ -5,15 +5,22 @@ Each alert has a runbook, docs/runbooks/<alert>.md, and a firing and a silent ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+from components import _scaling
 from components._scraping import GatewayProxy
-from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES, PIPELINE_RUNS_SERIES
+from ml.contracts import (
+    GATEWAY_LATENCY_SERIES,
+    GATEWAY_MILLIS_SERIES,
+    GATEWAY_REQUESTS_SERIES,
+    PIPELINE_RUNS_SERIES,
+)
 
 _RUNBOOKS: Final = "docs/runbooks"
 _COUNTERS: Final = {
-    "envoy": ("envoy_cluster_upstream_rq", "envoy_cluster_upstream_rq_time_bucket"),
-    "istio": ("istio_requests_total", "istio_request_duration_milliseconds_bucket"),
+    "envoy": ("envoy_cluster_upstream_rq", "envoy_cluster_upstream_rq_time"),
+    "istio": ("istio_requests_total", "istio_request_duration_milliseconds"),
 }
 _LATENCY_LIMIT_MILLIS: Final = 100
 _ERROR_LIMIT: Final = 0.05
@@ -23,8 +30,8 @@ _FEW_REQUESTS_PER_SECOND: Final = 0.1
 """Below this the slowest or the failed few say nothing about the service."""
 
 
-def rule_groups(proxy: GatewayProxy, interval_seconds: int) -> dict[str, Any]:
-    """Return the content of a rule file."""
+def rule_groups(proxy: GatewayProxy, interval_seconds: int, scalers: Sequence[_scaling.Scaler] = ()) -> dict[str, Any]:
+    """Return the content of a rule file; `scalers` are those whose questions the rules answer as well."""
     return {
         "groups": [
             {"name": "gateway", "interval": f"{interval_seconds}s", "rules": _gateway_series(proxy)},
@@ -32,6 +39,7 @@ def rule_groups(proxy: GatewayProxy, interval_seconds: int) -> dict[str, Any]:
             {"name": "platform", "rules": _platform_alerts()},
             {"name": "experiments", "rules": _experiment_alerts()},
             {"name": "pipelines", "rules": [*_pipeline_series(), *_pipeline_alerts()]},
+            {"name": "scaling", "rules": [*_scaling.rules(scalers), *_scaling_alerts()]},
         ]
     }
 
@@ -44,7 +52,7 @@ def _gateway_series(proxy: GatewayProxy) -> list[dict[str, Any]]:
     """
     requests, latency = _COUNTERS[proxy]
     named = 'model!="",slot!=""'
-    buckets = f"sum by (instance, model, slot, le) ({latency}{{{named}}})"
+    buckets = f"sum by (instance, model, slot, le) ({latency}_bucket{{{named}}})"
     return [
         {
             "record": GATEWAY_REQUESTS_SERIES,
@@ -52,6 +60,7 @@ def _gateway_series(proxy: GatewayProxy) -> list[dict[str, Any]]:
         },
         # Since its third version Prometheus writes the edge 100 as 100.0.
         {"record": GATEWAY_LATENCY_SERIES, "expr": f'label_replace({buckets}, "le", "$1", "le", "([0-9]+)\\\\.0")'},
+        {"record": GATEWAY_MILLIS_SERIES, "expr": f"sum by (instance, model, slot) ({latency}_sum{{{named}}})"},
     ]
 
 
@@ -143,6 +152,32 @@ def _pipeline_alerts() -> list[dict[str, Any]]:
             severity="warning",
             summary="Runs of {{ $labels.pipeline }} fail",
             description="{{ $value | humanizePercentage }} of a day's runs failed; the objective is at most 5 %.",
+        ),
+    ]
+
+
+def _scaling_alerts() -> list[dict[str, Any]]:
+    wanted = f"max by (scaler) ({_scaling.WANTED_SERIES})"
+    silent = f"{_scaling.MOST_SERIES} unless on (scaler) {wanted}"
+    failed = "sum by (scaler) (label_replace(increase(keda_scaled_object_errors_total[5m]), "
+    failed += '"scaler", "$1", "scaledObject", "(.+)")) > 0'
+    away = 'label_replace(max(up{job="keda"}) == 0, "scaler", "every autoscaler", "", "")'
+    return [
+        _alert(
+            "AutoscalerAtMaximum",
+            f"{wanted} >= on (scaler) {_scaling.MOST_SERIES}",
+            after="10m",
+            severity="warning",
+            summary="{{ $labels.scaler }} may not grow any more",
+            description="The load asks for {{ $value | humanize }} pods, which are all it may have, or more.",
+        ),
+        _alert(
+            "AutoscalerBlind",
+            f"({silent}) or ({failed}) or ({away})",
+            after="5m",
+            severity="critical",
+            summary="{{ $labels.scaler }} is not scaled",
+            description="Its load is not known: it keeps its pods and grows by CPU at most.",
         ),
     ]
 

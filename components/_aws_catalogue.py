@@ -21,6 +21,14 @@ GPU_CARDS: Final[Mapping[str, str]] = {
 }
 """Card of every GPU family, as the label `accelerator` names it."""
 
+MIG_SLICES: Final[Mapping[str, Mapping[str, int]]] = {
+    "a100": {"1g.5gb": 7, "2g.10gb": 3, "3g.20gb": 2, "7g.40gb": 1},
+    "h100": {"1g.10gb": 7, "1g.20gb": 4, "2g.20gb": 3, "3g.40gb": 2, "7g.80gb": 1},
+}
+"""Slices that a card can be cut into, all alike, by profile; a card that is not listed cannot be cut."""
+MIG_MODELS: Final = {"a100": "a100.40gb", "h100": "h100.80gb"}
+"""Cards as Bottlerocket's settings call them."""
+
 _EVERYWHERE: Final = ("g4dn", "g5", "g6")
 GPU_FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
     "eu-central-1": (*_EVERYWHERE, "g6e"),

@@ -10,6 +10,11 @@ import pulumi_kubernetes as k8s
 from components._base import PlatformComponent
 
 
+def takes_turns(replicas: int | None) -> bool:
+    """Say whether a workload has, or may get, more pods than one; None is for an autoscaler to decide."""
+    return replicas is None or replicas > 1
+
+
 def disruption_budget(
     component: PlatformComponent,
     name: str,

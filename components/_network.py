@@ -22,7 +22,7 @@ _IDENTITY_CIDR = "169.254.170.23/32"
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayPeer:
-    """The pods of the ingress gateway."""
+    """Pods of another namespace that come from there: those of the ingress gateway, and whoever else has to."""
 
     namespace: str
     selector: Mapping[str, str]

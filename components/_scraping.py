@@ -111,7 +111,7 @@ def configuration(
     rules_folder: str,
     tokens_folder: str,
     absent: AbstractSet[str] = frozenset(),
-    elsewhere: Elsewhere | None = None,
+    elsewhere: Sequence[Elsewhere] = (),
 ) -> dict[str, Any]:
     """Return the whole configuration of Prometheus; `absent` are workloads that the stack does not run."""
     interval = f"{interval_seconds}s"
@@ -142,7 +142,7 @@ def configuration(
                 for target in TARGETS
                 if target.workload not in absent
             ),
-            *(_distant_jobs(name, elsewhere) if elsewhere else ()),
+            *(job for other in elsewhere for job in _distant_jobs(name, other)),
             _job("prometheus", {"static_configs": [{"targets": [f"localhost:{PROMETHEUS_PORT}"]}]}),
         ],
     }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components._rules import integer
+from components._rules import choice, integer
 from components._schema import schema, setting
 
 UNPRIVILEGED_UID = 1000
@@ -21,7 +21,18 @@ CONFIG_ANNOTATION = "mlplatform.dev/config"
 TMP_DIR = "/tmp"  # noqa: S108 a mount inside a container
 _SCRIPTS = Path(__file__).parent / "scripts"
 _SECRET_FILE_MODE = 0o440
-_GPU_RESOURCE = "nvidia.com/gpu"
+GPU_RESOURCE = "nvidia.com/gpu"
+ACCELERATOR_LABEL = "accelerator"
+"""On a node: its card, by which pods choose it."""
+SHARED_GPU_RESOURCE = f"{GPU_RESOURCE}.shared"
+"""A turn on a card that several pods share."""
+_SPREAD_OVER = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+
+DATA_PRIORITY, SERVING_PRIORITY = "mlplatform-data", "mlplatform-serving"
+"""Priority classes of pods that hold data, and of pods that answer requests."""
+
+UNLISTED_SECONDS = 5
+"""How long it may take until nobody sends requests to a pod that is about to go."""
 
 
 @schema
@@ -32,16 +43,18 @@ class Resources:
     memory_mib: int = setting(integer(16, 4_194_304, "MiB reserved"))
     memory_limit_mib: int = setting(integer(16, 4_194_304, "MiB at most"))
     gpus: int = setting(integer(0, 16, "whole GPUs"), default=0)
+    gpu_resource: str = setting(choice((GPU_RESOURCE, SHARED_GPU_RESOURCE)), default=GPU_RESOURCE)
 
-    def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        """Refuse a limit below the reservation, which Kubernetes would refuse later and less clearly."""
+    def conflicts(self, faulty: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+        """Refuse a limit below the reservation, and two turns on a card: Kubernetes would, later and less clearly."""
         if faulty.isdisjoint({"memory_mib", "memory_limit_mib"}) and self.memory_limit_mib < self.memory_mib:
-            return [("memory_limit_mib", f"at least memoryMib, which is {self.memory_mib}")]
-        return []
+            yield "memory_limit_mib", f"at least memoryMib, which is {self.memory_mib}"
+        if faulty.isdisjoint({"gpus", "gpu_resource"}) and self.gpu_resource != GPU_RESOURCE and self.gpus > 1:
+            yield "gpus", f"1 where gpuResource is {SHARED_GPU_RESOURCE}: two turns may be on the same card"
 
     def requirements(self) -> k8s.core.v1.ResourceRequirementsArgs:
         """Return the form that a container takes."""
-        gpus = {_GPU_RESOURCE: str(self.gpus)} if self.gpus else {}
+        gpus = {self.gpu_resource: str(self.gpus)} if self.gpus else {}
         return k8s.core.v1.ResourceRequirementsArgs(
             requests={"cpu": f"{self.cpu_millis}m", "memory": f"{self.memory_mib}Mi", **gpus},
             limits={"memory": f"{self.memory_limit_mib}Mi", **gpus},
@@ -62,10 +75,12 @@ def container(
     liveness: k8s.core.v1.ProbeArgs | None = None,
     readiness: k8s.core.v1.ProbeArgs | None = None,
     startup: k8s.core.v1.ProbeArgs | None = None,
+    drain_seconds: int = 0,
 ) -> k8s.core.v1.ContainerArgs:
     """Return a container without privileges and with a read-only root file system.
 
-    `ports` maps port names to numbers, the mounts map paths to volume names.
+    `ports` maps port names to numbers, the mounts map paths to volume names. A container that must go is left alone
+    for `drain_seconds` first: who sends requests learns of it meanwhile, and what is in hand gets its answer.
     """
     volume_mounts = [
         *(k8s.core.v1.VolumeMountArgs(name=volume, mount_path=path) for path, volume in (mounts or {}).items()),
@@ -91,6 +106,7 @@ def container(
         liveness_probe=liveness,
         readiness_probe=readiness,
         startup_probe=startup,
+        lifecycle=_drain(drain_seconds) if drain_seconds else None,
         security_context=k8s.core.v1.SecurityContextArgs(
             allow_privilege_escalation=False,
             read_only_root_filesystem=True,
@@ -112,12 +128,15 @@ def pod_template(
     grace_seconds: int = 30,
     spread: Mapping[str, str] | None = None,
     gpus: int = 0,
+    accelerator: str | None = None,
+    priority: str | None = None,
 ) -> k8s.core.v1.PodTemplateSpecArgs:
     """Return a pod template that the namespace's Pod Security level "restricted" admits.
 
     Only a pod with a `service_account` of its own gets a token; `identity` is an account by which the cloud knows the
-    pod, which gets no token for Kubernetes. `spread` are the labels of the pods that should not
-    share a node.
+    pod, which gets no token for Kubernetes. `spread` are the labels of the pods that should share neither a node nor a
+    zone. In `grace_seconds` everything must have ended that a container does before it goes. `accelerator` is the card
+    that the node must have.
     """
     return k8s.core.v1.PodTemplateSpecArgs(
         metadata=k8s.meta.v1.ObjectMetaArgs(labels=dict(labels), annotations=dict(annotations or {}) or None),
@@ -129,9 +148,11 @@ def pod_template(
             # Service links would put one variable per Service into every process and let names collide.
             enable_service_links=False,
             restart_policy=restart_policy,
+            priority_class_name=priority,
+            node_selector={ACCELERATOR_LABEL: accelerator} if accelerator else None,
             termination_grace_period_seconds=grace_seconds,
-            topology_spread_constraints=[_spread(spread)] if spread else None,
-            tolerations=[k8s.core.v1.TolerationArgs(key=_GPU_RESOURCE, operator="Exists", effect="NoSchedule")]
+            topology_spread_constraints=[_spread(spread, key) for key in _SPREAD_OVER] if spread else None,
+            tolerations=[k8s.core.v1.TolerationArgs(key=GPU_RESOURCE, operator="Exists", effect="NoSchedule")]
             if gpus
             else None,
             security_context=k8s.core.v1.PodSecurityContextArgs(
@@ -224,10 +245,17 @@ def script(name: str) -> str:
     return (_SCRIPTS / name).read_text(encoding="utf-8")
 
 
-def _spread(labels: Mapping[str, str]) -> k8s.core.v1.TopologySpreadConstraintArgs:
+def _drain(seconds: int) -> k8s.core.v1.LifecycleArgs:
+    # The kubelet itself waits: no image needs a shell for it.
+    return k8s.core.v1.LifecycleArgs(
+        pre_stop=k8s.core.v1.LifecycleHandlerArgs(sleep=k8s.core.v1.SleepActionArgs(seconds=seconds))
+    )
+
+
+def _spread(labels: Mapping[str, str], topology_key: str) -> k8s.core.v1.TopologySpreadConstraintArgs:
     return k8s.core.v1.TopologySpreadConstraintArgs(
         max_skew=1,
-        topology_key="kubernetes.io/hostname",
+        topology_key=topology_key,
         when_unsatisfiable="ScheduleAnyway",
         label_selector=k8s.meta.v1.LabelSelectorArgs(match_labels=dict(labels)),
     )

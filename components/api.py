@@ -14,13 +14,15 @@ import pulumi_kubernetes as k8s
 from components._accounts import Right, grant, service_account
 from components._base import PlatformComponent
 from components._database import DatabaseAccess, database_env
-from components._disruption import disruption_budget
+from components._disruption import disruption_budget, takes_turns
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_https, allow_kubernetes_api, offer_service
 from components._secrets import SecretSource
 from components._workload import (
     CONFIG_ANNOTATION,
+    SERVING_PRIORITY,
     TMP_DIR,
+    UNLISTED_SECONDS,
     Resources,
     container,
     env,
@@ -69,7 +71,8 @@ class ApiArgs:
     public_host: str
     gateway: GatewayPeer
     """Who may reach it from outside the namespace."""
-    replicas: int
+    replicas: int | None
+    """None where an autoscaler decides."""
     metrics_url: str
     metrics_label: str
     """Name of the Prometheus service, whose access label the pods carry."""
@@ -94,7 +97,7 @@ class Api(PlatformComponent):
         self.service = self._create_service()
         self.token_secret = self._create_tokens()
         self.deployment = self._create_deployment(self._create_account())
-        if args.replicas > 1:
+        if takes_turns(args.replicas):
             disruption_budget(self, name, args.namespace, self._labels, self._selector)
         self._create_policies()
         self.finish(service=self.service, deployment=self.deployment, tokenSecret=self.token_secret)
@@ -153,14 +156,16 @@ class Api(PlatformComponent):
             startup=http_probe("/healthz", "http-api", period_seconds=2, failures=60),
             readiness=http_probe("/readyz", "http-api", period_seconds=5),
             liveness=http_probe("/healthz", "http-api", period_seconds=10, failures=6),
+            drain_seconds=UNLISTED_SECONDS if takes_turns(args.replicas) else 0,
         )
         template = pod_template(
             [server],
+            priority=SERVING_PRIORITY,
             labels={**self._labels, **access_label(args.database.label), **access_label(args.metrics_label)},
             annotations={CONFIG_ANNOTATION: args.database.fingerprint},
             service_account=account,
             volumes=[scratch_volume("tmp", 64), secret_volume("tokens", self.token_secret)],
-            spread=self._selector if args.replicas > 1 else None,
+            spread=self._selector if takes_turns(args.replicas) else None,
         )
         metadata = self._metadata(self._name)
         metadata.annotations = {f"{LABEL_DOMAIN}/test-kind": args.test_kind}

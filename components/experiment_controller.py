@@ -18,6 +18,7 @@ from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_from_pods, allow_kubernetes_api, allow_to_pods
 from components._workload import (
     CONFIG_ANNOTATION,
+    SERVING_PRIORITY,
     TMP_DIR,
     Resources,
     container,
@@ -137,6 +138,7 @@ class ExperimentController(PlatformComponent):
         )
         template = pod_template(
             [controller],
+            priority=SERVING_PRIORITY,
             labels={
                 **self._labels,
                 **access_label(args.database.label),

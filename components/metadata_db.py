@@ -22,6 +22,7 @@ from components._secrets import SecretSource
 from components._stateful import claim, stateful_set
 from components._workload import (
     CONFIG_ANNOTATION,
+    DATA_PRIORITY,
     TMP_DIR,
     Resources,
     container,
@@ -182,6 +183,7 @@ class MetadataDb(PlatformComponent):
         template = pod_template(
             [server],
             labels=self._labels,
+            priority=DATA_PRIORITY,
             uid=_UID,
             volumes=[
                 scratch_volume("socket", 16),

@@ -15,11 +15,13 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
-from components._disruption import disruption_budget
+from components._disruption import disruption_budget, takes_turns
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, offer_service
 from components._workload import (
+    SERVING_PRIORITY,
     TMP_DIR,
+    UNLISTED_SECONDS,
     Resources,
     container,
     env,
@@ -29,6 +31,7 @@ from components._workload import (
     tcp_probe,
 )
 from ml.contracts import (
+    LABEL_DOMAIN,
     MODEL_LABEL,
     MODELS_MOUNT,
     SERVING_GRPC_PORT,
@@ -46,6 +49,8 @@ _MONITORING_FILE = "monitoring.config"
 _MONITORING_CONFIG = 'prometheus_config { enable: true path: "/monitoring/prometheus/metrics" }\n'
 _SERVER_BINARY = "/usr/bin/tensorflow_model_server"
 _REST_TIMEOUT_MILLIS = 30_000
+_DRAIN_SECONDS = UNLISTED_SECONDS + _REST_TIMEOUT_MILLIS // 1000
+_STOP_SECONDS = 30
 _NEVER = 2_147_483_647
 _REVISION_LABEL = "service.istio.io/canonical-revision"
 """By which Istio's own proxy tells the slots apart in what it counts."""
@@ -68,14 +73,18 @@ class ModelServerArgs:
     """Name of the registry's service, whose access label the pods carry."""
     gateway: GatewayPeer
     """Who may send requests from outside the namespace."""
-    replicas: int
-    """Pods per slot."""
+    replicas: int | None
+    """Pods per slot; None where an autoscaler decides."""
     sync_interval_seconds: int
     """How often the alias is read."""
     storage_mib: int
     """Room for the versions of one slot; two are kept while they change."""
     server_resources: Resources
     sync_resources: Resources
+    accelerator: str | None = None
+    """The card that the nodes must have; None takes any node with what the resources ask for."""
+    idle_budget_minutes: int = 60
+    """How long GPUs may wait for requests; on each Deployment that has some."""
 
 
 class ModelServer(PlatformComponent):
@@ -138,18 +147,21 @@ class ModelServer(PlatformComponent):
         selector = {**self._selector, SLOT_LABEL: slot}
         template = pod_template(
             [self._server_container(), self._sync_container(slot)],
+            priority=SERVING_PRIORITY,
             labels={**labels, _REVISION_LABEL: slot, **access_label(args.registry_label)},
             volumes=[
                 scratch_volume("models", args.storage_mib),
                 scratch_volume("tmp", 256),
                 k8s.core.v1.VolumeArgs(name="config", config_map=k8s.core.v1.ConfigMapVolumeSourceArgs(name=config)),
             ],
-            spread=selector if args.replicas > 1 else None,
+            spread=selector if takes_turns(args.replicas) else None,
+            grace_seconds=_STOP_SECONDS + (_DRAIN_SECONDS if takes_turns(args.replicas) else 0),
             gpus=args.server_resources.gpus,
+            accelerator=args.accelerator,
         )
         deployment = k8s.apps.v1.Deployment(
             name,
-            metadata=self._metadata(name, labels=labels, annotations=_SKIP_AWAIT),
+            metadata=self._metadata(name, labels=labels, annotations={**_SKIP_AWAIT, **self._idle_budget()}),
             spec=k8s.apps.v1.DeploymentSpecArgs(
                 replicas=args.replicas,
                 selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector),
@@ -157,9 +169,13 @@ class ModelServer(PlatformComponent):
             ),
             opts=self.child(),
         )
-        if args.replicas > 1:
+        if takes_turns(args.replicas):
             disruption_budget(self, name, args.namespace, labels, selector)
         return deployment.metadata.name
+
+    def _idle_budget(self) -> dict[str, str]:
+        gpus = self._args.server_resources.gpus
+        return {f"{LABEL_DOMAIN}/idle-budget-minutes": str(self._args.idle_budget_minutes)} if gpus else {}
 
     def _server_container(self) -> k8s.core.v1.ContainerArgs:
         resources = self._args.server_resources
@@ -177,6 +193,8 @@ class ModelServer(PlatformComponent):
             # The server opens its ports with its first version, for which an empty slot waits without limit.
             startup=tcp_probe("http-rest", period_seconds=2, failures=_NEVER),
             liveness=tcp_probe("http-rest", period_seconds=10, failures=6),
+            # The server ends at once when it is told to, with whatever it has in hand.
+            drain_seconds=_DRAIN_SECONDS if takes_turns(self._args.replicas) else 0,
         )
 
     def _server_flags(self, threads: int) -> Sequence[str]:

@@ -18,12 +18,20 @@ import pulumi
 import pulumi_kubernetes as k8s
 import yaml
 
-from components import _alerts, _scraping
+from components import _alerts, _scaling, _scraping
 from components._base import PlatformComponent
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_from_pods, allow_to_pods, offer_service
 from components._stateful import claim, stateful_set
-from components._workload import CONFIG_ANNOTATION, Resources, container, http_probe, pod_template, secret_volume
+from components._workload import (
+    CONFIG_ANNOTATION,
+    DATA_PRIORITY,
+    Resources,
+    container,
+    http_probe,
+    pod_template,
+    secret_volume,
+)
 from ml.contracts import (
     GATEWAY_ADMIN_PORT,
     PROMETHEUS_PORT,
@@ -70,8 +78,12 @@ class MonitoringArgs:
     """Whether the samples outlive a deletion of the component, and Pulumi refuses to delete them."""
     teams: bool = False
     """Whether there are teams, each with its way to the registry."""
-    elsewhere: _scraping.Elsewhere | None = None
-    """What is measured in another namespace, which itself lets Prometheus in."""
+    elsewhere: tuple[_scraping.Elsewhere, ...] = ()
+    """What is measured in other namespaces, which themselves let Prometheus in."""
+    scalers: tuple[_scaling.Scaler, ...] = ()
+    """Whose questions about the load are answered here."""
+    asked_by: GatewayPeer | None = None
+    """Pods of another namespace that ask them."""
 
 
 class Monitoring(PlatformComponent):
@@ -120,7 +132,7 @@ class Monitoring(PlatformComponent):
                 continue
             self._create_finder(workload, self._args.namespace, _selector_of(workload), port)
         self._create_finder(_scraping.GATEWAY_TARGET, gateway.namespace, gateway.selector, GATEWAY_ADMIN_PORT)
-        if elsewhere := self._args.elsewhere:
+        for elsewhere in self._args.elsewhere:
             for target in elsewhere.targets:
                 self._create_finder(target.job, elsewhere.namespace, target.selector, target.port)
 
@@ -177,7 +189,7 @@ class Monitoring(PlatformComponent):
             absent=self._absent,
             elsewhere=args.elsewhere,
         )
-        rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds)
+        rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds, args.scalers)
         volumes = {
             "config": self._create_config("config", "prometheus.yaml", scraping),
             "rules": self._create_config("rules", "platform.yaml", rules),
@@ -185,6 +197,7 @@ class Monitoring(PlatformComponent):
         template = pod_template(
             [self._server_container()],
             labels=self._labels,
+            priority=DATA_PRIORITY,
             # Prometheus reads its files when it starts.
             annotations={CONFIG_ANNOTATION: _fingerprint(scraping, rules)},
             volumes=[
@@ -245,6 +258,8 @@ class Monitoring(PlatformComponent):
             labels=self._labels,
             selector=self._selector,
             ports=[PROMETHEUS_PORT],
+            gateway=args.asked_by,
+            gateway_ports=[PROMETHEUS_PORT],
         )
         everything: dict[str, str] = {}
         ports = [target.port for target in _scraping.TARGETS if target.workload != TEAM_REGISTRY or args.teams]
@@ -255,10 +270,10 @@ class Monitoring(PlatformComponent):
                 self._selector, args.gateway.selector, [GATEWAY_ADMIN_PORT], namespace=args.gateway.namespace
             ),
         }
-        if args.elsewhere:
-            elsewhere = sorted({target.port for target in args.elsewhere.targets})
-            policies["scrapes-elsewhere"] = allow_to_pods(
-                self._selector, everything, elsewhere, namespace=args.elsewhere.namespace_name
+        for elsewhere in args.elsewhere:
+            theirs = sorted({target.port for target in elsewhere.targets})
+            policies[f"scrapes-{elsewhere.namespace_name}"] = allow_to_pods(
+                self._selector, everything, theirs, namespace=elsewhere.namespace_name
             )
         for role, spec in policies.items():
             k8s.networking.v1.NetworkPolicy(

@@ -12,18 +12,29 @@ import pulumi_kubernetes as k8s
 from components._aws import AwsScope
 from components._base import PlatformComponent
 from components._labels import object_labels
+from components._workload import ACCELERATOR_LABEL, GPU_RESOURCE, SHARED_GPU_RESOURCE
 
 _NAME = "node-pool"
 _CORE = "karpenter.sh"
 _AWS = "karpenter.k8s.aws"
 _DISCOVERY = "karpenter.sh/discovery"
-_GPU_RESOURCE = "nvidia.com/gpu"
 _POOL_LABEL = "mlplatform.dev/pool"
 _ROOT_DEVICE = "/dev/xvda"
 _DATA_DEVICE = "/dev/xvdb"
 _ROOT_GIB = 4
 _GRACE_HOURS = 1
 _OFFICE_HOURS = {"schedule": "0 6 * * mon-fri", "duration": "12h"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuSlices:
+    """Slices of a card, all alike; each counts as a GPU."""
+
+    model: str
+    """The card as Bottlerocket's settings call it."""
+    profile: str
+    count: int
+    """Of one card."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +46,10 @@ class Gpus:
     per_node: int
     limit: int
     """Cards of all nodes together."""
+    time_slices: int = 1
+    """Pods that take turns on one card; with more than one they ask for nvidia.com/gpu.shared."""
+    slices: GpuSlices | None = None
+    """Into what each card is cut; None leaves it whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +83,9 @@ class NodePool(PlatformComponent):
         # The class is known by its name; it is there before the pool because the pool takes the name from it.
         self._class_name = pulumi.Output.all(node_class.urn).apply(lambda _: name)
         self.pool = self._create(name, f"{_CORE}/v1", "NodePool", self._pool_spec())
+        gpus = args.gpus
+        if gpus is not None and gpus.time_slices > 1:
+            self._create(f"{name}-overlay", f"{_CORE}/v1alpha1", "NodeOverlay", self._overlay_spec(gpus))
         self.finish(pool=self._class_name)
 
     def _create(
@@ -101,6 +119,15 @@ class NodePool(PlatformComponent):
                 "httpPutResponseHopLimit": 1,
             },
             "tags": args.scope.tagged(args.scope.named(self._name)),
+            **({"userData": user_data} if (user_data := _user_data(args.gpus)) else {}),
+        }
+
+    def _overlay_spec(self, gpus: Gpus) -> dict[str, Any]:
+        """Tell Karpenter what a node will have before there is one: it knows whole cards only, and would add none."""
+        turns = gpus.per_node * gpus.time_slices
+        return {
+            "requirements": [{"key": "karpenter.sh/nodepool", "operator": "In", "values": [self._name]}],
+            "capacity": {SHARED_GPU_RESOURCE: str(turns)},
         }
 
     def _pool_spec(self) -> dict[str, Any]:
@@ -114,12 +141,12 @@ class NodePool(PlatformComponent):
         }
         labels = {_POOL_LABEL: self._name}
         if args.gpus is not None:
-            spec["taints"] = [{"key": _GPU_RESOURCE, "value": "true", "effect": "NoSchedule"}]
-            labels["accelerator"] = args.gpus.accelerator
+            spec["taints"] = [{"key": GPU_RESOURCE, "value": "true", "effect": "NoSchedule"}]
+            labels[ACCELERATOR_LABEL] = args.gpus.accelerator
         return {
             "template": {"metadata": {"labels": labels}, "spec": spec},
             "disruption": self._disruption(),
-            "limits": {**args.limits, **({_GPU_RESOURCE: str(args.gpus.limit)} if args.gpus else {})},
+            "limits": {**args.limits, **({GPU_RESOURCE: str(_counted(args.gpus))} if args.gpus else {})},
         }
 
     def _requirements(self) -> list[dict[str, Any]]:
@@ -146,6 +173,29 @@ class NodePool(PlatformComponent):
             # One node at a time, and none to save money while people work.
             "budgets": [{"nodes": "1"}, {"nodes": "0", "reasons": ["Underutilized"], **_OFFICE_HOURS}],
         }
+
+
+def _counted(gpus: Gpus) -> int:
+    """Return the pool's limit as its nodes count their GPUs: in slices, where cards are cut."""
+    return gpus.limit * (gpus.slices.count if gpus.slices else 1)
+
+
+def _user_data(gpus: Gpus | None) -> str | None:
+    """Return what Bottlerocket's own device plugin has to be told, as its settings in TOML."""
+    plugin = "settings.kubelet-device-plugins.nvidia"
+    if gpus is None:
+        return None
+    if gpus.slices is not None:
+        return (
+            f'[{plugin}]\ndevice-partitioning-strategy = "mig"\n\n'
+            f'[{plugin}.mig.profile]\n"{gpus.slices.model}" = "{gpus.slices.profile}"\n'
+        )
+    if gpus.time_slices > 1:
+        return (
+            f'[{plugin}]\ndevice-sharing-strategy = "time-slicing"\n\n[{plugin}.time-slicing]\n'
+            f"replicas = {gpus.time_slices}\nrename-by-default = true\nfail-requests-greater-than-one = true\n"
+        )
+    return None
 
 
 def _disk(device: str, size_gib: int, *, root: bool) -> dict[str, Any]:

@@ -46,6 +46,8 @@ class NodeProvisionerArgs:
     replicas: int
     image_mirror: str | None = None
     """Below which chart and image lie; None takes them from their makers."""
+    node_overlays: bool = False
+    """Whether pools may announce what their nodes will have; Karpenter 1.14 calls that an experiment."""
 
 
 class NodeProvisioner(PlatformComponent):
@@ -164,7 +166,7 @@ class NodeProvisioner(PlatformComponent):
         return {
             "replicas": self._args.replicas,
             "serviceAccount": {"name": _ACCOUNT},
-            "settings": {"clusterName": self._args.cluster, "interruptionQueue": queue.name},
+            "settings": {"clusterName": self._args.cluster, "interruptionQueue": queue.name, **self._gates()},
             # Not on nodes of its own making, which it might remove.
             "nodeSelector": {"mlplatform.dev/pool": "system", "kubernetes.io/os": "linux"},
             "controller": {
@@ -172,6 +174,9 @@ class NodeProvisioner(PlatformComponent):
                 "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
             },
         }
+
+    def _gates(self) -> dict[str, Any]:
+        return {"featureGates": {"nodeOverlay": True}} if self._args.node_overlays else {}
 
     def _tags(self, role: str) -> dict[str, str]:
         return self._scope.tagged(self._scope.named(role))

@@ -27,6 +27,7 @@ from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.pipeline_service import PipelineService
+from components.platform_gpus import arrange_gpus
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.platform_outputs import stack_outputs
 from components.platform_pipelines import (
@@ -39,7 +40,9 @@ from components.platform_pipelines import (
     page_routes,
     pipeline_buckets,
 )
+from components.platform_scaling import asking, create_autoscalers, measured_scaling, scalers, slot_deployments
 from components.platform_teams import TeamSurroundings, create_teams, team_buckets, unheard_headers
+from components.priority_classes import PriorityClasses, PriorityClassesArgs
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
@@ -93,7 +96,8 @@ class MlPlatform(PlatformComponent):
         self.namespace = PlatformNamespace(
             "platform-namespace",
             PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
-            self.child(),
+            # The gate: pods that name a priority are refused until it is there.
+            self.child(depends_on=[PriorityClasses("priority-classes", PriorityClassesArgs(), self.child())]),
         )
         self.admission = self._create_admission_policies()
         self._pipeline_namespace = create_pipeline_namespace(args.settings, self.child())
@@ -110,6 +114,8 @@ class MlPlatform(PlatformComponent):
         self.pipelines = self._create_pipelines(self._pipeline_namespace) if self._pipeline_namespace else None
         self.gateway = self._create_gateway()
         self.models = {model.name: self._create_model(model) for model in args.settings.models}
+        arrange_gpus(self, args.settings, self.namespace.namespace)
+        self._create_autoscalers()
         self.controller = self._create_controller()
         self.training = Training("training", TrainingArgs(namespace=self.namespace.namespace), self.child())
         around = TeamSurroundings(
@@ -183,7 +189,7 @@ class MlPlatform(PlatformComponent):
                 gateway=self._peer,
                 allowed_hosts=settings.tracking_server.allowed_hosts,
                 workers=settings.tracking_server.workers,
-                replicas=settings.tracking_server.replicas,
+                replicas=settings.replicas("tracking_server"),
                 cpu_millis=settings.tracking_server.cpu_millis,
                 memory_per_worker_mib=settings.tracking_server.memory_per_worker_mib,
                 workspaces=bool(settings.teams),
@@ -257,7 +263,9 @@ class MlPlatform(PlatformComponent):
                 resources=monitoring.resources,
                 protect=settings.protect_data,
                 teams=bool(settings.teams),
-                elsewhere=measured(settings, self._pipeline_namespace),
+                elsewhere=measured(settings, self._pipeline_namespace) + measured_scaling(settings),
+                scalers=scalers(settings),
+                asked_by=asking(settings),
             ),
             self.child(),
         )
@@ -275,7 +283,7 @@ class MlPlatform(PlatformComponent):
                 test_kind=self.test_definition.kind,
                 public_host=self._hosts["api"],
                 gateway=self._peer,
-                replicas=settings.replicas,
+                replicas=self._settings.replicas("api"),
                 metrics_url=self.monitoring.url,
                 metrics_label=PROMETHEUS_SERVICE,
                 rates=RequestRates(
@@ -358,10 +366,12 @@ class MlPlatform(PlatformComponent):
                 registry_url=self.tracking_server.url,
                 registry_label=TRACKING_SERVER_SERVICE,
                 gateway=self._peer,
-                replicas=serving.replicas,
+                replicas=self._settings.replicas("model_server"),
                 sync_interval_seconds=serving.sync_interval_seconds,
                 storage_mib=serving.storage_mib,
-                server_resources=serving.resources,
+                server_resources=self._settings.serving_resources,
+                idle_budget_minutes=serving.idle_budget_minutes,
+                accelerator=serving.accelerator if self._settings.serving_resources.gpus else None,
                 sync_resources=serving.sync_resources,
             ),
             self.child(),
@@ -380,6 +390,14 @@ class MlPlatform(PlatformComponent):
             self.child(),
         )
         return server, split
+
+    def _create_autoscalers(self) -> None:
+        deployments = {
+            TRACKING_SERVER_SERVICE: self.tracking_server.deployment,
+            API_SERVICE: self.api.deployment,
+            **slot_deployments({name: server for name, (server, _) in self.models.items()}),
+        }
+        create_autoscalers(self._settings, self.namespace.namespace, deployments, self.child())
 
     def _create_controller(self) -> ExperimentController:
         settings = self._settings

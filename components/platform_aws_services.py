@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components._aws_catalogue import MIG_MODELS
 from components._base import PlatformComponent
 from components.disk_class import DiskClass, DiskClassArgs
-from components.node_pool import Gpus, NodePool, NodePoolArgs
+from components.node_pool import Gpus, GpuSlices, NodePool, NodePoolArgs
 from components.node_provisioner import NodeProvisioner, NodeProvisionerArgs
-from components.settings_aws import AwsSettings
+from components.settings_aws import AwsSettings, GpuPoolSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ class ClusterServices(PlatformComponent):
                 node_role=args.parts.node_role,
                 replicas=2 if self._aws.highly_available else 1,
                 image_mirror=args.image_mirror,
+                node_overlays=any(pool.time_slices > 1 for pool in self._aws.gpu_pools),
             ),
             self.child(),
         )
@@ -65,7 +67,7 @@ class ClusterServices(PlatformComponent):
                 idle_seconds=pool.idle_seconds,
                 expire_hours=pool.expire_hours,
                 volume_gib=pool.volume_gib,
-                gpus=Gpus(accelerator=pool.accelerator, per_node=pool.gpus_per_node, limit=pool.gpu_limit),
+                gpus=_gpus(pool),
             )
         self.finish(pools=["cpu", *(f"gpu-{pool.name}" for pool in self._aws.gpu_pools)])
 
@@ -111,3 +113,14 @@ class ClusterServices(PlatformComponent):
             # The gate: Karpenter brings the definitions of pools, and has to see them go when the stack does.
             self.child(depends_on=[self.provisioner.release]),
         )
+
+
+def _gpus(pool: GpuPoolSettings) -> Gpus:
+    card, profile = pool.accelerator, pool.mig_profile
+    return Gpus(
+        accelerator=card,
+        per_node=pool.gpus_per_node,
+        limit=pool.gpu_limit,
+        time_slices=pool.time_slices,
+        slices=None if profile is None else GpuSlices(model=MIG_MODELS[card], profile=profile, count=pool.slices),
+    )

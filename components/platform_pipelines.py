@@ -80,14 +80,13 @@ def create_pipeline_namespace(settings: Settings, opts: pulumi.ResourceOptions) 
     return PlatformNamespace("pipeline-namespace", args, opts)
 
 
-def measured(settings: Settings, namespace: PlatformNamespace | None) -> Elsewhere | None:
+def measured(settings: Settings, namespace: PlatformNamespace | None) -> tuple[Elsewhere, ...]:
     """Return what Prometheus reads in the service's namespace."""
     service = settings.pipeline_service
-    return namespace and Elsewhere(
-        namespace=namespace.namespace,
-        namespace_name=service.namespace,
-        targets=scraped(_NAME, page=service.page is not None),
-    )
+    if namespace is None:
+        return ()
+    targets = scraped(_NAME, page=service.page is not None)
+    return (Elsewhere(namespace=namespace.namespace, namespace_name=service.namespace, targets=targets),)
 
 
 def create_pipelines(

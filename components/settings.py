@@ -6,6 +6,7 @@ resource. Defaults are safe for production; `Pulumi.<stack>.yaml` says what diff
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
@@ -15,12 +16,15 @@ from pulumi.runtime import config as runtime_config
 from components._rules import choice, either, flag, integer, listing, sensitive, table, text
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
 from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU, PLATFORM_VERSION
-from components._workload import Resources
+from components._workload import SHARED_GPU_RESOURCE, Resources
 from components.settings_aws import AwsSettings
+from components.settings_gpu import GpuSettings, fitting, serving_problems
+from components.settings_scaling import AutoscalingSettings
 from components.settings_teams import TeamSettings, team_conflicts
 from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
 
 _MASTER_SECRET_MIN_LENGTH = 32
+_SEVERAL = 2
 
 _dns_label = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a DNS label: a-z, 0-9 and inner hyphens", max_length=63)
 _dns_name = text(
@@ -46,6 +50,7 @@ _https_address = text(r"https://[^\s]+", "an address that starts with https://",
 _gateway_proxy = text(r"istio|envoy", "`istio` (Istio's own proxy) or `envoy` (as its makers build it)")
 _registry = text(r"(?!.*//)[a-z0-9][a-z0-9._:/-]*[a-z0-9]", "a registry and path")
 _version = text(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?", "a version such as 1.2.3, in quotes", max_length=64)
+_accelerator = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a card such as l4", max_length=63)
 _path = text(r"[^\s{]+", "the path of a kubeconfig file", max_length=4096)
 _master_secret = sensitive(_MASTER_SECRET_MIN_LENGTH, "stored encrypted: `pulumi config set --secret masterSecret`")
 _kubeconfig_content = sensitive(1, "namely its content, stored encrypted: `pulumi config set --secret kubeconfig`")
@@ -101,6 +106,13 @@ class ModelServerSettings:
     sync_interval_seconds: int = setting(integer(1, 3_600, "seconds"), default=15)
     resources: Resources = setting(section(Resources, _SERVER), default=_SERVER)
     sync_resources: Resources = setting(section(Resources, _SYNC), default=_SYNC)
+    accelerator: str | None = setting(_accelerator, default=None)
+    """The card that the nodes of all slots must have, as their label `accelerator` names it; None takes any."""
+    idle_budget_minutes: int = setting(integer(1, 99_999, "minutes"), default=60)
+    """How long a slot's GPUs may wait for requests before somebody has to give them back: a note for people."""
+    cpu_fallback: bool = setting(flag(), default=False)
+    """Whether slots that want GPUs are served without, where the stack's own nodes have none such. All slots alike: an
+    experiment between a slot with a GPU and one without would compare the machines."""
 
 
 @schema
@@ -247,6 +259,8 @@ class Settings:
     pipeline_service: PipelineServiceSettings = setting(
         section(PipelineServiceSettings), default_factory=PipelineServiceSettings
     )
+    gpu: GpuSettings = setting(section(GpuSettings), default_factory=GpuSettings)
+    autoscaling: AutoscalingSettings = setting(section(AutoscalingSettings), default_factory=AutoscalingSettings)
     models: tuple[ModelSettings, ...] = setting(
         listing(section(ModelSettings), minimum=1),
         default_factory=lambda: tuple(ModelSettings(name=name) for name in DEFAULT_MODELS),
@@ -266,6 +280,7 @@ class Settings:
         names = [] if "models" in faulty else [model.name for model in self.models]
         if len(set(names)) < len(names):
             found.append(("models", "a list in which every name occurs once"))
+        found += self._scaling_conflicts(faulty) + self._quota_conflicts(faulty)
         return [*found, *self._team_conflicts(faulty)]
 
     def _image_conflicts(self) -> list[tuple[str, str]]:
@@ -279,6 +294,33 @@ class Settings:
         if outside and self.image_mirror is not None:
             found.append(("images", f"references below {mirror}, the mirror; {', '.join(outside)} lies elsewhere"))
         return found
+
+    def _quota_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        if not faulty.isdisjoint({"gpu", "model_server", "models", "autoscaling"}) or self.gpu.quota is None:
+            return []
+        scaled = self.autoscaling.model_server
+        pods = sum(len(model.slots) for model in self.models) * (
+            self.model_server.replicas if scaled is None else scaled.maximum
+        )
+        asked = pods * self.model_server.resources.gpus
+        return [("gpu", f"a quota of {asked} or more, which model servers may ask for")] * (asked > self.gpu.quota)
+
+    def _scaling_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        if not faulty.isdisjoint({"autoscaling", "monitoring", "gpu", "model_server", "tracking_server", "api"}):
+            return []
+        parts = {
+            "model_server": self.model_server,
+            "tracking_server": self.tracking_server,
+            "api": self.api,
+        }
+        return list(
+            self.autoscaling.beside(
+                own_replicas={name for name, part in parts.items() if part.replicas != type(part)().replicas},
+                cards_measured=self.gpu.operator and self.model_server.resources.gpus > 0,
+                shared=self.model_server.resources.gpu_resource == SHARED_GPU_RESOURCE,
+                scrape_interval_seconds=self.monitoring.scrape_interval_seconds,
+            )
+        )
 
     def _team_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
         if not faulty.isdisjoint({"teams", "namespace", "gateway", "pipeline_service", "aws"}):
@@ -307,8 +349,17 @@ class Settings:
             found.append(("pipeline_service", allowed))
         if self.aws is None or "model_server" in faulty:
             return found
-        if self.model_server.resources.gpus and not self.aws.gpu_pools:
-            found.append(("model_server", "no GPUs, unless `aws.gpuPools` has a pool"))
+        if self.model_server.resources.gpus:
+            serving = self.model_server
+            problems = serving_problems(
+                serving.resources,
+                self.aws.gpu_pools,
+                accelerator=serving.accelerator,
+                falls_back=serving.cpu_fallback,
+            )
+            found += [("model_server", problem) for problem in problems]
+        if "gpu" not in faulty and (self.gpu.mig or self.gpu.time_slices > 1):
+            found.append(("gpu", "no timeSlices and no mig where `aws.gpuPools` says how cards are shared"))
         return found + self._single_replicas(faulty, highly_available=self.aws.highly_available)
 
     def _pipelines_without_store(self) -> bool:
@@ -317,7 +368,16 @@ class Settings:
     def _single_replicas(self, faulty: AbstractSet[str], *, highly_available: bool) -> list[tuple[str, str]]:
         names = ("tracking_server", "model_server", "controller", "api") if highly_available else ()
         allowed = "2 replicas or more, unless `aws.highlyAvailable` is false"
-        return [(name, allowed) for name in names if name not in faulty and getattr(self, name).replicas < 2]
+        names = tuple(name for name in names if name not in faulty and self._fewest_pods(name, faulty) < _SEVERAL)
+        return [(name, allowed) for name in names]
+
+    def _fewest_pods(self, name: str, faulty: AbstractSet[str]) -> int:
+        scaled = None if "autoscaling" in faulty else self.autoscaling.parts().get(name)
+        return getattr(self, name).replicas if scaled is None else scaled.minimum
+
+    def replicas(self, name: str) -> int | None:
+        """Return how many pods a section's part has; None where an autoscaler decides."""
+        return None if name in self.autoscaling.parts() else getattr(self, name).replicas
 
     def image(self, name: str) -> str:
         """Return the reference to pull for a logical image name."""
@@ -328,7 +388,15 @@ class Settings:
     @property
     def serving_image(self) -> str:
         """Reference of the model server: the build for GPUs where its pods ask for some."""
-        return self.image(MODEL_SERVER_GPU if self.model_server.resources.gpus else MODEL_SERVER)
+        return self.image(MODEL_SERVER_GPU if self.serving_resources.gpus else MODEL_SERVER)
+
+    @property
+    def serving_resources(self) -> Resources:
+        """What a model server reserves: no GPU where it may do without and none is to be had."""
+        serving = self.model_server
+        if self.aws is None or not serving.cpu_fallback or fitting(self.aws.gpu_pools, serving.accelerator):
+            return serving.resources
+        return dataclasses.replace(serving.resources, gpus=0)
 
 
 class SettingsError(pulumi.RunError):

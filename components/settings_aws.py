@@ -17,6 +17,7 @@ from components._aws_catalogue import (
     GPU_FAMILIES,
     INTERFACE_ENDPOINTS,
     LOG_RETENTION_DAYS,
+    MIG_SLICES,
     REGIONS,
 )
 from components._rules import choice, flag, integer, listing, network, text
@@ -35,10 +36,13 @@ _image = text(r"bottlerocket@v[0-9]+\.[0-9]+\.[0-9]+", "a Bottlerocket release s
 _zone_id = text(r"Z[A-Z0-9]{5,31}", "the id of a Route 53 hosted zone")
 _mail = text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 _pool_name = text(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", "a pool name: a-z, 0-9 and inner hyphens", max_length=20)
+_mig_profile = text(r"[1-7]g\.[0-9]+gb", "a profile of slices such as 1g.5gb")
 _retention_days = integer(
     min(LOG_RETENTION_DAYS), max(LOG_RETENTION_DAYS), f"days, one of {', '.join(map(str, LOG_RETENTION_DAYS))}"
 )
 _MOST_IDLE_SECONDS = 900
+MOST_TIME_SLICES = 16
+"""Pods that may take turns on a card."""
 _ON_DEMAND = "on-demand"
 _SMALLEST_NETWORK = 20
 _ZONES = 3
@@ -95,18 +99,34 @@ class GpuPoolSettings:
     """How long an empty node is kept for the next pod."""
     expire_hours: int = setting(integer(1, 720, "hours"), default=168)
     volume_gib: int = setting(integer(100, 4_000, "GiB"), default=150)
+    time_slices: int = setting(integer(1, MOST_TIME_SLICES, "pods per card"), default=1)
+    """Pods take turns on a card and ask for nvidia.com/gpu.shared; neither memory nor failures are divided."""
+    mig_profile: str | None = setting(_mig_profile, default=None)
+    """Every card is cut into as many slices of this profile as fit; each counts as a GPU."""
 
     def conflicts(self, faulty: AbstractSet[str]) -> Iterator[tuple[str, str]]:
-        """Refuse a pool of several cards, whose label would lie, and a limit that no node fits into."""
+        """Refuse a pool of several cards, whose label would lie, a limit that no node fits into, and odd slices."""
         if "families" not in faulty and len({GPU_CARDS[family] for family in self.families}) > 1:
             yield "families", "families with one and the same card: the label `accelerator` names it"
         if faulty.isdisjoint({"gpu_limit", "gpus_per_node"}) and self.gpu_limit < self.gpus_per_node:
             yield "gpu_limit", f"at least gpusPerNode, which is {self.gpus_per_node}"
+        if self.mig_profile is None or "mig_profile" in faulty:
+            return
+        if "time_slices" not in faulty and self.time_slices > 1:
+            yield "mig_profile", "absent where timeSlices is 2 or more: a slice is promised to one pod"
+        if "families" not in faulty and self.mig_profile not in MIG_SLICES.get(self.accelerator, {}):
+            profiles = ", ".join(MIG_SLICES.get(self.accelerator, {}))
+            yield "mig_profile", f"one of {profiles}" if profiles else f"absent: {self.accelerator} cannot be cut"
 
     @property
     def accelerator(self) -> str:
         """The card, as pods ask for it."""
         return GPU_CARDS[self.families[0]]
+
+    @property
+    def slices(self) -> int:
+        """Into how many GPUs a card is cut."""
+        return 1 if self.mig_profile is None else MIG_SLICES[self.accelerator][self.mig_profile]
 
 
 @schema

@@ -15,13 +15,15 @@ import pulumi_kubernetes as k8s
 from components._accounts import service_account
 from components._base import PlatformComponent
 from components._database import DatabaseAccess
-from components._disruption import disruption_budget
+from components._disruption import disruption_budget, takes_turns
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_cloud, offer_service
 from components._secrets import SecretSource
 from components._workload import (
     CONFIG_ANNOTATION,
+    SERVING_PRIORITY,
     TMP_DIR,
+    UNLISTED_SECONDS,
     Resources,
     container,
     env,
@@ -87,7 +89,8 @@ class TrackingServerArgs:
     allowed_hosts: tuple[str, ...]
     """Further host patterns that may be asked for, such as the pods' addresses, by which metrics are read."""
     workers: int
-    replicas: int
+    replicas: int | None
+    """None where an autoscaler decides."""
     cpu_millis: int
     memory_per_worker_mib: int
     """Limit per worker process; the parent process counts as one more."""
@@ -99,6 +102,7 @@ class TrackingServer(PlatformComponent):
     """MLflow with its migration Job."""
 
     service: pulumi.Output[str]
+    deployment: pulumi.Output[str]
     url: str
     """Address inside the namespace."""
 
@@ -113,7 +117,7 @@ class TrackingServer(PlatformComponent):
         self._account = self._create_account() if isinstance(args.artifacts, CloudBucket) else None
         migration = self._create_migration()
         self.server = self._create_server(keys, migration)
-        if args.replicas > 1:
+        if takes_turns(args.replicas):
             disruption_budget(self, name, args.namespace, self._labels, self._selector)
         offer_service(
             self,
@@ -125,6 +129,7 @@ class TrackingServer(PlatformComponent):
             gateway=args.gateway,
             gateway_ports=[MLFLOW_PORT],
         )
+        self.deployment = self.server.metadata.name.apply(str)
         self.finish(service=self.service, url=self.url)
 
     def _create_service(self) -> pulumi.Output[str]:
@@ -197,6 +202,7 @@ class TrackingServer(PlatformComponent):
         ]
         template = pod_template(
             [self._server_container(keys)],
+            priority=SERVING_PRIORITY,
             labels={
                 **self._labels,
                 **access_label(args.database.label),
@@ -205,7 +211,7 @@ class TrackingServer(PlatformComponent):
             annotations={CONFIG_ANNOTATION: pulumi.Output.all(*fingerprints).apply("-".join)},
             identity=self._account,
             volumes=[scratch_volume("tmp", 1024), scratch_volume("metrics", 64)],
-            spread=self._selector if args.replicas > 1 else None,
+            spread=self._selector if takes_turns(args.replicas) else None,
         )
         return k8s.apps.v1.Deployment(
             self._name,
@@ -250,6 +256,7 @@ class TrackingServer(PlatformComponent):
             startup=http_probe("/health", "http", period_seconds=2, failures=120),
             readiness=http_probe("/health", "http", period_seconds=5),
             liveness=http_probe("/health", "http", period_seconds=10, failures=6),
+            drain_seconds=UNLISTED_SECONDS if takes_turns(args.replicas) else 0,
         )
 
     def _database_env(self) -> list[k8s.core.v1.EnvVarArgs]:

@@ -105,6 +105,8 @@ GATEWAY_REQUESTS_SERIES: Final = "mlplatform:gateway_requests:total"
 """Counter by gateway `instance`, `model` (as Kubernetes writes it), `slot` and `code_class` ("2xx" to "5xx")."""
 GATEWAY_LATENCY_SERIES: Final = "mlplatform:gateway_latency_millis:bucket"
 """Cumulative counter by gateway `instance`, `model`, `slot` and `le` (milliseconds, "+Inf" included)."""
+GATEWAY_MILLIS_SERIES: Final = "mlplatform:gateway_millis:total"
+"""Counter of the milliseconds that all answers took together, by gateway `instance`, `model` and `slot`."""
 
 PIPELINE_RUNS_SERIES: Final = "mlplatform:pipeline_runs:total"
 """Counter of the runs that have ended, by `pipeline` and `result` ("succeeded", "failed")."""

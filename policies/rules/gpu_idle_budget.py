@@ -12,7 +12,8 @@ RULE = ObjectRule(
     severity=Severity.LOW,
     frameworks=("cost",),
     kinds=CONTROLLED,
-    when=Some("spec.template.spec.containers", Present("resources.limits[nvidia.com/gpu]")),
+    when=Some("spec.template.spec.containers", Present("resources.limits[nvidia.com/gpu]"))
+    | Some("spec.template.spec.containers", Present("resources.limits[nvidia.com/gpu.shared]")),
     demand=Matches("metadata.annotations[mlplatform.dev/idle-budget-minutes]", "^[1-9][0-9]{0,4}$"),
     why="A GPU that waits for requests costs the same as one that works; somebody has to say how long it may wait.",
     how="Annotate it with mlplatform.dev/idle-budget-minutes.",

@@ -14,7 +14,8 @@ RULE = ObjectRule(
     kinds=PODS,
     scope=Scope.POD,
     demand=~Some("tolerations", Is("key", "nvidia.com/gpu"))
-    | Some("containers", Present("resources.limits[nvidia.com/gpu]")),
+    | Some("containers", Present("resources.limits[nvidia.com/gpu]"))
+    | Some("containers", Present("resources.limits[nvidia.com/gpu.shared]")),
     why="The most expensive nodes then run what any node could.",
     how="Remove the toleration, or ask for a GPU.",
     example=Example(

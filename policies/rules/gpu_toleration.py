@@ -13,7 +13,9 @@ RULE = ObjectRule(
     frameworks=("cost",),
     kinds=PODS,
     scope=Scope.POD,
-    demand=Every("containers", ~Present("resources.limits[nvidia.com/gpu]"))
+    demand=Every(
+        "containers", ~Present("resources.limits[nvidia.com/gpu]") & ~Present("resources.limits[nvidia.com/gpu.shared]")
+    )
     | Some("tolerations", Is("key", "nvidia.com/gpu") | (Is("operator", "Exists") & ~Present("key"))),
     why="GPU nodes are tainted so that nothing else runs there; without the toleration the pod waits for ever.",
     how="Tolerate the taint nvidia.com/gpu.",

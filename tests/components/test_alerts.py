@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from components import _alerts, _scraping
+from components._scaling import MOST_SERIES, WANTED_SERIES
 from components._scraping import GatewayProxy
 from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES
 from ml.contracts.abtest import LATENCY_EDGES_MILLIS
@@ -31,6 +32,8 @@ TRACKING, GATEWAY, CONTROLLER = (
 )
 EXPERIMENTS = 'mlplatform_controller_experiments{phase="%s"}'
 LAST = "mlplatform_controller_last_success_timestamp_seconds"
+WANTED, OTHER_WANTED = (f'{WANTED_SERIES}{{measure="requests",scaler="{name}"}}' for name in ("api", "other"))
+MOST, OTHER_MOST = (f'{MOST_SERIES}{{scaler="{name}"}}' for name in ("api", "other"))
 RUNS = 'mlplatform_pipeline_runs_total{instance="10.0.0.1",pipeline="train-models",result="%s"}'
 OTHER_RUNS = RUNS.replace("0.1", "0.2")
 SUCCEEDED, FAILED = RUNS % "succeeded", RUNS % "failed"
@@ -71,6 +74,20 @@ CASES: list[tuple[str, str, bool, dict[str, str]]] = [
     ("PipelineFailureRateHigh", "another controller takes over", False,
      {FAILED: "7x10 _x20", SUCCEEDED: "50x10 _x20",
       OTHER_RUNS % "failed": "_x12 7x18", OTHER_RUNS % "succeeded": "_x12 50x18"}),
+    ("AutoscalerAtMaximum", "the load wants more than there may be", True, {WANTED: "12x30", MOST: "10x30"}),
+    ("AutoscalerAtMaximum", "there is room", False, {WANTED: "9x30", MOST: "10x30"}),
+    ("AutoscalerAtMaximum", "a peak of five minutes is over", False, {WANTED: "5x10 12x5 5x15", MOST: "10x30"}),
+    ("AutoscalerAtMaximum", "another one is at its own maximum", True,
+     {WANTED: "5x30", MOST: "10x30", OTHER_WANTED: "3x30", OTHER_MOST: "3x30"}),
+    ("AutoscalerBlind", "its load is not known", True, {MOST: "10x30"}),
+    ("AutoscalerBlind", "its load is known", False, {WANTED: "5x30", MOST: "10x30"}),
+    ("AutoscalerBlind", "its load was unknown for three minutes", False, {WANTED: "5x20 _x3 5x7", MOST: "10x30"}),
+    ("AutoscalerBlind", "KEDA reports errors", True,
+     {WANTED: "5x30", MOST: "10x30", 'keda_scaled_object_errors_total{scaledObject="api"}': "0+1x30"}),
+    ("AutoscalerBlind", "KEDA reported an error an hour ago", False,
+     {WANTED: "5x30", MOST: "10x30", 'keda_scaled_object_errors_total{scaledObject="api"}': "7x30"}),
+    ("AutoscalerBlind", "KEDA does not answer", True,
+     {WANTED: "5x30", MOST: "10x30", 'up{job="keda",instance="x"}': "1x10 0x20"}),
 ]  # fmt: skip
 """Alert, situation, whether it fires after half an hour, and series with a sample per minute."""
 

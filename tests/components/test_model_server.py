@@ -118,6 +118,7 @@ def test_pods_want_a_gpu_when_one_is_set() -> None:
     containers = pods.containers_of(deployment)
     assert containers["server"]["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert "nvidia.com/gpu" not in containers["sync"]["resources"]["limits"]
+    assert deployment.manifest["metadata"]["annotations"]["mlplatform.dev/idle-budget-minutes"] == "60"
     assert pods.template_of(deployment)["spec"]["tolerations"] == [
         {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
     ]

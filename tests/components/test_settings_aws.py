@@ -20,6 +20,8 @@ AWS: dict[str, Any] = {
     "adminPrincipals": ["arn:aws:iam::111122223333:role/deployer"],
 }
 L4 = {"name": "l4", "families": ["g6"]}
+A100 = {"name": "a100", "families": ["p4d"], "gpusPerNode": 8, "gpuLimit": 8}
+US = {"region": "us-east-1"}
 
 
 def parse_with(aws: dict[str, Any], **others: Any) -> Settings:
@@ -73,6 +75,14 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("no such card here", {"gpuPools": [{"name": "big", "families": ["p5"]}]}, "there is no p5"),
     ("two cards", {"gpuPools": [{"name": "mix", "families": ["g5", "g6"]}]}, "families with one and the same card"),
     ("pool twice", {"gpuPools": [L4, {**L4, "gpuLimit": 2}]}, "a list in which every name occurs once"),
+    ("slices of a card that has none", {"gpuPools": [{**L4, "migProfile": "1g.5gb"}]}, "absent: l4 cannot be cut"),
+    ("slices of another card", {**US, "gpuPools": [{**A100, "migProfile": "1g.10gb"}]}, "one of 1g.5gb, 2g.10gb"),
+    (
+        "slices and turns",
+        {**US, "gpuPools": [{**A100, "migProfile": "1g.5gb", "timeSlices": 2}]},
+        "promised to one pod",
+    ),
+    ("too many turns", {"gpuPools": [{**L4, "timeSlices": 17}]}, "from 1 to 16 (pods per card)"),
     ("no node fits", {"gpuPools": [{**L4, "gpusPerNode": 8}]}, "at least gpusPerNode, which is 8"),
     ("crossed bounds", {"systemNodes": {"minimum": 5, "maximum": 4}}, "at least minimum, which is 5"),
     ("nobody", {"adminPrincipals": []}, "aws.adminPrincipals"),

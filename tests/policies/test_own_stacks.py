@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from ml.cli.app import app
@@ -19,7 +21,7 @@ from policies.engine import evaluate
 from policies.render.__main__ import lines
 from policies.report import as_data, as_sarif, ordered, word
 from tests.policies.samples import resource_of
-from tests.support.stacks import PIPELINES_WITH_PAGE
+from tests.support.stacks import PIPELINES_WITH_PAGE, ROOT, STACKS
 
 _STACKS = ("local", "dev", "staging", "prod")
 
@@ -54,6 +56,20 @@ def test_nothing_is_refused_or_unknown_when_a_stack_is_rendered(
 
 def test_nothing_is_refused_or_unknown_when_pipelines_have_a_page(configuration: Configuration) -> None:
     report = evaluate(rendered_with_page(), configuration, "dev")
+    assert [(item.rule.id, item.finding.resource.title) for item in report.judged if item.refuses] == []
+    assert report.of(Verdict.UNKNOWN) == ()
+
+
+@pytest.mark.parametrize("resource", ["nvidia.com/gpu", "nvidia.com/gpu.shared"])
+def test_nothing_is_refused_or_unknown_when_models_are_served_by_gpus(
+    configuration: Configuration, resource: str
+) -> None:
+    pool = {"name": "l4", "families": ["g6"], "timeSlices": 1 if resource == "nvidia.com/gpu" else 4}
+    aws = {**yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]["mlplatform:aws"], "gpuPools": [pool]}
+    serving = {"accelerator": "l4", "resources": {"gpus": 1, "gpuResource": resource}}
+    gpu = {"operator": True, "quota": 80}
+    stack = replace(STACKS["prod"], added={"aws": aws, "modelServer": serving, "gpu": gpu})
+    report = evaluate(sources.from_lines("\n".join(lines(stack.run(preview=True)))), configuration, "prod")
     assert [(item.rule.id, item.finding.resource.title) for item in report.judged if item.refuses] == []
     assert report.of(Verdict.UNKNOWN) == ()
 

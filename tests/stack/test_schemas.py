@@ -11,10 +11,11 @@ from tests.support.recording_monitor import Graph
 
 ISTIO_GROUPS = ("networking.istio.io/", "security.istio.io/")
 KARPENTER_GROUPS = ("karpenter.sh/", "karpenter.k8s.aws/")
+SCALING_GROUPS = ("keda.sh/", "nvidia.com/")
 
 
 def is_custom(manifest: dict[str, Any]) -> bool:
-    return manifest["apiVersion"].startswith((*ISTIO_GROUPS, *KARPENTER_GROUPS))
+    return manifest["apiVersion"].startswith((*ISTIO_GROUPS, *KARPENTER_GROUPS, *SCALING_GROUPS))
 
 
 @pytest.mark.parametrize("version", schemas.KUBERNETES_VERSIONS)
@@ -45,6 +46,14 @@ def test_node_pools_fit_karpenters_definitions_when_checked(cloud: Graph) -> Non
     ]
     assert {manifest["kind"] for manifest in manifests} == {"NodePool", "EC2NodeClass"}
     assert len(manifests) >= 4
+    for manifest in manifests:
+        schemas.check_custom(manifest)
+
+
+def test_autoscalers_fit_kedas_definitions_when_checked(cloud: Graph) -> None:
+    manifests = [item.manifest for item in cloud.of_kind("ScaledObject")]
+    # Two models of two slots each, the tracking server and the API.
+    assert len(manifests) == 6
     for manifest in manifests:
         schemas.check_custom(manifest)
 

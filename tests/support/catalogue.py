@@ -22,12 +22,14 @@ from components._pipelines.server import ServerImages
 from components._pipelines.store import ArtifactStore
 from components._pipelines.ui import TokenIssuer
 from components._quota import Quota
+from components._scaling import Measure, Scaler
 from components._schema import Sensitive
 from components._secrets import SecretSource
 from components._workload import Resources
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
 from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
 from components.api import Api, ApiArgs, RequestRates
+from components.autoscaler import Autoscaler, AutoscalerArgs
 from components.cloud_roles import CloudRoles
 from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.disk_class import DiskClass
@@ -36,6 +38,7 @@ from components.encryption_key import EncryptionKey
 from components.event_store import EventStore, EventStoreArgs
 from components.experiment_controller import ExperimentController, ExperimentControllerArgs
 from components.gateway import Gateway, GatewayArgs, HostRoute
+from components.gpu_operator import GpuOperator, GpuOperatorArgs
 from components.metadata_db import MetadataDb, MetadataDbArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
@@ -50,6 +53,7 @@ from components.platform import MlPlatform, MlPlatformArgs
 from components.platform_aws import CloudFoundation
 from components.platform_aws_services import ClusterServices
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
+from components.priority_classes import PriorityClasses, PriorityClassesArgs
 from components.public_access import PublicAccess
 from components.settings import Settings
 from components.spending_budget import SpendingBudget
@@ -219,6 +223,27 @@ def api(instance: str) -> ApiArgs:
     )
 
 
+def autoscaler(instance: str) -> AutoscalerArgs:
+    return AutoscalerArgs(
+        namespace=instance,
+        deployment=instance,
+        scaler=Scaler(
+            name=instance,
+            minimum=2,
+            maximum=9,
+            cpu_percent=70,
+            measures=(Measure(name="concurrency", query="sum(some_series)", target=4),),
+        ),
+        engine="keda",
+        metrics_url="http://prometheus.research:9090",
+        calm_minutes=10,
+    )
+
+
+def gpu_operator(instance: str) -> GpuOperatorArgs:
+    return GpuOperatorArgs(namespace=instance, device_plugin=True, time_slices=4, mig=False)
+
+
 def monitoring(instance: str) -> MonitoringArgs:
     return MonitoringArgs(
         namespace=instance,
@@ -354,8 +379,11 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
         args=lambda name: DatabaseExporterArgs(namespace=name, image=IMAGE, database=DATABASE),
     ),
     Api: Example(component=Api, args=api),
+    Autoscaler: Example(component=Autoscaler, args=autoscaler),
+    GpuOperator: Example(component=GpuOperator, args=gpu_operator),
     Monitoring: Example(component=Monitoring, args=monitoring),
     PipelineDefinitions: Example(component=PipelineDefinitions, args=lambda _: PipelineDefinitionsArgs(protect=True)),
+    PriorityClasses: Example(component=PriorityClasses, args=lambda _: PriorityClassesArgs()),
     PipelineService: Example(component=PipelineService, args=pipeline_service),
     Team: Example(component=Team, args=team),
     TeamRegistry: Example(component=TeamRegistry, args=team_registry),

@@ -1,4 +1,7 @@
-"""What the pods of a rendered stack ask for: processors, memory and disks. Jobs are left out: they end."""
+"""What the pods of a rendered stack ask for: processors, memory and disks. Jobs are left out: they end.
+
+Where an autoscaler decides about a workload's pods, its minimum counts: that many are there without any load.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from ml.cli.render.graph import Declared, Rendered
 from policies._quantity import parse
 
 _SERVERS: Final = ("Deployment", "StatefulSet")
+_FEWEST: Final = {"ScaledObject": "minReplicaCount", "HorizontalPodAutoscaler": "minReplicas"}
+"""Kinds of autoscalers, with the field that says how many pods they leave at least."""
 _GIB: Final = 2**30
 
 
@@ -27,8 +32,9 @@ class Demand:
 
 def demanded(rendered: Rendered) -> Demand:
     """Return what all servers together ask for."""
+    scaled = _scaled(rendered)
     asked = [
-        (_replicas(server), container.get("resources", {}).get("requests", {}))
+        (_replicas(server, scaled), container.get("resources", {}).get("requests", {}))
         for server in _servers(rendered)
         for container in server.inputs["spec"]["template"]["spec"]["containers"]
     ]
@@ -40,8 +46,9 @@ def demanded(rendered: Rendered) -> Demand:
 
 def disks_gib(rendered: Rendered) -> float:
     """Return the size of all disks that outlive their pods."""
+    scaled = _scaled(rendered)
     claims = [
-        (_replicas(server), claim["spec"]["resources"]["requests"])
+        (_replicas(server, scaled), claim["spec"]["resources"]["requests"])
         for server in _servers(rendered)
         for claim in server.inputs["spec"].get("volumeClaimTemplates", [])
     ]
@@ -52,8 +59,19 @@ def _servers(rendered: Rendered) -> Iterator[Declared]:
     yield from (item for item in rendered.made() if item.is_object and item.inputs["kind"] in _SERVERS)
 
 
-def _replicas(server: Declared) -> int:
-    return int(server.inputs["spec"].get("replicas", 1))
+def _scaled(rendered: Rendered) -> dict[str, int]:
+    """Return the fewest pods that autoscalers leave, by the name that they share with what they scale."""
+    found: dict[str, int] = {}
+    for item in rendered.made():
+        field = _FEWEST.get(item.inputs["kind"]) if item.is_object else None
+        if field is not None:
+            found[item.inputs["metadata"]["name"]] = int(item.inputs["spec"][field])
+    return found
+
+
+def _replicas(server: Declared, scaled: Mapping[str, int]) -> int:
+    name = server.inputs.get("metadata", {}).get("name", "")
+    return int(server.inputs["spec"].get("replicas", scaled.get(name, 1)))
 
 
 def _amount(requests: Mapping[str, Any], name: str) -> float:

@@ -196,6 +196,18 @@ def test_demand_counts_replicas_and_disks_when_summed() -> None:
     assert disks_gib(rendered) == pytest.approx(20)
 
 
+@pytest.mark.parametrize(
+    ("kind", "field"), [("ScaledObject", "minReplicaCount"), ("HorizontalPodAutoscaler", "minReplicas")]
+)
+def test_demand_counts_the_fewest_pods_when_an_autoscaler_decides(kind: str, field: str) -> None:
+    server = deployment()
+    del server["spec"]["replicas"]
+    scaler = {"kind": kind, "metadata": {"name": "api"}, "spec": {field: 3}}
+    declared = line("kubernetes:apps/v1:Deployment", "api", server)
+    assert demanded(stack(declared, line(f"kubernetes:x:{kind}", "api", scaler))).cpus == pytest.approx(1.5)
+    assert demanded(stack(declared)).cpus == pytest.approx(0.5)
+
+
 def test_every_price_is_dated_positive_and_says_where_it_is_from_when_loaded() -> None:
     loaded = prices.load()
     assert loaded.date.isoformat() >= "2026-11-01"

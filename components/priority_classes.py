@@ -1,0 +1,57 @@
+"""Who is placed first where room is short: what holds data, then what answers requests, then everything else.
+
+A cluster has one of each; two platforms in it share them. Pipelines and training have none, and so come last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components._base import PlatformComponent
+from components._labels import object_labels
+from components._workload import DATA_PRIORITY, SERVING_PRIORITY
+
+_NAME = "priority-classes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorityClassesArgs:
+    """How the platform's pods stand to those of others in the cluster, whose priority is 0 unless they say another."""
+
+    data: int = 20_000
+    serving: int = 10_000
+
+
+class PriorityClasses(PlatformComponent):
+    """The priorities of the platform's pods."""
+
+    def __init__(self, name: str, args: PriorityClassesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._create(
+            DATA_PRIORITY,
+            args.data,
+            # A database that lost its node must find another one, even at the cost of pods that can start elsewhere.
+            preemption="PreemptLowerPriority",
+            description="Databases, objects and measurements: nothing works without them",
+        )
+        self._create(
+            SERVING_PRIORITY,
+            args.serving,
+            # One more pod of a part that grows is not worth a training run of an hour: new nodes come for it.
+            preemption="Never",
+            description="Answers requests: placed before what can wait, drives nothing out",
+        )
+        self.finish()
+
+    def _create(self, name: str, value: int, *, preemption: str, description: str) -> None:
+        k8s.scheduling.v1.PriorityClass(
+            name,
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=name, labels=object_labels(_NAME, name)),
+            value=value,
+            preemption_policy=preemption,
+            description=description,
+            opts=self.child(),
+        )
