@@ -1,6 +1,7 @@
 """The way in: the hosts that the ingress gateway answers to, and the routes of those that are one service each.
 
-The gateway's own pods belong to the mesh. Models are routed by TrafficSplit.
+The gateway's own pods belong to the mesh. Models are routed by TrafficSplit. Where the gateway ends TLS, cert-manager
+keeps the certificate of all hosts in a Secret beside its pods, for the gateway reads Secrets nowhere else.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import _istio
+from components._certificates import CertificateIssuer, certificate
 from components._base import PlatformComponent
 from components._labels import object_labels
 from components._network import GatewayPeer
-from ml.contracts import GATEWAY_PORT
 
 _NAME = "gateway"
 
@@ -41,6 +42,10 @@ class GatewayArgs:
     hosts: tuple[str, ...]
     """Every host it answers to."""
     routes: tuple[HostRoute, ...]
+    issuer: CertificateIssuer | None = None
+    """Who signs the certificate with which the gateway ends TLS; None leaves it plain."""
+    strict_seconds: int = 0
+    """How long browsers are told to use nothing but TLS; 0 tells them nothing."""
 
 
 class Gateway(PlatformComponent):
@@ -57,9 +62,10 @@ class Gateway(PlatformComponent):
             name,
             k8s.meta.v1.ObjectMetaArgs(name=name, namespace=args.namespace, labels=labels),
             selector=args.pods.selector,
-            port=GATEWAY_PORT,
             hosts=args.hosts,
+            certificate=self._create_certificate(name, args, labels),
         )
+        strict = f"max-age={args.strict_seconds}"
         for route in args.routes:
             _istio.service_route(
                 self,
@@ -70,5 +76,18 @@ class Gateway(PlatformComponent):
                 service=route.service,
                 port=route.port,
                 prefix=route.prefix,
+                answer_headers={"strict-transport-security": strict} if args.strict_seconds else None,
             )
         self.finish(gateway=self.gateway)
+
+    def _create_certificate(self, name: str, args: GatewayArgs, labels: dict[str, str]) -> pulumi.Output[str] | None:
+        if args.issuer is None:
+            return None
+        secret = f"{name}-tls"
+        return certificate(
+            self,
+            secret,
+            k8s.meta.v1.ObjectMetaArgs(name=secret, namespace=args.pods.namespace, labels=labels),
+            issuer=args.issuer,
+            hosts=args.hosts,
+        )

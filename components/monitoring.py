@@ -26,6 +26,7 @@ from components._stateful import claim, stateful_set
 from components._workload import CONFIG_ANNOTATION, Resources, container, http_probe, pod_template, secret_volume
 from ml.contracts import (
     GATEWAY_ADMIN_PORT,
+    PAGE_LOGIN,
     PROMETHEUS_PORT,
 )
 
@@ -34,11 +35,11 @@ _CONFIG_DIR = "/etc/prometheus"
 _RULES_DIR = "/etc/prometheus-rules"
 _TOKENS_DIR = "/etc/prometheus-tokens"
 _DATA_DIR = "/prometheus"
-_SCRAPED_PORTS = tuple(target.port for target in _scraping.TARGETS)
 _DISK_SHARE = 0.8
 _OBJECT_STORE = "object-store"
 """Job and workload of the target that wants a token."""
-_MODEL_SERVERS = {"app.kubernetes.io/name": "model-server"}
+_SEVERAL = ("model-server", PAGE_LOGIN)
+"""Workloads of which there are several instances."""
 _DASHBOARDS = Path(__file__).parent / "dashboards"
 _DASHBOARD_LABEL = {"grafana_dashboard": "1"}
 _SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
@@ -69,6 +70,8 @@ class MonitoringArgs:
     """Whether the samples outlive a deletion of the component, and Pulumi refuses to delete them."""
     elsewhere: _scraping.Elsewhere | None = None
     """What is measured in another namespace, which itself lets Prometheus in."""
+    page_logins: bool = False
+    """Whether there is something in front of pages that asks who somebody is."""
 
 
 class Monitoring(PlatformComponent):
@@ -81,7 +84,8 @@ class Monitoring(PlatformComponent):
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._name, self._args = name, args
-        self._absent = frozenset({_OBJECT_STORE}) if args.object_store_token is None else frozenset[str]()
+        present = {_OBJECT_STORE: args.object_store_token is not None, PAGE_LOGIN: args.page_logins}
+        self._absent = frozenset(workload for workload, is_there in present.items() if not is_there)
         self._labels = object_labels(_NAME, name, args.image)
         self._selector = selector_labels(_NAME, name)
         self.url = f"http://{name}:{PROMETHEUS_PORT}"
@@ -243,17 +247,18 @@ class Monitoring(PlatformComponent):
             ports=[PROMETHEUS_PORT],
         )
         everything: dict[str, str] = {}
+        ports = [target.port for target in _scraping.TARGETS if target.workload not in self._absent]
         policies = {
-            "scrapes": allow_to_pods(self._selector, everything, _SCRAPED_PORTS),
-            "scraped": allow_from_pods(everything, self._selector, _SCRAPED_PORTS),
+            "scrapes": allow_to_pods(self._selector, everything, ports),
+            "scraped": allow_from_pods(everything, self._selector, ports),
             "scrapes-gateway": allow_to_pods(
                 self._selector, args.gateway.selector, [GATEWAY_ADMIN_PORT], namespace=args.gateway.namespace
             ),
         }
         if args.elsewhere:
-            ports = sorted({target.port for target in args.elsewhere.targets})
+            elsewhere = sorted({target.port for target in args.elsewhere.targets})
             policies["scrapes-elsewhere"] = allow_to_pods(
-                self._selector, everything, ports, namespace=args.elsewhere.namespace_name
+                self._selector, everything, elsewhere, namespace=args.elsewhere.namespace_name
             )
         for role, spec in policies.items():
             k8s.networking.v1.NetworkPolicy(
@@ -269,5 +274,5 @@ def _fingerprint(*contents: object) -> str:
 
 
 def _selector_of(workload: str) -> Mapping[str, str]:
-    # Every model has its own instance of the model server; of the rest there is one, and Jobs that share its name.
-    return _MODEL_SERVERS if workload in _MODEL_SERVERS.values() else selector_labels(workload, workload)
+    # Of the rest there is one instance, and Jobs that share its name.
+    return {"app.kubernetes.io/name": workload} if workload in _SEVERAL else selector_labels(workload, workload)

@@ -57,7 +57,8 @@ class ObjectStoreArgs:
     secrets: SecretSource
     buckets: Mapping[str, str]
     """Bucket of each consumer."""
-    gateway: GatewayPeer
+    gateway: GatewayPeer | None
+    """Who may open the console from outside; None if nobody does."""
     """Who may reach the console."""
     storage_gib: int
     storage_class: str | None

@@ -16,6 +16,7 @@ from components._rules import choice, either, flag, integer, listing, sensitive,
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
 from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU
 from components._workload import Resources
+from components.settings_access import AccessSettings, conflicts_outside
 from components.settings_aws import AwsSettings
 from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
 
@@ -46,6 +47,7 @@ _gateway_proxy = text(r"istio|envoy", "`istio` (Istio's own proxy) or `envoy` (a
 _registry = text(r"[a-z0-9][a-z0-9._:/-]*[a-z0-9]", "a registry and path")
 _path = text(r"[^\s{]+", "the path of a kubeconfig file", max_length=4096)
 _master_secret = sensitive(_MASTER_SECRET_MIN_LENGTH, "stored encrypted: `pulumi config set --secret masterSecret`")
+_login_secret = sensitive(1, "stored encrypted: `pulumi config set --secret loginSecret`")
 _kubeconfig_content = sensitive(1, "namely its content, stored encrypted: `pulumi config set --secret kubeconfig`")
 
 _DATABASE = Resources(cpu_millis=500, memory_mib=1024, memory_limit_mib=2048)
@@ -145,22 +147,14 @@ class MonitoringSettings:
 
 
 @schema
-class PipelinePageSettings:
-    """The web page of pipelines, and the OpenID Connect issuer whose tokens open it."""
-
-    issuer: str = setting(_https_address)
-    audience: str = setting(_name)
-    keys_url: str = setting(_https_address)
-
-
-@schema
 class PipelineServiceSettings:
-    """Kubeflow Pipelines. Without it pipelines run in a Job, by Kubeflow's local runner."""
+    """Kubeflow Pipelines. Without it pipelines run in a Job, by Kubeflow's local runner.
+
+    Its web page is there where `access` lets somebody open it.
+    """
 
     enabled: bool = setting(flag(), default=False)
     namespace: str = setting(_dns_label, default="kubeflow")
-    page: PipelinePageSettings | None = setting(section(PipelinePageSettings), default=None)
-    """None leaves the page away: it has no login of its own."""
     cache: bool = setting(flag(), default=True)
     """Whether a step whose inputs were seen before is skipped."""
     replicas: int = setting(integer(1, 5), default=2)
@@ -228,6 +222,9 @@ class Settings:
     """Where the platform's own images lie, unless `images` names them."""
     gateway_address: str | None = setting(_address, default=None)
     """Where people reach the ingress gateway; None if they do so by the hosts' own names."""
+    access: AccessSettings = setting(section(AccessSettings), default_factory=AccessSettings)
+    login_secret: Sensitive | None = setting(_login_secret, default=None)
+    """Of the client `access.login.clientId`; None derives one, for issuers that take the secret they are given."""
     gateway: GatewaySettings = setting(section(GatewaySettings), default_factory=GatewaySettings)
     metadata_db: MetadataDbSettings = setting(section(MetadataDbSettings), default_factory=MetadataDbSettings)
     object_store: ObjectStoreSettings = setting(section(ObjectStoreSettings), default_factory=ObjectStoreSettings)
@@ -258,6 +255,7 @@ class Settings:
                 found.append(("image_registry", allowed))
         if faulty.isdisjoint({"namespace", "pipeline_service"}) and self.pipeline_service.namespace == self.namespace:
             found.append(("namespace", "another one than that of pipelineService"))
+        found += self._access_conflicts(faulty)
         names = [] if "models" in faulty else [model.name for model in self.models]
         if len(set(names)) < len(names):
             found.append(("models", "a list in which every name occurs once"))
@@ -281,6 +279,18 @@ class Settings:
         if self.model_server.resources.gpus and not self.aws.gpu_pools:
             found.append(("model_server", "no GPUs, unless `aws.gpuPools` has a pool"))
         return found + self._single_replicas(faulty, highly_available=self.aws.highly_available)
+
+    def _access_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        if not faulty.isdisjoint({"access", "gateway_address", "login_secret", "aws"}):
+            return []
+        found = conflicts_outside(
+            self.access,
+            gateway_address=self.gateway_address,
+            balancer=self.aws is not None and self.aws.access is not None,
+            highly_available=self.aws is not None and self.aws.highly_available,
+        )
+        unused = self.login_secret is not None and self.access.login is None
+        return [*found, *([("login_secret", "absent, unless `access.login` is set")] if unused else [])]
 
     def _pipelines_without_store(self) -> bool:
         return self.pipeline_service.enabled and self.object_store.kind == "s3"

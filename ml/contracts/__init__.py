@@ -37,12 +37,15 @@ SERVING_GRPC_PORT: Final = 8500
 SERVING_REST_PORT: Final = 8501
 SYNC_PORT: Final = 8502
 GATEWAY_PORT: Final = 80
+GATEWAY_TLS_PORT: Final = 443
 GATEWAY_ADMIN_PORT: Final = 15090
 """Of a gateway pod: its metrics (`/stats/prometheus`) and, where allowed, its configuration (`/config_dump`)."""
 API_PORT: Final = 8000
 CONTROLLER_METRICS_PORT: Final = 8081
 DATABASE_EXPORTER_PORT: Final = 9187
 PROMETHEUS_PORT: Final = 9090
+LOGIN_PORT: Final = 4180
+LOGIN_METRICS_PORT: Final = 44180
 PIPELINES_PORT: Final = 8888
 """Of Kubeflow Pipelines' API over HTTP."""
 
@@ -56,6 +59,8 @@ API_SERVICE: Final = "api"
 EXPERIMENTS_PATH: Final = "/ml/ab-tests"
 """Path of the API's host below which experiments are."""
 PROMETHEUS_SERVICE: Final = "prometheus"
+PAGE_LOGIN: Final = "page-login"
+"""Name of what stands in front of web pages; each page has an instance of its own."""
 GATEWAY_NAME: Final = "platform-gateway"
 PIPELINES_SERVICE: Final = "ml-pipeline"
 """Kubeflow Pipelines' own programs look for their API under this name."""

@@ -39,6 +39,7 @@ TOKENS = {
     "NodePool": "mlplatform:index:NodePool",
     "NodeProvisioner": "mlplatform:index:NodeProvisioner",
     "ObjectStore": "mlplatform:index:ObjectStore",
+    "PageLogin": "mlplatform:index:PageLogin",
     "PipelineDefinitions": "mlplatform:index:PipelineDefinitions",
     "PipelineService": "mlplatform:index:PipelineService",
     "PlatformNamespace": "mlplatform:index:PlatformNamespace",
@@ -78,6 +79,8 @@ SENSITIVE_WORDS = (
     "uri",
     "passphrase",
     "webhook-key",
+    "client-secret",
+    "cookie-secret",
 )
 """A key of a Secret that contains one of these holds something that must be shown nowhere else."""
 

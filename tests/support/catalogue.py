@@ -20,7 +20,6 @@ from components._database import DatabaseAccess
 from components._network import GatewayPeer, ServicePeer
 from components._pipelines.server import ServerImages
 from components._pipelines.store import ArtifactStore
-from components._pipelines.ui import TokenIssuer
 from components._schema import Sensitive
 from components._secrets import SecretSource
 from components._workload import Resources
@@ -43,8 +42,9 @@ from components.node_pool import NodePool
 from components.node_provisioner import NodeProvisioner
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.object_store_s3 import S3ObjectStore
+from components.page_login import LoginIssuer, PageLogin, PageLoginArgs
 from components.pipeline_definitions import PipelineDefinitions, PipelineDefinitionsArgs
-from components.pipeline_service import PageSettings, PipelineImages, PipelineService, PipelineServiceArgs
+from components.pipeline_service import PipelineImages, PipelineService, PipelineServiceArgs
 from components.platform import MlPlatform, MlPlatformArgs
 from components.platform_aws import CloudFoundation
 from components.platform_aws_services import ClusterServices
@@ -167,6 +167,7 @@ def traffic_split(instance: str) -> TrafficSplitArgs:
         service="some-model",
         host="ml.example.org",
         gateway_name="platform-gateway",
+        gateway_port=80,
         gateway=GATEWAY,
     )
 
@@ -264,15 +265,7 @@ def pipeline_service(instance: str) -> PipelineServiceArgs:
         ),
         registry=ServicePeer(service="mlflow", namespace="research", selector={"app": "mlflow"}, port=5000),
         prometheus=ServicePeer(service="prom", namespace="research", selector={"app": "prom"}, port=9090),
-        gateway=GATEWAY,
-        page=PageSettings(
-            host="kubeflow.example.org",
-            issuer=TokenIssuer(
-                issuer="https://login.example.org",
-                audience="pipelines",
-                keys_url="https://login.example.org/keys",
-            ),
-        ),
+        page_front=GATEWAY,
         cache=True,
         replicas=2,
         storage_gib=9,
@@ -280,6 +273,27 @@ def pipeline_service(instance: str) -> PipelineServiceArgs:
         api_resources=RESOURCES,
         database_resources=RESOURCES,
         protect=True,
+    )
+
+
+def page_login(instance: str) -> PageLoginArgs:
+    return PageLoginArgs(
+        namespace=instance,
+        image=IMAGE,
+        secrets=secrets(),
+        issuer=LoginIssuer(
+            issuer="https://login.example.org",
+            client_id="mlplatform",
+            client_secret=pulumi.Output.secret("what only the issuer and the login know"),
+            fingerprint="cs1",
+            audience="programs",
+            groups=("engineers",),
+            session_hours=8,
+        ),
+        host="mlflow.example.org",
+        page=ServicePeer(service="mlflow", namespace=instance, selector={"app": "mlflow"}, port=5000),
+        gateway=GATEWAY,
+        replicas=2,
     )
 
 
@@ -318,6 +332,7 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     ),
     Api: Example(component=Api, args=api),
     Monitoring: Example(component=Monitoring, args=monitoring),
+    PageLogin: Example(component=PageLogin, args=page_login),
     PipelineDefinitions: Example(component=PipelineDefinitions, args=lambda _: PipelineDefinitionsArgs(protect=True)),
     PipelineService: Example(component=PipelineService, args=pipeline_service),
     Training: Example(component=Training, args=lambda name: TrainingArgs(namespace=name)),
