@@ -12,8 +12,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import _istio
-from components._certificates import CertificateIssuer, certificate
 from components._base import PlatformComponent
+from components._certificates import CertificateIssuer, certificate
 from components._labels import object_labels
 from components._network import GatewayPeer
 

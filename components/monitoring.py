@@ -70,6 +70,8 @@ class MonitoringArgs:
     """Whether the samples outlive a deletion of the component, and Pulumi refuses to delete them."""
     elsewhere: _scraping.Elsewhere | None = None
     """What is measured in another namespace, which itself lets Prometheus in."""
+    reader: GatewayPeer | None = None
+    """Pods of another namespace that ask it, such as Grafana's."""
     page_logins: bool = False
     """Whether there is something in front of pages that asks who somebody is."""
 
@@ -245,6 +247,8 @@ class Monitoring(PlatformComponent):
             labels=self._labels,
             selector=self._selector,
             ports=[PROMETHEUS_PORT],
+            gateway=args.reader,
+            gateway_ports=[PROMETHEUS_PORT],
         )
         everything: dict[str, str] = {}
         ports = [target.port for target in _scraping.TARGETS if target.workload not in self._absent]

@@ -48,6 +48,7 @@ from components.platform_pipelines import (
     measured,
     pipeline_buckets,
 )
+from components.platform_prerequisites import metrics_reader
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
@@ -262,6 +263,7 @@ class MlPlatform(PlatformComponent):
                 protect=settings.protect_data,
                 elsewhere=measured(settings, self._pipeline_namespace),
                 page_logins=settings.access.login is not None,
+                reader=metrics_reader(settings),
             ),
             self.child(),
         )

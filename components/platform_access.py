@@ -21,6 +21,7 @@ from components._secrets import SecretSource
 from components.gateway import HostRoute
 from components.page_login import LoginIssuer, PageLogin, PageLoginArgs, login_peer
 from components.platform_pipelines import PIPELINES
+from components.platform_prerequisites import GRAFANA_PAGE, grafana_page
 from components.settings import Settings
 from components.settings_access import LoginSettings
 from ml.contracts import (
@@ -49,12 +50,14 @@ def pages(settings: Settings) -> dict[str, ServicePeer]:
         found[CONSOLE_PAGE] = _peer(OBJECT_STORE_SERVICE, OBJECT_STORE_SERVICE, home, S3_CONSOLE_PORT)
     if settings.pipeline_service.enabled:
         found[PIPELINES_PAGE] = _peer(UI_SERVICE, PIPELINES, settings.pipeline_service.namespace, UI_PORT)
+    if (grafana := grafana_page(settings)) is not None:
+        found[GRAFANA_PAGE] = grafana
     return found
 
 
 def hosts(settings: Settings) -> dict[str, str]:
     """Return the host of every role that the platform answers to."""
-    order = (MLFLOW_PAGE, CONSOLE_PAGE, "ml", "api", PIPELINES_PAGE)
+    order = (MLFLOW_PAGE, CONSOLE_PAGE, "ml", "api", PIPELINES_PAGE, GRAFANA_PAGE)
     reached = {"ml", "api", *pages(settings)}
     return {role: f"{role}.{settings.domain}" for role in order if role in reached}
 
@@ -119,11 +122,11 @@ def page_routes(
     Args:
         settings: the stack's.
         logins: by role.
-        services: name of every page's Service, by role.
+        services: name of the Service of every page of the platform's own, by role.
     """
     names, routes = hosts(settings), list[HostRoute]()
     for role, page in pages(settings).items():
-        service, port = services[role], page.port
+        service, port = services.get(role, page.service), page.port
         if role in logins:
             service, port = logins[role].service, LOGIN_PORT
         elif page.namespace != settings.namespace:

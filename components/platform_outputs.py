@@ -68,6 +68,7 @@ def stack_outputs(
             "url": platform.monitoring.url,
         },
         **pipeline_outputs(settings, platform.pipelines),
+        "prerequisites": settings.prerequisites.states,
         "images": _image_outputs(platform, settings),
         "training": {
             "image": settings.image(_versions.TRAINING),

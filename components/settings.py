@@ -12,12 +12,14 @@ from collections.abc import Set as AbstractSet
 import pulumi
 from pulumi.runtime import config as runtime_config
 
+from components import settings_access, settings_prerequisites
 from components._rules import choice, either, flag, integer, listing, sensitive, table, text
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
 from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU
 from components._workload import Resources
-from components.settings_access import AccessSettings, conflicts_outside
+from components.settings_access import AccessSettings
 from components.settings_aws import AwsSettings
+from components.settings_prerequisites import PrerequisitesSettings
 from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
 
 _MASTER_SECRET_MIN_LENGTH = 32
@@ -242,6 +244,9 @@ class Settings:
         listing(section(ModelSettings), minimum=1),
         default_factory=lambda: tuple(ModelSettings(name=name) for name in DEFAULT_MODELS),
     )
+    prerequisites: PrerequisitesSettings = setting(
+        section(PrerequisitesSettings), default_factory=PrerequisitesSettings
+    )
     aws: AwsSettings | None = setting(section(AwsSettings), default=None)
     """None takes the cluster that `kubeconfig` and `context` name; otherwise the stack makes its own on AWS."""
 
@@ -281,14 +286,20 @@ class Settings:
         return found + self._single_replicas(faulty, highly_available=self.aws.highly_available)
 
     def _access_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        if not faulty.isdisjoint({"access", "gateway_address", "login_secret", "aws"}):
+        if not faulty.isdisjoint({"access", "gateway_address", "login_secret", "prerequisites", "aws"}):
             return []
-        found = conflicts_outside(
-            self.access,
-            gateway_address=self.gateway_address,
-            balancer=self.aws is not None and self.aws.access is not None,
-            highly_available=self.aws is not None and self.aws.highly_available,
-        )
+        balancer = self.aws is not None and self.aws.access is not None
+        found = [
+            *settings_access.conflicts_outside(
+                self.access,
+                gateway_address=self.gateway_address,
+                balancer=balancer,
+                highly_available=self.aws is not None and self.aws.highly_available,
+            ),
+            *settings_prerequisites.conflicts_outside(
+                self.prerequisites, gateway_tls=self.access.ends_tls, balancer=balancer
+            ),
+        ]
         unused = self.login_secret is not None and self.access.login is None
         return [*found, *([("login_secret", "absent, unless `access.login` is set")] if unused else [])]
 

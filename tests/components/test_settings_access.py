@@ -51,6 +51,7 @@ def test_values_are_taken_when_they_are_allowed() -> None:
             "strictTransportDays": 2,
             "login": {**_LOGIN, "groups": ["ml"], "sessionHours": 4, "replicas": 3},
         },
+        prerequisites={"certManager": "present"},
         loginSecret="made by the issuer",
     )
     access = settings.access
@@ -106,7 +107,7 @@ def test_open_pages_are_refused_when_others_reach_the_gateway(address: str | Non
         ({}, {"loginSecret": "s"}, "loginSecret = [secret]: allowed is absent, unless `access.login` is set"),
         (
             {"tls": "gateway", "certificateIssuer": {"name": "public"}},
-            {"aws": _AWS, "context": None},
+            {"aws": _AWS, "context": None, "prerequisites": {"certManager": "install"}},
             "tls outside, for `aws.access` makes a load balancer that ends it",
         ),
         ({"openPages": True}, {"aws": _AWS, "context": None, "gatewayAddress": "127.0.0.1"}, "openPages false, unless"),
@@ -139,7 +140,7 @@ def test_all_problems_are_named_when_there_are_several() -> None:
         context=None,
         namespace="kubeflow",
     )
-    assert len(found) == 3
+    assert len(found) == 4
 
 
 @pytest.mark.parametrize("stack", ["staging", "prod"])

@@ -43,6 +43,7 @@ TOKENS = {
     "PipelineDefinitions": "mlplatform:index:PipelineDefinitions",
     "PipelineService": "mlplatform:index:PipelineService",
     "PlatformNamespace": "mlplatform:index:PlatformNamespace",
+    "Prerequisites": "mlplatform:index:Prerequisites",
     "PublicAccess": "mlplatform:index:PublicAccess",
     "S3ObjectStore": "mlplatform:index:S3ObjectStore",
     "SpendingBudget": "mlplatform:index:SpendingBudget",

@@ -49,6 +49,7 @@ from components.platform import MlPlatform, MlPlatformArgs
 from components.platform_aws import CloudFoundation
 from components.platform_aws_services import ClusterServices
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
+from components.prerequisites import GatewayInstallation, Grafana, Prerequisites, PrerequisitesArgs
 from components.public_access import PublicAccess
 from components.settings import Settings
 from components.spending_budget import SpendingBudget
@@ -56,6 +57,7 @@ from components.tracking_server import BucketAccess, TrackingServer, TrackingSer
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.training import Training, TrainingArgs
 from components.workload_identity import WorkloadIdentity
+from ml.contracts.prerequisites import PREREQUISITES
 from tests.support import catalogue_cloud as cloud
 from tests.support.recording_monitor import Graph, run
 
@@ -297,6 +299,23 @@ def page_login(instance: str) -> PageLoginArgs:
     )
 
 
+def prerequisites(instance: str) -> PrerequisitesArgs:
+    return PrerequisitesArgs(
+        wanted=tuple(PREREQUISITES),
+        gateway=GatewayInstallation(
+            service="istio-ingressgateway", namespace="istio-system", selector=GATEWAY.selector, node_port=30_080
+        ),
+        grafana=Grafana(
+            password=secrets().password("grafana"), metrics_url="http://prometheus:9090", host="grafana.example.org"
+        ),
+        domain="example.org",
+        owner=instance,
+        dns_provider="aws",
+        nodes_bring_gpu_parts=True,
+        replicas=2,
+    )
+
+
 def platform(instance: str) -> MlPlatformArgs:
     settings = Settings(
         master_secret=Sensitive(MASTER_SECRET),
@@ -335,6 +354,7 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     PageLogin: Example(component=PageLogin, args=page_login),
     PipelineDefinitions: Example(component=PipelineDefinitions, args=lambda _: PipelineDefinitionsArgs(protect=True)),
     PipelineService: Example(component=PipelineService, args=pipeline_service),
+    Prerequisites: Example(component=Prerequisites, args=prerequisites),
     Training: Example(component=Training, args=lambda name: TrainingArgs(namespace=name)),
     CloudFoundation: Example(component=CloudFoundation, args=cloud.cloud_foundation),
     CloudRoles: Example(component=CloudRoles, args=cloud.cloud_roles),

@@ -73,6 +73,7 @@ PIPELINES_WITH_PAGE: Final = StackUnderTest(
             "certificateIssuer": {"name": "public"},
             "login": {"issuer": "https://login.example.org", "clientId": "mlplatform", "audience": "programs"},
         },
+        "prerequisites": {"certManager": "present"},
         "pipelineService": {"enabled": True, "replicas": 2},
     },
 )
