@@ -126,14 +126,20 @@ def page_routes(
     """
     names, routes = hosts(settings), list[HostRoute]()
     for role, page in pages(settings).items():
-        service, port = services.get(role, page.service), page.port
         if role in logins:
             service, port = logins[role].service, LOGIN_PORT
-        elif page.namespace != settings.namespace:
-            service = pulumi.Output.concat(service, f".{page.namespace}.svc.cluster.local")
-        if service is not None:
-            routes.append(HostRoute(role=role, host=names[role], service=service, port=port))
+        else:
+            own = services.get(role)
+            service, port = _known_everywhere(settings, page, page.service if own is None else own), page.port
+        routes.append(HostRoute(role=role, host=names[role], service=service, port=port))
     return routes
+
+
+def _known_everywhere(settings: Settings, page: ServicePeer, service: pulumi.Input[str]) -> pulumi.Input[str]:
+    """Return the name by which routes of the platform's namespace find a Service."""
+    if page.namespace == settings.namespace:
+        return service
+    return pulumi.Output.concat(service, f".{page.namespace}.svc.cluster.local")
 
 
 def _issuer(settings: Settings, login: LoginSettings, secrets: SecretSource) -> LoginIssuer:

@@ -87,7 +87,7 @@ class Prerequisites(PlatformComponent):
         gateway, replicas = self._args.gateway, self._args.replicas
         scale = {"autoscaleMin": replicas, "autoscaleMax": max(replicas, 5)}
         base = self._release(ISTIO_BASE, {"defaultRevision": "default"})
-        control = self._release(ISTIOD, {"pilot": scale, **scale}, [base])
+        control = self._release(ISTIOD, scale, [base])
         chart = Chart(
             name=ISTIO_GATEWAY.name,
             repository=ISTIO_GATEWAY.repository,

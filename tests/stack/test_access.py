@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import pods, schemas
 from tests.support.reachability import admits, pod, reaches
-from tests.support.recording_monitor import Graph
+from tests.support.recording_monitor import Graph, reveal
 from tests.support.stacks import PIPELINES_WITH_PAGE, STACKS
 
 GATEWAY = ("istio-system", {"istio": "ingressgateway"})
@@ -209,3 +209,55 @@ def test_local_is_plain_when_deployed(local: Graph) -> None:
     assert server["port"]["protocol"] == "HTTP"
     assert "tls" not in server
     assert not local.of_kind("Certificate")
+
+
+# What is installed before -------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def graph_with_grafana() -> Graph:
+    states = {"certManager": "install", "prometheusStack": "install"}
+    return replace(PIPELINES_WITH_PAGE, added={**PIPELINES_WITH_PAGE.added, "prerequisites": states}).run()
+
+
+def test_mesh_is_installed_before_the_platform_where_the_cluster_is_the_stacks_own(cloud: Graph) -> None:
+    (platform,) = cloud.of_type("mlplatform:index:MlPlatform")
+    releases = {
+        str(item.inputs["name"]): item
+        for item in cloud.of_type("kubernetes:helm.sh/v3:Release")
+        if "prerequisites" in item.name
+    }
+    assert set(releases) == {"istio-base", "istiod", "istio-ingressgateway"}
+    assert releases["istio-ingressgateway"].urn in platform.depends_on
+    ports = reveal(dict(releases["istio-ingressgateway"].inputs))["values"]["service"]["ports"]
+    (target,) = cloud.of_type("aws:lb/targetGroup:TargetGroup")
+    assert target.inputs["port"] in [port.get("nodePort") for port in ports]
+
+
+def test_nothing_is_installed_where_the_mesh_is_expected_to_be_there(given: Graph) -> None:
+    assert not given.of_type("mlplatform:index:Prerequisites")
+    assert given.stack_outputs["prerequisites"]["istio"] == "present"
+
+
+def test_grafana_is_a_page_like_the_others_where_it_is_installed() -> None:
+    graph = graph_with_grafana()
+    login = pod(graph, "login-grafana")
+    assert destinations(graph)["grafana"] == ["login-grafana"]
+    arguments = pods.containers_of(graph.object("Deployment", "login-grafana"))["login"]["args"]
+    assert "--upstream=http://kube-prometheus-stack-grafana.monitoring.svc.cluster.local:3000/" in arguments
+    grafana = (
+        "monitoring",
+        {"app.kubernetes.io/name": "grafana", "app.kubernetes.io/instance": "kube-prometheus-stack"},
+    )
+    assert admits(graph, grafana, pod(graph, "prometheus"), 9090)
+    assert not admits(graph, grafana, pod(graph, "tracking-server"), 5000)
+    assert not admits(graph, grafana, login, 4180)
+
+
+def test_certificates_can_be_asked_for_when_cert_manager_is_installed_first() -> None:
+    graph = graph_with_grafana()
+    (platform,) = graph.of_type("mlplatform:index:MlPlatform")
+    (manager,) = [
+        item for item in graph.of_type("kubernetes:helm.sh/v3:Release") if item.inputs["name"] == "cert-manager"
+    ]
+    assert manager.urn in platform.depends_on

@@ -4,7 +4,7 @@ import asyncio
 import copy
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -90,8 +90,8 @@ def test_login_is_asked_in_place_of_the_page_when_there_is_one() -> None:
     outputs = parse_outputs({**OUTPUTS, "login": {"issuer": "https://login.example.org", "audience": "mlplatform"}})
     connection = Connection(stack="dev", project_dir=Path(), environment={}, context=None)
     paths = {
-        check.run.args[2]
+        cast("partial[Any]", check.run).args[2]
         for check in plan_checks(Kubectl(connection), outputs, "token")
-        if isinstance(check.run, partial) and check.what.startswith("open ")
+        if check.what.startswith("open ")
     }
     assert paths == {"/ping"}
