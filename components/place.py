@@ -51,5 +51,5 @@ def prepare(settings: Settings) -> Place:
         inside.ClusterServicesArgs(aws=settings.aws, keep_disks=settings.protect_data, parts=foundation.cluster_parts),
         both,
     )
-    before = [foundation, services, *create_prerequisites(settings, provider, [services])]
+    before = [foundation, services, *create_prerequisites(settings, provider, [foundation])]
     return Place(provider=provider, cloud=foundation.parts, before=before)

@@ -72,7 +72,7 @@ def test_outputs_are_those_of_the_contract_when_exported(local: Graph) -> None:
     }
     assert set(outputs) == {
         "namespace", "domain", "hosts", "gateway", "models", "metadataDb", "objectStore", "trackingServer",
-        "controller", "api", "prometheus", "images", "training",
+        "controller", "api", "prometheus", "images", "training", "prerequisites",
     }  # fmt: skip
 
 
