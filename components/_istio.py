@@ -9,10 +9,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
+from ml.contracts import GATEWAY_PORT, GATEWAY_TLS_PORT
 
 _NETWORKING = "networking.istio.io/v1"
 _ENVOY_FILTERS = "networking.istio.io/v1alpha3"
-_SECURITY = "security.istio.io/v1"
 
 
 def gateway(
@@ -21,15 +21,23 @@ def gateway(
     metadata: k8s.meta.v1.ObjectMetaArgs,
     *,
     selector: Mapping[str, str],
-    port: int,
     hosts: Sequence[str],
+    certificate: pulumi.Input[str] | None = None,
 ) -> pulumi.Output[str]:
-    """Declare which hosts the selected gateway pods answer to; only routes of its own namespace may use them."""
-    server = {
-        "port": {"number": port, "name": "http", "protocol": "HTTP"},
-        "hosts": [f"./{host}" for host in hosts],
-    }
-    return _custom(component, name, _NETWORKING, "Gateway", metadata, {"selector": dict(selector), "servers": [server]})
+    """Declare which hosts the selected gateway pods answer to; only routes of its own namespace may use them.
+
+    With a `certificate`, which is the name of a Secret beside those pods, they answer with TLS and redirect everything
+    else to it.
+    """
+    own = [f"./{host}" for host in hosts]
+    plain: dict[str, Any] = {"port": {"number": GATEWAY_PORT, "name": "http", "protocol": "HTTP"}, "hosts": own}
+    servers = [plain]
+    if certificate is not None:
+        plain["tls"] = {"httpsRedirect": True}
+        tls = {"mode": "SIMPLE", "credentialName": certificate, "minProtocolVersion": "TLSV1_2"}
+        port = {"number": GATEWAY_TLS_PORT, "name": "https", "protocol": "HTTPS"}
+        servers.append({"port": port, "hosts": own, "tls": tls})
+    return _custom(component, name, _NETWORKING, "Gateway", metadata, {"selector": dict(selector), "servers": servers})
 
 
 def service_route(
@@ -43,13 +51,22 @@ def service_route(
     port: int,
     prefix: str | None = None,
     dropped_headers: Sequence[str] = (),
+    answer_headers: Mapping[str, str] | None = None,
 ) -> pulumi.Output[str]:
-    """Declare that all requests for a host, or those below a path, go to one service, without some of their headers."""
+    """Declare that all requests for a host, or those below a path, go to one service.
+
+    Requests lose the headers to drop, answers get the others.
+    """
     http: dict[str, Any] = {"name": "all", "route": [{"destination": {"host": service, "port": {"number": port}}}]}
     if prefix is not None:
         http["match"] = [{"uri": {"prefix": prefix}}]
+    headers: dict[str, Any] = {}
     if dropped_headers:
-        http["headers"] = {**http.get("headers", {}), "request": {"remove": list(dropped_headers)}}
+        headers["request"] = {"remove": list(dropped_headers)}
+    if answer_headers:
+        headers["response"] = {"set": dict(answer_headers)}
+    if headers:
+        http["headers"] = headers
     spec = {"hosts": [host], "gateways": [gateway], "http": [http]}
     return _custom(component, name, _NETWORKING, "VirtualService", metadata, spec)
 
@@ -115,41 +132,6 @@ def route_patches(
     ]
     spec = {"workloadSelector": {"labels": dict(selector)}, "configPatches": patches}
     return _custom(component, name, _ENVOY_FILTERS, "EnvoyFilter", metadata, spec)
-
-
-def token_issuer(
-    component: PlatformComponent,
-    name: str,
-    metadata: k8s.meta.v1.ObjectMetaArgs,
-    *,
-    selector: Mapping[str, str],
-    issuer: str,
-    audience: str,
-    keys_url: str,
-) -> pulumi.Output[str]:
-    """Declare whose tokens the selected pods recognise; a request without one still passes, one with a bad one not."""
-    rule = {"issuer": issuer, "audiences": [audience], "jwksUri": keys_url}
-    spec = {"selector": {"matchLabels": dict(selector)}, "jwtRules": [rule]}
-    return _custom(component, name, _SECURITY, "RequestAuthentication", metadata, spec)
-
-
-def token_required(
-    component: PlatformComponent,
-    name: str,
-    metadata: k8s.meta.v1.ObjectMetaArgs,
-    *,
-    selector: Mapping[str, str],
-    issuer: str,
-    hosts: Sequence[str],
-) -> pulumi.Output[str]:
-    """Declare that the selected pods refuse requests for these hosts that no token of the issuer comes with."""
-    anonymous = {"source": {"notRequestPrincipals": [f"{issuer}/*"]}}
-    spec = {
-        "selector": {"matchLabels": dict(selector)},
-        "action": "DENY",
-        "rules": [{"from": [anonymous], "to": [{"operation": {"hosts": list(hosts)}}]}],
-    }
-    return _custom(component, name, _SECURITY, "AuthorizationPolicy", metadata, spec)
 
 
 def _custom(

@@ -46,15 +46,19 @@ def offer_service(
     labels: Mapping[str, str],
     selector: Mapping[str, str],
     ports: Sequence[int],
-    gateway: GatewayPeer | None = None,
+    gateways: Sequence[GatewayPeer | None] = (),
     gateway_ports: Sequence[int] = (),
 ) -> None:
-    """Let the clients of service `name` reach the selected pods on `ports`, and the gateway on `gateway_ports`."""
+    """Let the clients of service `name` reach the selected pods on `ports`, and pods elsewhere on `gateway_ports`.
+
+    Those are the gateways that there are; None stands for one that there is not.
+    """
     client = _pods(access_label(name))
     ingress = [k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=[client], ports=_tcp(ports))]
-    if gateway is not None:
-        peer = _pods(gateway.selector, namespace=gateway.namespace)
-        ingress.append(k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=[peer], ports=_tcp(gateway_ports)))
+    for gateway in gateways:
+        if gateway is not None:
+            peer = _pods(gateway.selector, namespace=gateway.namespace)
+            ingress.append(k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=[peer], ports=_tcp(gateway_ports)))
     k8s.networking.v1.NetworkPolicy(
         f"{name}-offer",
         metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace, labels=dict(labels)),

@@ -22,7 +22,9 @@ from ml.contracts import (
     DATABASE_EXPORTER_PORT,
     EXPERIMENT_CONTROLLER,
     GATEWAY_ADMIN_PORT,
+    LOGIN_METRICS_PORT,
     MLFLOW_PORT,
+    PAGE_LOGIN,
     PROMETHEUS_PORT,
     S3_PORT,
     SERVING_REST_PORT,
@@ -92,6 +94,7 @@ TARGETS = (
     Target(job="controller", workload=EXPERIMENT_CONTROLLER, port=CONTROLLER_METRICS_PORT),
     Target(job="api", workload="api", port=API_PORT),
     Target(job=TEAM_REGISTRY, workload=TEAM_REGISTRY, port=TEAM_REGISTRY_PORT),
+    Target(job="page-login", workload=PAGE_LOGIN, port=LOGIN_METRICS_PORT),
 )
 GATEWAY_TARGET = "gateway"
 

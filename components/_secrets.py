@@ -50,6 +50,15 @@ class SecretSource:
         derived = self._derive(f"fingerprint/{'/'.join(purposes)}", _FINGERPRINT_BYTES)
         return pulumi.Output.unsecret(derived.apply(bytes.hex))
 
+    def fingerprint_of(self, secret: pulumi.Output[str]) -> pulumi.Output[str]:
+        """Return a public text that changes when a secret does that somebody else has made."""
+
+        def keyed(values: list[str]) -> str:
+            info = f"fingerprint-of/{values[1]}".encode()
+            return hkdf_sha256(values[0].encode(), salt=_SALT, info=info, length=_FINGERPRINT_BYTES).hex()
+
+        return pulumi.Output.unsecret(pulumi.Output.all(self._master, secret).apply(keyed))
+
     def _derive(self, info: str, length: int) -> pulumi.Output[bytes]:
         return self._master.apply(
             lambda master: hkdf_sha256(master.encode(), salt=_SALT, info=info.encode(), length=length)

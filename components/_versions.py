@@ -67,6 +67,7 @@ PIPELINES_METADATA: Final = "pipelines-metadata"
 PIPELINES_METADATA_PROXY: Final = "pipelines-metadata-proxy"
 WORKFLOW_CONTROLLER: Final = "workflow-controller"
 WORKFLOW_EXECUTOR: Final = "workflow-executor"
+PAGE_LOGIN: Final = "page-login"
 
 PIPELINE_IMAGES: Final = (
     MYSQL,
@@ -124,6 +125,8 @@ IMAGES: Final[Mapping[str, Image]] = {
         digest="sha256:5ce7540c3c00ef4ab0c9d2c995c6a5b9c421f44b4a115d97a2c7af3b1c21cbb0",
     ),
     TRAINING: Image(repository="mlplatform/training", tag=PLATFORM_VERSION, own=True),
+    # No digest of it was found.
+    PAGE_LOGIN: Image(repository="quay.io/oauth2-proxy/oauth2-proxy", tag="v7.15.6"),
     # Kubeflow Pipelines' metadata store needs a password scheme that MySQL 9 no longer has.
     MYSQL: Image(
         repository="docker.io/library/mysql",

@@ -216,7 +216,7 @@ class Api(PlatformComponent):
             labels=self._labels,
             selector=self._selector,
             ports=[API_PORT],
-            gateway=args.gateway,
+            gateways=[args.gateway],
             gateway_ports=[API_PORT],
         )
         policies = {"kubernetes": allow_kubernetes_api(self._selector)}

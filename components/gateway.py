@@ -1,6 +1,7 @@
 """The way in: the hosts that the ingress gateway answers to, and the routes of those that are one service each.
 
-The gateway's own pods belong to the mesh. Models are routed by TrafficSplit.
+The gateway's own pods belong to the mesh. Models are routed by TrafficSplit. Where the gateway ends TLS, cert-manager
+keeps the certificate of all hosts in a Secret beside its pods, for the gateway reads Secrets nowhere else.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import pulumi_kubernetes as k8s
 
 from components import _istio
 from components._base import PlatformComponent
+from components._certificates import CertificateIssuer, certificate
 from components._labels import object_labels
 from components._network import GatewayPeer
-from ml.contracts import GATEWAY_PORT
 
 _NAME = "gateway"
 
@@ -43,6 +44,10 @@ class GatewayArgs:
     hosts: tuple[str, ...]
     """Every host it answers to."""
     routes: tuple[HostRoute, ...]
+    issuer: CertificateIssuer | None = None
+    """Who signs the certificate with which the gateway ends TLS; None leaves it plain."""
+    strict_seconds: int = 0
+    """How long browsers are told to use nothing but TLS; 0 tells them nothing."""
 
 
 class Gateway(PlatformComponent):
@@ -59,9 +64,10 @@ class Gateway(PlatformComponent):
             name,
             k8s.meta.v1.ObjectMetaArgs(name=name, namespace=args.namespace, labels=labels),
             selector=args.pods.selector,
-            port=GATEWAY_PORT,
             hosts=args.hosts,
+            certificate=self._create_certificate(name, args, labels),
         )
+        strict = f"max-age={args.strict_seconds}"
         for route in args.routes:
             _istio.service_route(
                 self,
@@ -73,5 +79,18 @@ class Gateway(PlatformComponent):
                 port=route.port,
                 prefix=route.prefix,
                 dropped_headers=route.dropped_headers,
+                answer_headers={"strict-transport-security": strict} if args.strict_seconds else None,
             )
         self.finish(gateway=self.gateway)
+
+    def _create_certificate(self, name: str, args: GatewayArgs, labels: dict[str, str]) -> pulumi.Output[str] | None:
+        if args.issuer is None:
+            return None
+        secret = f"{name}-tls"
+        return certificate(
+            self,
+            secret,
+            k8s.meta.v1.ObjectMetaArgs(name=secret, namespace=args.pods.namespace, labels=labels),
+            issuer=args.issuer,
+            hosts=args.hosts,
+        )

@@ -109,7 +109,7 @@ class ModelServer(PlatformComponent):
             labels=self._labels,
             selector=self._selector,
             ports=[SERVING_REST_PORT, SERVING_GRPC_PORT],
-            gateway=args.gateway,
+            gateways=[args.gateway],
             gateway_ports=[SERVING_REST_PORT, SERVING_GRPC_PORT],
         )
         self.finish(service=self.service, deployments=dict(self.deployments))

@@ -34,6 +34,7 @@ from components._workload import (
 )
 from ml.contracts import (
     GATEWAY_ADMIN_PORT,
+    PAGE_LOGIN,
     PROMETHEUS_PORT,
     TEAM_REGISTRY,
 )
@@ -46,7 +47,7 @@ _DATA_DIR = "/prometheus"
 _DISK_SHARE = 0.8
 _OBJECT_STORE = "object-store"
 """Job and workload of the target that wants a token."""
-_SEVERAL = ("model-server", TEAM_REGISTRY)
+_SEVERAL = ("model-server", PAGE_LOGIN, TEAM_REGISTRY)
 """Workloads of which there are several instances."""
 _DASHBOARDS = Path(__file__).parent / "dashboards"
 _DASHBOARD_LABEL = {"grafana_dashboard": "1"}
@@ -82,8 +83,10 @@ class MonitoringArgs:
     """What is measured in other namespaces, which themselves let Prometheus in."""
     scalers: tuple[_scaling.Scaler, ...] = ()
     """Whose questions about the load are answered here."""
-    asked_by: GatewayPeer | None = None
-    """Pods of another namespace that ask them."""
+    readers: tuple[GatewayPeer, ...] = ()
+    """Pods of other namespaces that ask it, such as Grafana's."""
+    page_logins: bool = False
+    """Whether there is something in front of pages that asks who somebody is."""
 
 
 class Monitoring(PlatformComponent):
@@ -96,7 +99,11 @@ class Monitoring(PlatformComponent):
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._name, self._args = name, args
-        present = {_OBJECT_STORE: args.object_store_token is not None, TEAM_REGISTRY: args.teams}
+        present = {
+            _OBJECT_STORE: args.object_store_token is not None,
+            PAGE_LOGIN: args.page_logins,
+            TEAM_REGISTRY: args.teams,
+        }
         self._absent = frozenset(workload for workload, is_there in present.items() if not is_there)
         self._labels = object_labels(_NAME, name, args.image)
         self._selector = selector_labels(_NAME, name)
@@ -258,11 +265,11 @@ class Monitoring(PlatformComponent):
             labels=self._labels,
             selector=self._selector,
             ports=[PROMETHEUS_PORT],
-            gateway=args.asked_by,
+            gateways=args.readers,
             gateway_ports=[PROMETHEUS_PORT],
         )
         everything: dict[str, str] = {}
-        ports = [target.port for target in _scraping.TARGETS if target.workload != TEAM_REGISTRY or args.teams]
+        ports = [target.port for target in _scraping.TARGETS if target.workload not in self._absent]
         policies = {
             "scrapes": allow_to_pods(self._selector, everything, ports),
             "scraped": allow_from_pods(everything, self._selector, ports),
@@ -289,5 +296,5 @@ def _fingerprint(*contents: object) -> str:
 
 
 def _selector_of(workload: str) -> Mapping[str, str]:
-    # Of the rest there is one, and Jobs that share its name.
+    # Of the rest there is one instance, and Jobs that share its name.
     return {"app.kubernetes.io/name": workload} if workload in _SEVERAL else selector_labels(workload, workload)

@@ -58,7 +58,8 @@ class ObjectStoreArgs:
     secrets: SecretSource
     buckets: Mapping[str, str]
     """Bucket of each consumer."""
-    gateway: GatewayPeer
+    gateway: GatewayPeer | None
+    """Who may open the console from outside; None if nobody does."""
     """Who may reach the console."""
     storage_gib: int
     storage_class: str | None
@@ -99,7 +100,7 @@ class ObjectStore(PlatformComponent):
             labels=self._labels,
             selector=self._selector,
             ports=[S3_PORT],
-            gateway=args.gateway,
+            gateways=[args.gateway],
             gateway_ports=[S3_CONSOLE_PORT],
         )
         self.finish(

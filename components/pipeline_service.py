@@ -6,7 +6,7 @@ metadata writer, TensorBoard viewer, drawing server, SeaweedFS (the platform's o
 separation of users by Kubeflow profiles.
 
 The API has no login. It is reached inside its namespace, and from outside by those whom Kubernetes lets forward a port;
-the page exists only behind the tokens of an issuer.
+the page exists only where somebody may open it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from components._pipelines.site import (
     Site,
 )
 from components._pipelines.store import ArtifactStore, declare_keys
-from components._pipelines.ui import PageArgs, TokenIssuer, declare_page
+from components._pipelines.ui import PageArgs, declare_page
 from components._pipelines.workflows import declare_workflows
 from components._scraping import DistantTarget
 from components._secrets import SecretSource
@@ -48,14 +48,6 @@ from ml.contracts import PIPELINES_PORT, PIPELINES_SERVICE
 
 _NAME: Final = "pipelines"
 PAGE_PORT: Final = UI_PORT
-
-
-@dataclass(frozen=True, kw_only=True)
-class PageSettings:
-    """The web page and who may see it."""
-
-    host: str
-    issuer: TokenIssuer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +80,8 @@ class PipelineServiceArgs:
     registry: ServicePeer
     """The tracking server, where steps register models."""
     prometheus: ServicePeer
-    gateway: GatewayPeer
-    page: PageSettings | None
-    """None leaves the page away: it has no login of its own."""
+    page_front: GatewayPeer | None
+    """Who alone may call the web page, which has no login of its own; None leaves it away."""
     cache: bool
     """Whether a step whose inputs were seen before is skipped."""
     replicas: int
@@ -165,7 +156,7 @@ class PipelineService(PlatformComponent):
 
     def _create_page(self, keys: pulumi.Output[str]) -> pulumi.Output[str] | None:
         args = self._args
-        if args.page is None:
+        if args.page_front is None:
             return None
         return declare_page(
             self._site,
@@ -175,9 +166,7 @@ class PipelineService(PlatformComponent):
                 api=self.service,
                 store=args.store,
                 keys=keys,
-                host=args.page.host,
-                gateway=args.gateway,
-                issuer=args.page.issuer,
+                front=args.page_front,
                 replicas=args.replicas,
             ),
         )
@@ -194,12 +183,12 @@ class PipelineService(PlatformComponent):
             self._policy(f"steps-to-{role}", network.steps_call(server, ports))
             self._policy(f"{role}-from-steps", network.called_by_steps(server, ports))
         store_clients = [network.steps(), network.pods(api)]
-        if args.page is not None:
+        if args.page_front is not None:
             store_clients.append(network.pods(selector_labels(UI_SERVICE, site.name)))
         self._open("store", args.store.peer, store_clients)
         self._open("registry", args.registry, [network.steps()])
         prometheus = network.pods(args.prometheus.selector)
-        for target in scraped(site.name, page=args.page is not None):
+        for target in scraped(site.name, page=args.page_front is not None):
             spec = network.called_from_abroad(
                 target.selector, [target.port], clients=[prometheus], namespace=args.prometheus.namespace
             )

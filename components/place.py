@@ -13,6 +13,7 @@ import pulumi_kubernetes as k8s
 
 from components._cloud import CloudParts
 from components.cluster import connect
+from components.platform_prerequisites import create_prerequisites
 from components.settings import Settings
 
 
@@ -30,7 +31,8 @@ class Place:
 def prepare(settings: Settings) -> Place:
     """Declare everything that the platform stands on."""
     if settings.aws is None:
-        return Place(provider=connect("cluster", settings))
+        provider = connect("cluster", settings)
+        return Place(provider=provider, before=create_prerequisites(settings, provider))
     try:
         from components import platform_aws as cloud
         from components import platform_aws_services as inside
@@ -54,4 +56,5 @@ def prepare(settings: Settings) -> Place:
         ),
         both,
     )
-    return Place(provider=provider, cloud=foundation.parts, before=[foundation, services])
+    before = [foundation, services, *create_prerequisites(settings, provider, [foundation])]
+    return Place(provider=provider, cloud=foundation.parts, before=before)

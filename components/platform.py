@@ -27,21 +27,31 @@ from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.pipeline_service import PipelineService
+from components.platform_access import (
+    CONSOLE_PAGE,
+    MLFLOW_PAGE,
+    PIPELINES_PAGE,
+    Inside,
+    certificate_issuer,
+    create_logins,
+    front_of,
+    gateway_port,
+    hosts,
+    page_routes,
+)
 from components.platform_gpus import arrange_gpus
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.platform_outputs import stack_outputs
 from components.platform_pipelines import (
-    PAGE_ROLE,
     Surroundings,
     create_pipeline_namespace,
     create_pipelines,
     measured,
-    page_roles,
-    page_routes,
     pipeline_buckets,
 )
+from components.platform_prerequisites import metrics_reader
 from components.platform_scaling import asking, create_autoscalers, measured_scaling, scalers, slot_deployments
-from components.platform_teams import TeamSurroundings, create_teams, team_buckets, unheard_headers
+from components.platform_teams import TeamSurroundings, create_teams, team_buckets
 from components.priority_classes import PriorityClasses, PriorityClassesArgs
 from components.settings import ModelSettings, Settings
 from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
@@ -54,10 +64,8 @@ from ml.contracts import (
     EXPERIMENT_CONTROLLER,
     GATEWAY_NAME,
     METADATA_DB_SERVICE,
-    MLFLOW_PORT,
     OBJECT_STORE_SERVICE,
     PROMETHEUS_SERVICE,
-    S3_CONSOLE_PORT,
     TRACKING_SERVER_SERVICE,
     kube_name,
 )
@@ -112,6 +120,11 @@ class MlPlatform(PlatformComponent):
         self.monitoring = self._create_monitoring()
         self.api = self._create_api()
         self.pipelines = self._create_pipelines(self._pipeline_namespace) if self._pipeline_namespace else None
+        self.logins = create_logins(
+            args.settings,
+            Inside(namespace=self.namespace.namespace, secrets=self._secrets, gateway=self._peer),
+            self.child(),
+        )
         self.gateway = self._create_gateway()
         self.models = {model.name: self._create_model(model) for model in args.settings.models}
         arrange_gpus(self, args.settings, self.namespace.namespace)
@@ -165,7 +178,7 @@ class MlPlatform(PlatformComponent):
                 client_image=settings.image(_versions.MINIO_CLIENT),
                 secrets=self._secrets,
                 buckets=self._buckets,
-                gateway=self._peer,
+                gateway=front_of(settings, CONSOLE_PAGE, self._peer),
                 storage_gib=settings.object_store.storage_gib,
                 storage_class=settings.storage_class,
                 resources=settings.object_store.resources,
@@ -185,8 +198,8 @@ class MlPlatform(PlatformComponent):
                 secrets=self._secrets,
                 database=self._database_of(_MLFLOW),
                 artifacts=self._artifacts(),
-                public_host=self._hosts["mlflow"],
-                gateway=self._peer,
+                public_host=self._hosts.get(MLFLOW_PAGE),
+                gateway=front_of(settings, MLFLOW_PAGE, self._peer),
                 allowed_hosts=settings.tracking_server.allowed_hosts,
                 workers=settings.tracking_server.workers,
                 replicas=settings.replicas("tracking_server"),
@@ -265,7 +278,8 @@ class MlPlatform(PlatformComponent):
                 teams=bool(settings.teams),
                 elsewhere=measured(settings, self._pipeline_namespace) + measured_scaling(settings),
                 scalers=scalers(settings),
-                asked_by=asking(settings),
+                page_logins=settings.access.login is not None,
+                readers=tuple(reader for reader in (asking(settings), metrics_reader(settings)) if reader is not None),
             ),
             self.child(),
         )
@@ -301,6 +315,11 @@ class MlPlatform(PlatformComponent):
         )
 
     def _create_gateway(self) -> Gateway:
+        pages = {
+            MLFLOW_PAGE: self.tracking_server.service,
+            CONSOLE_PAGE: self.object_store and self.object_store.service,
+            PIPELINES_PAGE: self.pipelines and self.pipelines.page,
+        }
         return Gateway(
             GATEWAY_NAME,
             GatewayArgs(
@@ -309,31 +328,19 @@ class MlPlatform(PlatformComponent):
                 hosts=tuple(self._hosts.values()),
                 routes=(
                     HostRoute(
-                        role="mlflow",
-                        host=self._hosts["mlflow"],
-                        service=self.tracking_server.service,
-                        port=MLFLOW_PORT,
-                        dropped_headers=unheard_headers(self._settings),
-                    ),
-                    *self._console_routes(),
-                    HostRoute(
                         role="api",
                         host=self._hosts["api"],
                         service=self.api.service,
                         port=API_PORT,
                         prefix=_API_PATHS,
                     ),
-                    *page_routes(self._settings, self.pipelines, self._hosts.get(PAGE_ROLE)),
+                    *page_routes(self._settings, self.logins, pages),
                 ),
+                issuer=certificate_issuer(self._settings),
+                strict_seconds=self._settings.access.strict_seconds,
             ),
             self.child(),
         )
-
-    def _console_routes(self) -> list[HostRoute]:
-        store = self.object_store
-        if store is None:
-            return []
-        return [HostRoute(role="minio", host=self._hosts["minio"], service=store.service, port=S3_CONSOLE_PORT)]
 
     def _create_pipelines(self, namespace: PlatformNamespace) -> PipelineService:
         # The settings refuse the service where the cloud's own store is used.
@@ -345,8 +352,7 @@ class MlPlatform(PlatformComponent):
                 namespace=namespace.namespace,
                 secrets=self._secrets,
                 object_store=store,
-                gateway=self._peer,
-                page_host=self._hosts.get(PAGE_ROLE),
+                page_front=front_of(self._settings, PIPELINES_PAGE, self._peer),
             ),
             self.child(),
             # The gate: the bucket and its user exist before the API first asks for them.
@@ -385,6 +391,7 @@ class MlPlatform(PlatformComponent):
                 service=server.service,
                 host=self._hosts["ml"],
                 gateway_name=self.gateway.gateway,
+                gateway_port=gateway_port(self._settings),
                 gateway=self._peer,
             ),
             self.child(),
@@ -420,9 +427,3 @@ class MlPlatform(PlatformComponent):
             ),
             self.child(),
         )
-
-
-def hosts(settings: Settings) -> dict[str, str]:
-    """Return the host of every role that the platform answers to."""
-    consoles = ("minio",) if settings.object_store.kind == "minio" else ()
-    return {role: f"{role}.{settings.domain}" for role in ("mlflow", *consoles, "ml", "api", *page_roles(settings))}

@@ -20,7 +20,7 @@ from components.eks_cluster import EksCluster, EksClusterArgs, SystemNodes
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs, KeyUser
 from components.network_vpc import VpcNetwork, VpcNetworkArgs
 from components.object_store_s3 import S3ObjectStore, S3ObjectStoreArgs
-from components.platform import hosts
+from components.platform_access import hosts
 from components.platform_aws_services import ClusterParts
 from components.platform_teams import team_folder
 from components.public_access import PublicAccess, PublicAccessArgs

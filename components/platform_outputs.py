@@ -37,6 +37,7 @@ def stack_outputs(
         "namespace": platform.namespace.namespace,
         "domain": settings.domain,
         "hosts": hosts,
+        **_login_outputs(settings),
         "gateway": {
             "service": gateway.service,
             "namespace": gateway.namespace,
@@ -69,12 +70,19 @@ def stack_outputs(
         },
         **pipeline_outputs(settings, platform.pipelines),
         **team_outputs(settings, platform.teams),
+        "prerequisites": settings.prerequisites.states,
         "images": _image_outputs(platform, settings),
         "training": {
             "image": settings.image(_versions.TRAINING),
             "serviceAccount": platform.training.service_account,
         },
     }
+
+
+def _login_outputs(settings: Settings) -> dict[str, Any]:
+    """Tell programs whose tokens open pages; nothing where no page has a login."""
+    login = settings.access.login
+    return {"login": {"issuer": login.issuer, "audience": login.audience or login.client_id}} if login else {}
 
 
 def _store_outputs(platform: MlPlatform, buckets: Mapping[str, str], cloud: CloudParts | None) -> dict[str, Any]:
@@ -97,6 +105,8 @@ def _store_outputs(platform: MlPlatform, buckets: Mapping[str, str], cloud: Clou
 
 def _image_outputs(platform: MlPlatform, settings: Settings) -> dict[str, str]:
     unused = {_versions.MODEL_SERVER_GPU, *(() if platform.pipelines else _versions.PIPELINE_IMAGES)}
+    if not platform.logins:
+        unused.add(_versions.PAGE_LOGIN)
     images = {name: settings.image(name) for name in _versions.IMAGES if name not in unused}
     return {**images, _versions.MODEL_SERVER: settings.serving_image}
 

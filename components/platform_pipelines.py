@@ -15,15 +15,11 @@ from components._labels import selector_labels
 from components._network import GatewayPeer, ServicePeer
 from components._pipelines.server import ServerImages
 from components._pipelines.store import ArtifactStore
-from components._pipelines.ui import TokenIssuer
 from components._scraping import Elsewhere
 from components._secrets import SecretSource
-from components.gateway import HostRoute
 from components.object_store import ObjectStore
 from components.pipeline_definitions import PipelineDefinitions, PipelineDefinitionsArgs
 from components.pipeline_service import (
-    PAGE_PORT,
-    PageSettings,
     PipelineImages,
     PipelineService,
     PipelineServiceArgs,
@@ -41,9 +37,8 @@ from ml.contracts import (
     TRACKING_SERVER_SERVICE,
 )
 
-PAGE_ROLE: Final = "kubeflow"
-"""First word of the page's host."""
-_NAME: Final = "pipelines"
+PIPELINES: Final = "pipelines"
+"""Instance of everything that the service consists of."""
 _BUCKET: Final = "pipelines"
 
 
@@ -56,19 +51,13 @@ class Surroundings:
     """Name of the service's own namespace."""
     secrets: SecretSource
     object_store: ObjectStore
-    gateway: GatewayPeer
-    page_host: str | None
-
-
-def page_roles(settings: Settings) -> tuple[str, ...]:
-    """Return the first words of the hosts that the service adds: none without an issuer who guards its page."""
-    service = settings.pipeline_service
-    return (PAGE_ROLE,) if service.enabled and service.page else ()
+    page_front: GatewayPeer | None
+    """Who alone may call the web page; None if nobody opens it."""
 
 
 def pipeline_buckets(settings: Settings) -> dict[str, str]:
     """Return the bucket that the object store keeps for pipelines, by consumer."""
-    return {_NAME: _BUCKET} if settings.pipeline_service.enabled else {}
+    return {PIPELINES: _BUCKET} if settings.pipeline_service.enabled else {}
 
 
 def create_pipeline_namespace(settings: Settings, opts: pulumi.ResourceOptions) -> PlatformNamespace | None:
@@ -85,7 +74,7 @@ def measured(settings: Settings, namespace: PlatformNamespace | None) -> tuple[E
     service = settings.pipeline_service
     if namespace is None:
         return ()
-    targets = scraped(_NAME, page=service.page is not None)
+    targets = scraped(PIPELINES, page=settings.access.pages)
     return (Elsewhere(namespace=namespace.namespace, namespace_name=service.namespace, targets=targets),)
 
 
@@ -105,16 +94,15 @@ def create_pipelines(
         secrets=around.secrets,
         kinds=definitions.kinds,
         store=ArtifactStore(
-            access_key=_NAME,
-            secret_key=around.object_store.consumer_secret_key(_NAME),
-            fingerprint=around.object_store.consumer_fingerprint(_NAME),
+            access_key=PIPELINES,
+            secret_key=around.object_store.consumer_secret_key(PIPELINES),
+            fingerprint=around.object_store.consumer_fingerprint(PIPELINES),
             bucket=_BUCKET,
             peer=_peer(settings, OBJECT_STORE_SERVICE, OBJECT_STORE_SERVICE, S3_PORT),
         ),
         registry=_peer(settings, TRACKING_SERVER_SERVICE, TRACKING_SERVER_SERVICE, MLFLOW_PORT),
         prometheus=_peer(settings, PROMETHEUS_SERVICE, "monitoring", PROMETHEUS_PORT),
-        gateway=around.gateway,
-        page=_page(settings, around.page_host),
+        page_front=around.page_front,
         cache=service.cache,
         replicas=service.replicas,
         storage_gib=service.storage_gib,
@@ -123,15 +111,7 @@ def create_pipelines(
         database_resources=service.database_resources,
         protect=settings.protect_data,
     )
-    return PipelineService(_NAME, args, gated)
-
-
-def page_routes(settings: Settings, service: PipelineService | None, host: str | None) -> list[HostRoute]:
-    """Return the gateway's route to the page; it comes after what guards the page."""
-    if service is None or service.page is None or host is None:
-        return []
-    target = pulumi.Output.concat(service.page, f".{settings.pipeline_service.namespace}.svc.cluster.local")
-    return [HostRoute(role=PAGE_ROLE, host=host, service=target, port=PAGE_PORT)]
+    return PipelineService(PIPELINES, args, gated)
 
 
 def pipeline_outputs(settings: Settings, service: PipelineService | None) -> dict[str, Any]:
@@ -153,14 +133,6 @@ def pipeline_outputs(settings: Settings, service: PipelineService | None) -> dic
 def _peer(settings: Settings, service: str, workload: str, port: int) -> ServicePeer:
     selector = selector_labels(workload, service)
     return ServicePeer(service=service, namespace=settings.namespace, selector=selector, port=port)
-
-
-def _page(settings: Settings, host: str | None) -> PageSettings | None:
-    page = settings.pipeline_service.page
-    if page is None or host is None:
-        return None
-    issuer = TokenIssuer(issuer=page.issuer, audience=page.audience, keys_url=page.keys_url)
-    return PageSettings(host=host, issuer=issuer)
 
 
 def _images(settings: Settings) -> PipelineImages:

@@ -13,12 +13,15 @@ from collections.abc import Set as AbstractSet
 import pulumi
 from pulumi.runtime import config as runtime_config
 
+from components import settings_access, settings_prerequisites
 from components._rules import choice, either, flag, integer, listing, sensitive, table, text
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
 from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU, PLATFORM_VERSION
 from components._workload import SHARED_GPU_RESOURCE, Resources
+from components.settings_access import AccessSettings
 from components.settings_aws import AwsSettings
 from components.settings_gpu import GpuSettings, fitting, serving_problems
+from components.settings_prerequisites import PrerequisitesSettings
 from components.settings_scaling import AutoscalingSettings
 from components.settings_teams import TeamSettings, team_conflicts
 from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
@@ -53,6 +56,7 @@ _version = text(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?", "a version such as 
 _accelerator = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a card such as l4", max_length=63)
 _path = text(r"[^\s{]+", "the path of a kubeconfig file", max_length=4096)
 _master_secret = sensitive(_MASTER_SECRET_MIN_LENGTH, "stored encrypted: `pulumi config set --secret masterSecret`")
+_login_secret = sensitive(1, "stored encrypted: `pulumi config set --secret loginSecret`")
 _kubeconfig_content = sensitive(1, "namely its content, stored encrypted: `pulumi config set --secret kubeconfig`")
 
 _DATABASE = Resources(cpu_millis=500, memory_mib=1024, memory_limit_mib=2048)
@@ -159,22 +163,14 @@ class MonitoringSettings:
 
 
 @schema
-class PipelinePageSettings:
-    """The web page of pipelines, and the OpenID Connect issuer whose tokens open it."""
-
-    issuer: str = setting(_https_address)
-    audience: str = setting(_name)
-    keys_url: str = setting(_https_address)
-
-
-@schema
 class PipelineServiceSettings:
-    """Kubeflow Pipelines. Without it pipelines run in a Job, by Kubeflow's local runner."""
+    """Kubeflow Pipelines. Without it pipelines run in a Job, by Kubeflow's local runner.
+
+    Its web page is there where `access` lets somebody open it.
+    """
 
     enabled: bool = setting(flag(), default=False)
     namespace: str = setting(_dns_label, default="kubeflow")
-    page: PipelinePageSettings | None = setting(section(PipelinePageSettings), default=None)
-    """None leaves the page away: it has no login of its own."""
     cache: bool = setting(flag(), default=True)
     """Whether a step whose inputs were seen before is skipped."""
     replicas: int = setting(integer(1, 5), default=2)
@@ -246,6 +242,9 @@ class Settings:
     """Tag of the platform's own images. What is promoted from stack to stack."""
     gateway_address: str | None = setting(_address, default=None)
     """Where people reach the ingress gateway; None if they do so by the hosts' own names."""
+    access: AccessSettings = setting(section(AccessSettings), default_factory=AccessSettings)
+    login_secret: Sensitive | None = setting(_login_secret, default=None)
+    """Of the client `access.login.clientId`; None derives one, for issuers that take the secret they are given."""
     gateway: GatewaySettings = setting(section(GatewaySettings), default_factory=GatewaySettings)
     metadata_db: MetadataDbSettings = setting(section(MetadataDbSettings), default_factory=MetadataDbSettings)
     object_store: ObjectStoreSettings = setting(section(ObjectStoreSettings), default_factory=ObjectStoreSettings)
@@ -267,6 +266,9 @@ class Settings:
     )
     teams: tuple[TeamSettings, ...] = setting(listing(section(TeamSettings)), default=())
     """Who shares the platform; without one it is its operators' alone."""
+    prerequisites: PrerequisitesSettings = setting(
+        section(PrerequisitesSettings), default_factory=PrerequisitesSettings
+    )
     aws: AwsSettings | None = setting(section(AwsSettings), default=None)
     """None takes the cluster that `kubeconfig` and `context` name; otherwise the stack makes its own on AWS."""
 
@@ -277,6 +279,7 @@ class Settings:
             found += self._image_conflicts()
         if faulty.isdisjoint({"namespace", "pipeline_service"}) and self.pipeline_service.namespace == self.namespace:
             found.append(("namespace", "another one than that of pipelineService"))
+        found += self._access_conflicts(faulty)
         names = [] if "models" in faulty else [model.name for model in self.models]
         if len(set(names)) < len(names):
             found.append(("models", "a list in which every name occurs once"))
@@ -361,6 +364,39 @@ class Settings:
         if "gpu" not in faulty and (self.gpu.mig or self.gpu.time_slices > 1):
             found.append(("gpu", "no timeSlices and no mig where `aws.gpuPools` says how cards are shared"))
         return found + self._single_replicas(faulty, highly_available=self.aws.highly_available)
+
+    def _access_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        needed = {
+            "access",
+            "autoscaling",
+            "aws",
+            "gateway_address",
+            "gpu",
+            "image_mirror",
+            "login_secret",
+            "prerequisites",
+        }
+        if not faulty.isdisjoint(needed):
+            return []
+        balancer = self.aws is not None and self.aws.access is not None
+        found = [
+            *settings_access.conflicts_outside(
+                self.access,
+                gateway_address=self.gateway_address,
+                balancer=balancer,
+                highly_available=self.aws is not None and self.aws.highly_available,
+            ),
+            *settings_prerequisites.conflicts_outside(
+                self.prerequisites,
+                gateway_tls=self.access.ends_tls,
+                balancer=balancer,
+                keda_scales=self.autoscaling.engine == "keda" and bool(self.autoscaling.parts()),
+                gpu_operator_told=self.gpu.operator,
+                mirrored=self.image_mirror is not None,
+            ),
+        ]
+        unused = self.login_secret is not None and self.access.login is None
+        return [*found, *([("login_secret", "absent, unless `access.login` is set")] if unused else [])]
 
     def _pipelines_without_store(self) -> bool:
         return self.pipeline_service.enabled and self.object_store.kind == "s3"

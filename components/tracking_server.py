@@ -2,7 +2,7 @@
 
 A Job creates or migrates the database schema; the servers start after it, for two servers that find an empty database
 at the same time break it. Clients need no credentials of the stores: artifacts pass through the server. Leaves out
-authentication, which the gateway will do.
+authentication: what stands in front of the page does it (components.page_login).
 """
 
 from __future__ import annotations
@@ -83,9 +83,10 @@ class TrackingServerArgs:
     secrets: SecretSource
     database: DatabaseAccess
     artifacts: BucketAccess | CloudBucket
-    public_host: str
-    gateway: GatewayPeer
-    """Who may reach the server from outside the namespace."""
+    public_host: str | None
+    """None for a server that is not reached from outside."""
+    gateway: GatewayPeer | None
+    """Who may reach the server from outside the namespace, or stands in front of it; None if nobody does."""
     allowed_hosts: tuple[str, ...]
     """Further host patterns that may be asked for, such as the pods' addresses, by which metrics are read."""
     workers: int
@@ -126,7 +127,7 @@ class TrackingServer(PlatformComponent):
             labels=self._labels,
             selector=self._selector,
             ports=[MLFLOW_PORT],
-            gateway=args.gateway,
+            gateways=[args.gateway],
             gateway_ports=[MLFLOW_PORT],
         )
         self.deployment = self.server.metadata.name.apply(str)
@@ -239,7 +240,7 @@ class TrackingServer(PlatformComponent):
                 f"--expose-prometheus={_METRICS_DIR}",
                 f"--artifacts-destination=s3://{args.artifacts.bucket}",
                 f"--allowed-hosts={','.join(self._allowed_hosts())}",
-                f"--cors-allowed-origins=http://{args.public_host},https://{args.public_host}",
+                *self._origins(),
             ],
             env=[
                 *self._database_env(),
@@ -297,12 +298,16 @@ class TrackingServer(PlatformComponent):
             f"{self._name}.{namespace}",
             f"{self._name}.{namespace}.svc",
             f"{self._name}.{namespace}.svc.cluster.local",
-            self._args.public_host,
+            *([self._args.public_host] if self._args.public_host else []),
             # A port forwarded to the pod.
             "localhost",
             "127.0.0.1",
         ]
         return [*(form for name in names for form in (name, f"{name}:*")), *self._args.allowed_hosts]
+
+    def _origins(self) -> list[str]:
+        host = self._args.public_host
+        return [] if host is None else [f"--cors-allowed-origins=http://{host},https://{host}"]
 
     def _metadata(self, name: str) -> k8s.meta.v1.ObjectMetaArgs:
         return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=self._labels)

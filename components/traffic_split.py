@@ -20,7 +20,6 @@ from components._istio import delegating_route, route_patches, subsets
 from components._labels import object_labels
 from components._network import GatewayPeer
 from ml.contracts import (
-    GATEWAY_PORT,
     MODEL_LABEL,
     SALT_COUNT,
     SLOT_LABEL,
@@ -52,6 +51,8 @@ class TrafficSplitArgs:
     host: str
     """Host under which models are served."""
     gateway_name: pulumi.Input[str]
+    gateway_port: int
+    """The one at which the gateway routes: another one only redirects."""
     gateway: GatewayPeer
 
 
@@ -113,7 +114,7 @@ class TrafficSplit(PlatformComponent):
                 name=f"{kube_name(args.model)}-sticky", namespace=args.gateway.namespace, labels=self._labels
             ),
             selector=args.gateway.selector,
-            virtual_host=f"{args.host}:{GATEWAY_PORT}",
+            virtual_host=f"{args.host}:{args.gateway_port}",
             values_by_route={
                 gateway_route_name(args.model, index): sticky_route(experiment_salt(args.model, index))
                 for index in range(SALT_COUNT)

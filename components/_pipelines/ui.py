@@ -1,4 +1,4 @@
-"""The web page of pipelines. It has no login of its own, so the gateway asks for a token before a request gets there.
+"""The web page of pipelines. It has no login of its own: it admits only what asks who somebody is before it.
 
 Leaves out the viewer of TensorBoards and the drawing server: both run what a visitor sends them.
 """
@@ -11,7 +11,6 @@ from typing import Final
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import _istio
 from components._accounts import Right
 from components._network import GatewayPeer, allow_kubernetes_api
 from components._pipelines import network
@@ -22,7 +21,6 @@ from components._pipelines.site import (
     METADATA_PROXY_SERVICE,
     UI_PORT,
     UI_SERVICE,
-    Part,
     Site,
 )
 from components._pipelines.store import READ_KEYS, ArtifactStore
@@ -51,15 +49,6 @@ _RIGHTS: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenIssuer:
-    """Whose tokens open the page."""
-
-    issuer: str
-    audience: str
-    keys_url: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class PageArgs:
     """What the page needs to know."""
 
@@ -70,14 +59,13 @@ class PageArgs:
     store: ArtifactStore
     keys: pulumi.Output[str]
     """Name of the Secret with the store's key pair."""
-    host: str
-    gateway: GatewayPeer
-    issuer: TokenIssuer
+    front: GatewayPeer
+    """Who alone may call it."""
     replicas: int
 
 
 def declare_page(site: Site, args: PageArgs) -> pulumi.Output[str]:
-    """Declare the page and what guards it; return the name of its Service, which comes after the guard."""
+    """Declare the page; return the name of its Service."""
     proxy = declare_proxy(site, args.proxy_image)
     part = site.part(UI_SERVICE, args.image)
     page = container(
@@ -104,44 +92,12 @@ def declare_page(site: Site, args: PageArgs) -> pulumi.Output[str]:
     site.policy(part, "kubernetes", allow_kubernetes_api(part.selector))
     site.policy(
         part,
-        "gateway",
+        "front",
         network.called_from_abroad(
-            part.selector, [UI_PORT], clients=[network.pods(args.gateway.selector)], namespace=args.gateway.namespace
+            part.selector, [UI_PORT], clients=[network.pods(args.front.selector)], namespace=args.front.namespace
         ),
     )
-    guards = _declare_guard(site, part, args)
-    service = site.service(part, UI_SERVICE, {"http-page": UI_PORT})
-    return pulumi.Output.all(service, *guards).apply(lambda known: str(known[0]))
-
-
-def _declare_guard(site: Site, part: Part, args: PageArgs) -> list[pulumi.Output[str]]:
-    """Declare, beside the gateway's pods, that the page's host needs a token."""
-    issuer, gateway = args.issuer, args.gateway
-
-    def metadata(name: str) -> k8s.meta.v1.ObjectMetaArgs:
-        return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=gateway.namespace, labels=part.labels)
-
-    tokens, required = f"{site.name}-page-tokens", f"{site.name}-page-login"
-    return [
-        _istio.token_issuer(
-            site.component,
-            tokens,
-            metadata(tokens),
-            selector=gateway.selector,
-            issuer=issuer.issuer,
-            audience=issuer.audience,
-            keys_url=issuer.keys_url,
-        ),
-        _istio.token_required(
-            site.component,
-            required,
-            metadata(required),
-            selector=gateway.selector,
-            issuer=issuer.issuer,
-            # Istio compares the port as well where a request names one.
-            hosts=[args.host, f"{args.host}:*"],
-        ),
-    ]
+    return site.service(part, UI_SERVICE, {"http-page": UI_PORT})
 
 
 def _environment(args: PageArgs, proxy: pulumi.Output[str]) -> list[k8s.core.v1.EnvVarArgs]:

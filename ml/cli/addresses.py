@@ -15,6 +15,8 @@ from ml.contracts import EXPERIMENTS_PATH
 _UNKNOWN_ADDRESS: Final = "GATEWAY_ADDRESS"
 _LOGIN: Final = ("username", "password")
 _SCOPES: Final = ("read", "write", "decide")
+_PAGES: Final = (("MLflow", "mlflow"), ("object store console", "minio"))
+"""What only a stack that lets somebody open it has a host for."""
 _EXAMPLE: Final = '{"instances": [{"input": "test data"}]}'
 
 
@@ -112,8 +114,7 @@ def _addresses(outputs: StackOutputs) -> list[Address]:
         )
 
     return [
-        address("MLflow", "mlflow", "/"),
-        *([address("object store console", "minio", "/")] if outputs.object_store else []),
+        *(address(name, host, "/") for name, host in _PAGES if host in outputs.hosts),
         address("experiments page", "api", f"{EXPERIMENTS_PATH}/ui"),
         address("API, described in OpenAPI", "api", f"{EXPERIMENTS_PATH}/openapi.json"),
         *(address(f"model {model}", "ml", f"/v1/models/{model}:predict", _EXAMPLE) for model in outputs.models),

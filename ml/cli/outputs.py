@@ -13,8 +13,8 @@ from ml.cli.tools import run_tool
 from ml.contracts import STABLE_SLOT
 
 _PULUMI_TIMEOUT_SECONDS: Final = 20.0
-_HOSTS: Final = ("mlflow", "ml", "api")
-_CONSOLE_HOST: Final = "minio"
+_HOSTS: Final = ("ml", "api")
+"""Web pages have no host where nobody may open them from outside."""
 _CLOUD_STORE: Final = "s3"
 
 
@@ -124,6 +124,8 @@ class StackOutputs:
     training: Training
     api_tokens: str = ""
     """Secret with the API's tokens by scope; empty for a stack without the API."""
+    login: bool = False
+    """Whether web pages ask who somebody is."""
     pipelines: Pipelines | None = None
     """None for a stack in which Kubeflow's local runner stands in for them."""
 
@@ -188,10 +190,10 @@ def parse_outputs(value: object) -> StackOutputs:
         controller=fields.child("controller").text("deployment"),
         training=_training(fields.child("training")),
         api_tokens=_api_tokens(value),
+        login=fields.has("login"),
         pipelines=_pipelines(fields.child("pipelines")) if fields.has("pipelines") else None,
     )
-    needed = (*_HOSTS, _CONSOLE_HOST) if outputs.object_store else _HOSTS
-    problems += [f"`hosts.{host}` is missing" for host in needed if host not in outputs.hosts]
+    problems += [f"`hosts.{host}` is missing" for host in _HOSTS if host not in outputs.hosts]
     if problems:
         raise UserError(
             f"the stack's outputs are not what this `mlp` expects: {'; '.join(problems)}",

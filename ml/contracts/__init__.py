@@ -39,6 +39,7 @@ SERVING_GRPC_PORT: Final = 8500
 SERVING_REST_PORT: Final = 8501
 SYNC_PORT: Final = 8502
 GATEWAY_PORT: Final = 80
+GATEWAY_TLS_PORT: Final = 443
 GATEWAY_ADMIN_PORT: Final = 15090
 """Of a gateway pod: its metrics (`/stats/prometheus`) and, where allowed, its configuration (`/config_dump`)."""
 API_PORT: Final = 8000
@@ -47,6 +48,8 @@ DATABASE_EXPORTER_PORT: Final = 9187
 PROMETHEUS_PORT: Final = 9090
 TEAM_REGISTRY_PORT: Final = 5001
 """Of a team's own way to the registry."""
+LOGIN_PORT: Final = 4180
+LOGIN_METRICS_PORT: Final = 44180
 PIPELINES_PORT: Final = 8888
 """Of Kubeflow Pipelines' API over HTTP."""
 
@@ -64,6 +67,8 @@ WORKSPACE_HEADER: Final = "x-mlflow-workspace"
 """By which callers of the registry name a workspace; it believes them."""
 TEAM_REGISTRY: Final = "team-registry"
 """What all ways of teams to the registry have in common; each has a name of its own."""
+PAGE_LOGIN: Final = "page-login"
+"""Name of what stands in front of web pages; each page has an instance of its own."""
 GATEWAY_NAME: Final = "platform-gateway"
 PIPELINES_SERVICE: Final = "ml-pipeline"
 """Kubeflow Pipelines' own programs look for their API under this name."""

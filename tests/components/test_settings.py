@@ -78,7 +78,7 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
     (
         "unknown key",
         {"colour": "red"},
-        "colour is an unknown key: allowed is one of admissionPolicies, api, autoscaling, aws",
+        "colour is an unknown key: allowed is one of access, admissionPolicies, api, aws, cl",
     ),
     ("key of the code", {"protect_data": "true"}, "protect_data is an unknown key"),
     ("unknown nested key", {"trackingServer": '{"worker": 2}'}, "trackingServer.worker is an unknown key: allowed is"),
@@ -148,16 +148,6 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
         "word for a flag",
         {"pipelineService": '{"enabled": "yes"}'},
         'pipelineService.enabled = "yes": allowed is true or',
-    ),
-    (
-        "page without keys",
-        {"pipelineService": '{"page": {"issuer": "https://login.example.org", "audience": "a"}}'},
-        "pipelineService.page.keysUrl is missing: allowed is an address that starts with https://",
-    ),
-    (
-        "issuer without TLS",
-        {"pipelineService": '{"page": {"issuer": "http://i", "audience": "a", "keysUrl": "https://i/keys"}}'},
-        'pipelineService.page.issuer = "http://i": allowed is an address that starts with https://',
     ),
     ("no replica", {"pipelineService": '{"replicas": 0}'}, "pipelineService.replicas = 0: allowed is a whole number"),
     ("same namespace", {"namespace": "kubeflow"}, 'namespace = "kubeflow": allowed is another one than that of'),

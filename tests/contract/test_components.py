@@ -41,10 +41,12 @@ TOKENS = {
     "NodePool": "mlplatform:index:NodePool",
     "NodeProvisioner": "mlplatform:index:NodeProvisioner",
     "ObjectStore": "mlplatform:index:ObjectStore",
+    "PageLogin": "mlplatform:index:PageLogin",
     "PipelineDefinitions": "mlplatform:index:PipelineDefinitions",
     "PipelineService": "mlplatform:index:PipelineService",
     "PlatformNamespace": "mlplatform:index:PlatformNamespace",
     "PriorityClasses": "mlplatform:index:PriorityClasses",
+    "Prerequisites": "mlplatform:index:Prerequisites",
     "PublicAccess": "mlplatform:index:PublicAccess",
     "S3ObjectStore": "mlplatform:index:S3ObjectStore",
     "SpendingBudget": "mlplatform:index:SpendingBudget",
@@ -83,6 +85,8 @@ SENSITIVE_WORDS = (
     "uri",
     "passphrase",
     "webhook-key",
+    "client-secret",
+    "cookie-secret",
 )
 """A key of a Secret that contains one of these holds something that must be shown nowhere else."""
 

@@ -145,6 +145,24 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
         _changes("mutatingadmissionpolicies"),
         _changes("mutatingadmissionpolicybindings"),
     ],
+    "page-behind-login": [
+        *(
+            ({"spec.http.0.route": [{"destination": {"host": host}}]}, _BROKEN)
+            for host in (
+                "grafana",
+                "kube-prometheus-stack-grafana",
+                "metadata-envoy-service",
+                "ml-pipeline",
+                "ml-pipeline-ui.kubeflow",
+                "object-store",
+                "prometheus",
+                "tracking-server",
+            )
+        ),
+        ({"spec.http.0.route": [{"destination": {"host": "tracking-servers"}}]}, None),
+        ({"spec.http.0.route": [{"destination": {"host": "a.tracking-server"}}]}, None),
+        ({"spec.http.0.route.1.destination": {"host": "tracking-server"}}, _BROKEN),
+    ],
     "route-weights": [
         ({"metadata.name": "model-split", "spec.http.0.route.0.weight": -1}, _BROKEN),
         ({"metadata.name": "model-split", "spec.http.0.route.0.weight": 1000}, None),

@@ -72,7 +72,7 @@ def test_outputs_are_those_of_the_contract_when_exported(local: Graph) -> None:
     }
     assert set(outputs) == {
         "namespace", "domain", "hosts", "gateway", "models", "metadataDb", "objectStore", "trackingServer",
-        "controller", "api", "prometheus", "images", "training",
+        "controller", "api", "prometheus", "images", "training", "prerequisites",
     }  # fmt: skip
 
 
@@ -299,7 +299,9 @@ def test_both_stacks_declare_the_same_objects_when_deployed(local: Graph, dev: G
     advice = {item for item in structure(local) if item[1] == "admission-policies-workloads-advisory"}
     assert len(advice) == 2, "what policies.toml only advises locally, as a policy and its binding"
     assert pipelines, "in local runs Kubeflow's local runner in their place"
-    assert structure(local) - advice < structure(dev)
+    pages = {item for item in structure(local) if item[1] in {"platform-gateway-mlflow", "platform-gateway-minio"}}
+    assert len(pages) == 2, "what only the owner of the machine can reach"
+    assert structure(local) - advice - pages < structure(dev)
 
 
 def test_data_is_protected_in_dev_and_not_in_local_when_deployed(local: Graph, dev: Graph) -> None:

@@ -20,7 +20,6 @@ from components._database import DatabaseAccess
 from components._network import GatewayPeer, ServicePeer
 from components._pipelines.server import ServerImages
 from components._pipelines.store import ArtifactStore
-from components._pipelines.ui import TokenIssuer
 from components._quota import Quota
 from components._scaling import Measure, Scaler
 from components._schema import Sensitive
@@ -47,12 +46,14 @@ from components.node_pool import NodePool
 from components.node_provisioner import NodeProvisioner
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.object_store_s3 import S3ObjectStore
+from components.page_login import LoginIssuer, PageLogin, PageLoginArgs
 from components.pipeline_definitions import PipelineDefinitions, PipelineDefinitionsArgs
-from components.pipeline_service import PageSettings, PipelineImages, PipelineService, PipelineServiceArgs
+from components.pipeline_service import PipelineImages, PipelineService, PipelineServiceArgs
 from components.platform import MlPlatform, MlPlatformArgs
 from components.platform_aws import CloudFoundation
 from components.platform_aws_services import ClusterServices
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
+from components.prerequisites import GatewayInstallation, Grafana, Prerequisites, PrerequisitesArgs
 from components.priority_classes import PriorityClasses, PriorityClassesArgs
 from components.public_access import PublicAccess
 from components.settings import Settings
@@ -63,6 +64,7 @@ from components.tracking_server import BucketAccess, TrackingServer, TrackingSer
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.training import Training, TrainingArgs
 from components.workload_identity import WorkloadIdentity
+from ml.contracts.prerequisites import PREREQUISITES
 from tests.support import catalogue_cloud as cloud
 from tests.support.recording_monitor import Graph, run
 
@@ -174,6 +176,7 @@ def traffic_split(instance: str) -> TrafficSplitArgs:
         service="some-model",
         host="ml.example.org",
         gateway_name="platform-gateway",
+        gateway_port=80,
         gateway=GATEWAY,
     )
 
@@ -292,15 +295,7 @@ def pipeline_service(instance: str) -> PipelineServiceArgs:
         ),
         registry=ServicePeer(service="mlflow", namespace="research", selector={"app": "mlflow"}, port=5000),
         prometheus=ServicePeer(service="prom", namespace="research", selector={"app": "prom"}, port=9090),
-        gateway=GATEWAY,
-        page=PageSettings(
-            host="kubeflow.example.org",
-            issuer=TokenIssuer(
-                issuer="https://login.example.org",
-                audience="pipelines",
-                keys_url="https://login.example.org/keys",
-            ),
-        ),
+        page_front=GATEWAY,
         cache=True,
         replicas=2,
         storage_gib=9,
@@ -345,6 +340,44 @@ def team_registry(instance: str) -> TeamRegistryArgs:
     )
 
 
+def page_login(instance: str) -> PageLoginArgs:
+    return PageLoginArgs(
+        namespace=instance,
+        image=IMAGE,
+        secrets=secrets(),
+        issuer=LoginIssuer(
+            issuer="https://login.example.org",
+            client_id="mlplatform",
+            client_secret=pulumi.Output.secret("what only the issuer and the login know"),
+            fingerprint="cs1",
+            audience="programs",
+            groups=("engineers",),
+            session_hours=8,
+        ),
+        host="mlflow.example.org",
+        page=ServicePeer(service="mlflow", namespace=instance, selector={"app": "mlflow"}, port=5000),
+        gateway=GATEWAY,
+        replicas=2,
+    )
+
+
+def prerequisites(instance: str) -> PrerequisitesArgs:
+    return PrerequisitesArgs(
+        wanted=tuple(PREREQUISITES),
+        gateway=GatewayInstallation(
+            service="istio-ingressgateway", namespace="istio-system", selector=GATEWAY.selector, node_port=30_080
+        ),
+        grafana=Grafana(
+            password=secrets().password("grafana"), metrics_url="http://prometheus:9090", host="grafana.example.org"
+        ),
+        domain="example.org",
+        owner=instance,
+        dns_provider="aws",
+        nodes_bring_gpu_parts=True,
+        replicas=2,
+    )
+
+
 def platform(instance: str) -> MlPlatformArgs:
     settings = Settings(
         master_secret=Sensitive(MASTER_SECRET),
@@ -382,11 +415,13 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     Autoscaler: Example(component=Autoscaler, args=autoscaler),
     GpuOperator: Example(component=GpuOperator, args=gpu_operator),
     Monitoring: Example(component=Monitoring, args=monitoring),
+    PageLogin: Example(component=PageLogin, args=page_login),
     PipelineDefinitions: Example(component=PipelineDefinitions, args=lambda _: PipelineDefinitionsArgs(protect=True)),
     PriorityClasses: Example(component=PriorityClasses, args=lambda _: PriorityClassesArgs()),
     PipelineService: Example(component=PipelineService, args=pipeline_service),
     Team: Example(component=Team, args=team),
     TeamRegistry: Example(component=TeamRegistry, args=team_registry),
+    Prerequisites: Example(component=Prerequisites, args=prerequisites),
     Training: Example(component=Training, args=lambda name: TrainingArgs(namespace=name)),
     CloudFoundation: Example(component=CloudFoundation, args=cloud.cloud_foundation),
     CloudRoles: Example(component=CloudRoles, args=cloud.cloud_roles),

@@ -34,14 +34,14 @@ class StackUnderTest:
         values = {**cast("dict[str, Any]", committed), **added, _MASTER_SECRET_KEY: MASTER_SECRET}
         return {key: as_text(value) for key, value in values.items()}
 
-    def run(self, *, preview: bool = False) -> Graph:
-        """Run the whole program under this configuration."""
+    def run(self, *, preview: bool = False, encrypted: tuple[str, ...] = ()) -> Graph:
+        """Run the whole program under this configuration, of which these keys are stored encrypted too."""
         return run(
             lambda: _ignore(runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")),
             stack=self.name,
             preview=preview,
             config=self.config(),
-            encrypted=(_MASTER_SECRET_KEY,),
+            encrypted=(_MASTER_SECRET_KEY, *(f"{PROJECT}:{key}" for key in encrypted)),
         )
 
 
@@ -68,18 +68,16 @@ CLOUD_STACKS: Final = ("staging", "prod")
 PIPELINES_WITH_PAGE: Final = StackUnderTest(
     name="dev",
     added={
-        "pipelineService": {
-            "enabled": True,
-            "replicas": 2,
-            "page": {
-                "issuer": "https://login.example.org",
-                "audience": "pipelines",
-                "keysUrl": "https://login.example.org/keys",
-            },
-        }
+        "access": {
+            "tls": "gateway",
+            "certificateIssuer": {"name": "public"},
+            "login": {"issuer": "https://login.example.org", "clientId": "mlplatform", "audience": "programs"},
+        },
+        "prerequisites": {"certManager": "present"},
+        "pipelineService": {"enabled": True, "replicas": 2},
     },
 )
-"""The shared cluster once it has an issuer of tokens: pipelines get their page, and budgets."""
+"""The shared cluster once it has an issuer of tokens: all pages and their logins, TLS at the gateway, and budgets."""
 
 
 _TEAMS: Final = [

@@ -12,6 +12,8 @@ from ml.cli.verify.check import Check
 from ml.contracts import API_SERVICE, PROMETHEUS_SERVICE
 
 _GATEWAY_PAGES: Final = (("mlflow", "/health"), ("minio", "/"))
+_LOGIN_ANSWERS: Final = "/ping"
+"""What a page's login answers to everybody."""
 
 
 def plan_checks(kubectl: Kubectl, outputs: StackOutputs, token: str) -> list[Check]:
@@ -72,10 +74,10 @@ def plan_checks(kubectl: Kubectl, outputs: StackOutputs, token: str) -> list[Che
         Check(
             component="gateway",
             what=f"open {outputs.hosts[host]}",
-            run=partial(serving.route_answers, outputs, host, path),
+            run=partial(serving.route_answers, outputs, host, _LOGIN_ANSWERS if outputs.login else path),
         )
         for host, path in _GATEWAY_PAGES
-        if host in outputs.hosts  # with S3 as object store there is no console
+        if host in outputs.hosts  # nobody may open it from outside, or there is none
     ]
     for model in outputs.models:
         checks += _model_checks(kubectl, outputs, model)

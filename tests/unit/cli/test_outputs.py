@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import copy
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from ml.cli.addresses import directory
 from ml.cli.components import component_names
 from ml.cli.connection import Connection
 from ml.cli.errors import UserError
@@ -73,7 +76,22 @@ def test_store_of_the_cloud_needs_neither_service_nor_console_when_it_is_s3() ->
     assert not any("minio" in check.what for check in checks)
 
 
-def test_console_host_is_missed_when_the_store_is_a_pod() -> None:
-    hosts = {role: host for role, host in OUTPUTS["hosts"].items() if role != "minio"}
-    with pytest.raises(UserError, match=r"`hosts\.minio` is missing"):
-        parse_outputs({**OUTPUTS, "hosts": hosts})
+def test_pages_are_neither_checked_nor_shown_when_nobody_may_open_them() -> None:
+    hosts = {role: host for role, host in OUTPUTS["hosts"].items() if role in {"ml", "api"}}
+    outputs = parse_outputs({**OUTPUTS, "hosts": hosts})
+    connection = Connection(stack="dev", project_dir=Path(), environment={}, context=None)
+    checks = plan_checks(Kubectl(connection), outputs, "token")
+    assert not any(check.what.startswith("open ") for check in checks)
+    shown = asyncio.run(directory(Kubectl(connection), outputs, show_secrets=False))
+    assert {"MLflow", "object store console"}.isdisjoint(address.name for address in shown.addresses)
+
+
+def test_login_is_asked_in_place_of_the_page_when_there_is_one() -> None:
+    outputs = parse_outputs({**OUTPUTS, "login": {"issuer": "https://login.example.org", "audience": "mlplatform"}})
+    connection = Connection(stack="dev", project_dir=Path(), environment={}, context=None)
+    paths = {
+        cast("partial[Any]", check.run).args[2]
+        for check in plan_checks(Kubectl(connection), outputs, "token")
+        if check.what.startswith("open ")
+    }
+    assert paths == {"/ping"}

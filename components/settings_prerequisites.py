@@ -1,0 +1,87 @@
+"""What of other projects a stack installs, finds or does without; the section `prerequisites` of its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+from components._rules import choice, text
+from components._schema import schema, setting
+from ml.contracts.prerequisites import ABSENT, INSTALL, PREREQUISITES, PRESENT
+
+_state = choice((INSTALL, PRESENT, ABSENT))
+_provider = text(r"[a-z][a-z0-9-]*", "a provider's name as external-dns writes it, such as aws or cloudflare")
+
+
+@schema
+class PrerequisitesSettings:
+    """`install` takes the chart of `_charts.py`, `present` is what `mlp prerequisites` verifies."""
+
+    istio: str = setting(choice((INSTALL, PRESENT)), default=PREREQUISITES["istio"].default)
+    """Never absent: nothing is routed without it."""
+    prometheus_stack: str = setting(_state, default=ABSENT)
+    """Operator, node metrics and Grafana. The platform's own Prometheus, by which it decides, is another one."""
+    cert_manager: str = setting(_state, default=ABSENT)
+    keda: str = setting(_state, default=ABSENT)
+    cloud_native_pg: str = setting(_state, default=ABSENT)
+    gpu_operator: str = setting(_state, default=ABSENT)
+    external_dns: str = setting(_state, default=ABSENT)
+    external_dns_provider: str | None = setting(_provider, default=None)
+    """Where names are kept. Its pods get no key here: they must be known to the provider by what they are."""
+
+    def conflicts(self, faulty: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+        """Refuse settings that are each allowed but not together."""
+        if faulty.isdisjoint({"external_dns", "external_dns_provider"}):
+            if self.external_dns == INSTALL and self.external_dns_provider is None:
+                yield "external_dns_provider", "a provider's name, for `externalDns` is install"
+            if self.external_dns != INSTALL and self.external_dns_provider is not None:
+                yield "external_dns_provider", "absent, unless `externalDns` is install"
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Return what the stack does about each, by its name."""
+        return {
+            "istio": self.istio,
+            "prometheusStack": self.prometheus_stack,
+            "certManager": self.cert_manager,
+            "keda": self.keda,
+            "cloudNativePg": self.cloud_native_pg,
+            "gpuOperator": self.gpu_operator,
+            "externalDns": self.external_dns,
+        }
+
+    @property
+    def installed(self) -> tuple[str, ...]:
+        """Return what the stack installs."""
+        return tuple(name for name, state in self.states.items() if state == INSTALL)
+
+
+def conflicts_outside(
+    settings: PrerequisitesSettings,
+    *,
+    gateway_tls: bool,
+    balancer: bool,
+    keda_scales: bool,
+    gpu_operator_told: bool,
+    mirrored: bool,
+) -> Iterator[tuple[str, str]]:
+    """Find what contradicts the rest of a stack's settings.
+
+    Args:
+        settings: sound by themselves.
+        gateway_tls: whether the gateway ends TLS.
+        balancer: whether the stack itself keeps the names of its hosts.
+        keda_scales: whether anything is scaled by KEDA.
+        gpu_operator_told: whether the stack tells the GPU operator what to do.
+        mirrored: whether charts and images lie in one place, which only some charts can be told.
+    """
+    if gateway_tls and settings.cert_manager == ABSENT:
+        yield "prerequisites", "certManager install or present, for `access.tls` is gateway"
+    if keda_scales and settings.keda == ABSENT:
+        yield "prerequisites", "keda install or present, for `autoscaling` has parts and its engine is keda"
+    if gpu_operator_told and settings.gpu_operator == ABSENT:
+        yield "prerequisites", "gpuOperator install or present, for `gpu.operator` is true"
+    if mirrored and settings.installed:
+        yield "prerequisites", "present or absent where `imageMirror` is set: not every chart can be told of one"
+    if balancer and settings.external_dns == INSTALL:
+        yield "prerequisites", "externalDns absent or present, for `aws.access` keeps the names of the hosts itself"

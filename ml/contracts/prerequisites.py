@@ -1,0 +1,90 @@
+"""What other projects run in the cluster for the platform, and how it is known that they do.
+
+The settings of a stack say of each whether the stack installs it, finds it there, or does without it. `mlp
+prerequisites` checks what must be found. Versions are the oldest that have what is used here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+INSTALL: Final = "install"
+PRESENT: Final = "present"
+ABSENT: Final = "absent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prerequisite:
+    """Something that the platform may need."""
+
+    title: str
+    version: str
+    """Oldest release that will do."""
+    definitions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Version that must be served, by the full name of a kind's definition."""
+    operator: str
+    """Labels of the Deployment that runs it, as a selector. Where there is none, somebody runs it elsewhere, which is
+    well unless `definitions` is empty."""
+    default: str = ABSENT
+
+
+PREREQUISITES: Final[Mapping[str, Prerequisite]] = {
+    "istio": Prerequisite(
+        title="Istio",
+        version="1.22",
+        definitions={
+            "gateways.networking.istio.io": "v1",
+            "virtualservices.networking.istio.io": "v1",
+            "destinationrules.networking.istio.io": "v1",
+            "envoyfilters.networking.istio.io": "v1alpha3",
+        },
+        operator="app=istiod",
+        default=PRESENT,
+    ),
+    "prometheusStack": Prerequisite(
+        title="Prometheus Operator",
+        version="0.66",
+        definitions={
+            "servicemonitors.monitoring.coreos.com": "v1",
+            "podmonitors.monitoring.coreos.com": "v1",
+            "prometheusrules.monitoring.coreos.com": "v1",
+        },
+        operator="app.kubernetes.io/component=prometheus-operator",
+    ),
+    "certManager": Prerequisite(
+        title="cert-manager",
+        version="1.15",
+        definitions={
+            "certificates.cert-manager.io": "v1",
+            "clusterissuers.cert-manager.io": "v1",
+            "issuers.cert-manager.io": "v1",
+        },
+        operator="app.kubernetes.io/name=cert-manager,app.kubernetes.io/component=controller",
+    ),
+    "keda": Prerequisite(
+        title="KEDA",
+        version="2.15",
+        definitions={"scaledobjects.keda.sh": "v1alpha1", "triggerauthentications.keda.sh": "v1alpha1"},
+        operator="app.kubernetes.io/name=keda-operator",
+    ),
+    "cloudNativePg": Prerequisite(
+        title="CloudNativePG",
+        version="1.26",
+        definitions={
+            "clusters.postgresql.cnpg.io": "v1",
+            "databases.postgresql.cnpg.io": "v1",
+            "scheduledbackups.postgresql.cnpg.io": "v1",
+        },
+        operator="app.kubernetes.io/name=cloudnative-pg",
+    ),
+    "gpuOperator": Prerequisite(
+        title="NVIDIA GPU operator",
+        version="24.9",
+        definitions={"clusterpolicies.nvidia.com": "v1"},
+        operator="app.kubernetes.io/component=gpu-operator",
+    ),
+    "externalDns": Prerequisite(title="external-dns", version="0.14", operator="app.kubernetes.io/name=external-dns"),
+}
+"""By the name under which the setting `prerequisites` knows it."""
