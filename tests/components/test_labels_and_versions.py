@@ -52,7 +52,7 @@ def test_own_image_lies_in_the_given_registry_when_referred_to() -> None:
         IMAGES["ml"].reference()
 
 
-WITHOUT_DIGEST = {"mlflow", "model-server", "model-server-gpu", *PIPELINE_IMAGES} - {"mysql"}
+WITHOUT_DIGEST = {"mlflow", "model-server", "model-server-gpu", "page-login", *PIPELINE_IMAGES} - {"mysql"}
 """Of makers whose digests are not known here."""
 
 

@@ -78,7 +78,7 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
     (
         "unknown key",
         {"colour": "red"},
-        "colour is an unknown key: allowed is one of access, admissionPolicies, api, aws, cl",
+        "colour is an unknown key: allowed is one of access, admissionPolicies, api, autoscaling, aws, cl",
     ),
     ("key of the code", {"protect_data": "true"}, "protect_data is an unknown key"),
     ("unknown nested key", {"trackingServer": '{"worker": 2}'}, "trackingServer.worker is an unknown key: allowed is"),

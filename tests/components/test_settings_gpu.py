@@ -29,7 +29,8 @@ def read(pools: list[dict[str, Any]] | None = None, **others: Any) -> Settings:
     """Read settings of a stack on AWS with these pools, or of one in a given cluster."""
     place = {"context": "test"} if pools is None else {"aws": json.dumps({**AWS, "gpuPools": pools})}
     values = {"masterSecret": "s" * 32, "imageRegistry": "registry.test", **place}
-    return parse({**values, **{key: json.dumps(value) for key, value in others.items()}}, {"masterSecret"})
+    sections = {"prerequisites": {"keda": "present", "gpuOperator": "present"}, **others}
+    return parse({**values, **{key: json.dumps(value) for key, value in sections.items()}}, {"masterSecret"})
 
 
 def problems(pools: list[dict[str, Any]] | None = None, **others: Any) -> list[str]:

@@ -12,6 +12,7 @@ from components.platform_scaling import scalers
 from components.settings import Settings, SettingsError, parse
 
 SECRET = "s" * 32
+KEDA = json.dumps({"keda": "present"})
 FULL: dict[str, Any] = {
     "modelServer": {"minimum": 2, "maximum": 8, "concurrency": 4},
     "trackingServer": {"maximum": 4, "requestsPerSecond": 50},
@@ -20,7 +21,7 @@ FULL: dict[str, Any] = {
 
 
 def parse_with(autoscaling: dict[str, Any], **others: Any) -> Settings:
-    values = {"masterSecret": SECRET, "context": "test", "imageRegistry": "registry.test"}
+    values = {"masterSecret": SECRET, "context": "test", "imageRegistry": "registry.test", "prerequisites": KEDA}
     texts = {key: json.dumps(value) for key, value in {"autoscaling": autoscaling, **others}.items()}
     return parse({**values, **texts}, {"masterSecret"})
 
@@ -114,7 +115,7 @@ def test_single_pod_is_refused_when_the_stack_must_survive_a_node() -> None:
         "costCenter": "42",
         "adminPrincipals": ["arn:aws:iam::111122223333:role/deployer"],
     }
-    values = {"masterSecret": SECRET, "imageRegistry": "registry.test"}
+    values = {"masterSecret": SECRET, "imageRegistry": "registry.test", "prerequisites": KEDA}
     scaling = json.dumps({"api": {"minimum": 1, "maximum": 3}})
     with pytest.raises(SettingsError, match=r"unless `aws\.highlyAvailable` is false"):
         parse({**values, "aws": json.dumps(aws), "autoscaling": scaling}, {"masterSecret"})

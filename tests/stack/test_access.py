@@ -227,7 +227,8 @@ def test_mesh_is_installed_before_the_platform_where_the_cluster_is_the_stacks_o
         for item in cloud.of_type("kubernetes:helm.sh/v3:Release")
         if "prerequisites" in item.name
     }
-    assert set(releases) == {"istio-base", "istiod", "istio-ingressgateway"}
+    assert set(releases) == {"istio-base", "istiod", "istio-ingressgateway", "keda"}
+    assert releases["keda"].urn in platform.depends_on
     assert releases["istio-ingressgateway"].urn in platform.depends_on
     ports = reveal(dict(releases["istio-ingressgateway"].inputs))["values"]["service"]["ports"]
     (target,) = cloud.of_type("aws:lb/targetGroup:TargetGroup")

@@ -43,7 +43,8 @@ def as_list(items: Sequence[dict[str, Any]]) -> str:
 def fill(kubectl: Sequence[str], graph: Graph) -> str:
     """Give the server every object of Kubernetes itself; return its warnings."""
     manifests = [manifest_of(item) for item in graph.kubernetes_objects()]
-    manifests = [item for item in manifests if ".istio.io/" not in item["apiVersion"]]
+    others = (".istio.io", "cert-manager.io", "keda.sh")
+    manifests = [item for item in manifests if not item["apiVersion"].partition("/")[0].endswith(others)]
     mesh = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}}
     first = [item for item in manifests if item["kind"] in {"Namespace", "CustomResourceDefinition"}]
     warnings = ""

@@ -65,15 +65,18 @@ CLOUD_STACKS: Final = ("staging", "prod")
 """Stacks that make their own cluster."""
 
 
+_PAGES: Final[Mapping[str, Any]] = {
+    "access": {
+        "tls": "gateway",
+        "certificateIssuer": {"name": "public"},
+        "login": {"issuer": "https://login.example.org", "clientId": "mlplatform", "audience": "programs"},
+    },
+    "prerequisites": {"certManager": "present"},
+}
 PIPELINES_WITH_PAGE: Final = StackUnderTest(
     name="dev",
     added={
-        "access": {
-            "tls": "gateway",
-            "certificateIssuer": {"name": "public"},
-            "login": {"issuer": "https://login.example.org", "clientId": "mlplatform", "audience": "programs"},
-        },
-        "prerequisites": {"certManager": "present"},
+        **_PAGES,
         "pipelineService": {"enabled": True, "replicas": 2},
     },
 )
@@ -89,8 +92,8 @@ _TEAMS: Final = [
     },
     {"name": "text-quality", "groups": ["ml-text", "contractors"], "costCenter": "4711", "ownNamespace": "quality"},
 ]
-TEAMS: Final = StackUnderTest(name="dev", added={"teams": _TEAMS})
-"""The shared cluster with two teams in it."""
+TEAMS: Final = StackUnderTest(name="dev", added={**_PAGES, "teams": _TEAMS})
+"""The shared cluster with two teams in it, who open pages behind a login."""
 TEAMS_IN_CLOUD: Final = StackUnderTest(name="staging", added={"teams": _TEAMS})
 """A stack on AWS with the same two teams: the store is the cloud's."""
 
