@@ -86,7 +86,7 @@ class Autoscaler(PlatformComponent):
                 "behavior": "currentReplicasIfHigher",
             }
         k8s.apiextensions.CustomResource(
-            scaler.name,
+            self._name,
             api_version="keda.sh/v1alpha1",
             kind="ScaledObject",
             metadata=metadata,
@@ -118,7 +118,7 @@ class Autoscaler(PlatformComponent):
         target = k8s.autoscaling.v2.MetricTargetArgs(type="Utilization", average_utilization=scaler.cpu_percent)
         cpu = k8s.autoscaling.v2.ContainerResourceMetricSourceArgs(name="cpu", container=_CONTAINER, target=target)
         k8s.autoscaling.v2.HorizontalPodAutoscaler(
-            scaler.name,
+            self._name,
             metadata=metadata,
             spec=k8s.autoscaling.v2.HorizontalPodAutoscalerSpecArgs(
                 scale_target_ref=k8s.autoscaling.v2.CrossVersionObjectReferenceArgs(

@@ -31,6 +31,7 @@ class PriorityClasses(PlatformComponent):
     def __init__(self, name: str, args: PriorityClassesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._create(
+            f"{name}-data",
             DATA_PRIORITY,
             args.data,
             # A database that lost its node must find another one, even at the cost of pods that can start elsewhere.
@@ -38,18 +39,19 @@ class PriorityClasses(PlatformComponent):
             description="Databases, objects and measurements: nothing works without them",
         )
         self._create(
+            f"{name}-serving",
             SERVING_PRIORITY,
             args.serving,
             # One more pod of a part that grows is not worth a training run of an hour: new nodes come for it.
             preemption="Never",
             description="Answers requests: placed before what can wait, drives nothing out",
         )
-        self.finish()
+        self.finish(data=DATA_PRIORITY, serving=SERVING_PRIORITY)
 
-    def _create(self, name: str, value: int, *, preemption: str, description: str) -> None:
+    def _create(self, name: str, object_name: str, value: int, *, preemption: str, description: str) -> None:
         k8s.scheduling.v1.PriorityClass(
             name,
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=name, labels=object_labels(_NAME, name)),
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=object_name, labels=object_labels(_NAME, name)),
             value=value,
             preemption_policy=preemption,
             description=description,

@@ -14,6 +14,7 @@ _BROKEN: Final = Verdict.VIOLATION
 _POD: Final = "spec.template.spec"
 _FIRST: Final = f"{_POD}.containers.0"
 _GPU: Final = f"{_FIRST}.resources.limits[nvidia.com/gpu]"
+_TURN: Final = f"{_FIRST}.resources.limits[nvidia.com/gpu.shared]"
 _SAFE_SYSCTLS: Final = (
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -75,8 +76,18 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
     "container-host-port": [({f"{_FIRST}.ports.0.hostPort": 1}, _BROKEN), ({f"{_FIRST}.ports.0.hostPort": 0}, None)],
     "disruption-budget-blocks": [({"spec.maxUnavailable": "0"}, _BROKEN)],
     "experiment-alpha": [({"spec.significanceLevel": 0.06}, _BROKEN)],
-    "gpu-idle-budget": [_idle("about 30"), _idle("30 minutes")],
+    "gpu-idle-budget": [
+        _idle("about 30"),
+        _idle("30 minutes"),
+        ({_TURN: "1"}, _BROKEN),
+        ({_TURN: "1", "metadata.annotations[mlplatform.dev/idle-budget-minutes]": "30"}, None),
+    ],
+    "gpu-node-without-gpu": [
+        ({_TURN: "1", f"{_POD}.tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}, None),
+    ],
     "gpu-toleration": [
+        ({_TURN: "1"}, _BROKEN),
+        ({_TURN: "1", f"{_POD}.tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}, None),
         ({f"{_POD}.containers.1": {"name": "gpu", "resources": {"limits": {"nvidia.com/gpu": 1}}}}, _BROKEN),
         ({_GPU: 1, f"{_POD}.tolerations": [{"operator": "Equal", "effect": "NoSchedule"}]}, _BROKEN),
         ({_GPU: 1, f"{_POD}.tolerations": [{"effect": "NoSchedule"}]}, _BROKEN),
