@@ -63,6 +63,8 @@ class GoTool:
     release: Release | None = None
     files: Mapping[str, ModuleFile] = field(default_factory=lambda: dict[str, ModuleFile]())
     """Further files that lie beside the binaries: name -> where it comes from."""
+    for_tests: bool = False
+    """Whether only tests run it: the embedded cluster comes up without."""
 
     @property
     def binaries(self) -> tuple[str, ...]:
@@ -202,6 +204,13 @@ GO_TOOLS: Final = (
         version="0.9.0",
         packages={"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"},
         folder="metrics-server",
+    ),
+    GoTool(
+        name="oauth2-proxy",
+        version="7.15.6",
+        packages={"oauth2-proxy": "github.com/oauth2-proxy/oauth2-proxy/v7"},
+        folder="oauth2-proxy",
+        for_tests=True,
     ),
 )
 

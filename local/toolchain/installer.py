@@ -28,7 +28,7 @@ def ensure(names: Iterable[str] | None = None, progress: Progress = lambda _mess
     missing, no process is started and nothing is written.
 
     Args:
-        names: tools by name (see catalog.TOOLS); all if None.
+        names: tools by name (see catalog.TOOLS); all that the cluster needs if None.
         progress: told what is being done.
 
     Raises:
@@ -55,13 +55,13 @@ def default_cache() -> Cache:
 
 
 def select(names: Iterable[str] | None) -> list[Tool]:
-    """Return tools by name, all if None.
+    """Return tools by name, all that the cluster needs if None.
 
     Raises:
         ToolchainError: a name is unknown.
     """
     if names is None:
-        return list(TOOLS.values())
+        return [tool for tool in TOOLS.values() if isinstance(tool, DebianTool) or not tool.for_tests]
     chosen = list(dict.fromkeys(names))
     unknown = [name for name in chosen if name not in TOOLS]
     if unknown:

@@ -1,4 +1,4 @@
-"""The login of one page. That OAuth2 Proxy takes these options and does what they say is in docs/access.md."""
+"""The login of one page. What OAuth2 Proxy makes of it is tested in tests/stack."""
 
 from __future__ import annotations
 

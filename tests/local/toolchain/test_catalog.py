@@ -7,7 +7,7 @@ import pytest
 from local.node.lifecycle import CNI_PLUGINS
 from local.node.services import NEEDED_BINARIES, NODE_TOOLS
 from local.toolchain.catalog import DEBIAN_TOOLS, GO_TOOLS, TOOLS, GoTool
-from local.toolchain.installer import MODULES
+from local.toolchain.installer import MODULES, select
 
 go_tools = pytest.mark.parametrize("tool", GO_TOOLS, ids=lambda tool: tool.name)
 
@@ -49,6 +49,10 @@ def test_release_is_fetched_and_verified_over_https(tool: GoTool) -> None:
 @go_tools
 def test_preflight_can_ask_the_registry_for_a_module_that_each_tool_needs(tool: GoTool) -> None:
     assert "golang.org/x/sys v" in (MODULES / tool.folder / "go.mod").read_text()
+
+
+def test_cluster_comes_up_without_what_only_tests_run() -> None:
+    assert {tool.name for tool in TOOLS.values()} - {tool.name for tool in select(None)} == {"oauth2-proxy"}
 
 
 def test_no_two_tools_share_a_name_or_a_binary() -> None:
