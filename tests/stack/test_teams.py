@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -36,12 +37,16 @@ def shared() -> Graph:
     return TEAMS.run()
 
 
+def with_teams(stack: StackUnderTest, teams: Sequence[object]) -> StackUnderTest:
+    return replace(stack, added={**stack.added, "teams": teams})
+
+
 def names(graph: Graph) -> set[tuple[str, str]]:
     return {(item.type, item.name) for item in graph.resources.values()}
 
 
 def test_only_what_is_named_after_a_team_comes_when_there_are_teams(stack: StackUnderTest, graph: Graph) -> None:
-    before = names(replace(stack, added={}).run())
+    before = names(with_teams(stack, []).run())
     assert not before - names(graph)
     added = {name for _, name in names(graph) - before}
     finder = "prometheus-finds-team-registry"
@@ -52,7 +57,7 @@ def test_only_what_is_named_after_a_team_comes_when_there_are_teams(stack: Stack
 def test_cost_is_the_same_for_every_team_when_there_are_more() -> None:
     def count(number: int) -> int:
         teams = [{"name": f"team{i}", "groups": [f"g{i}"], "costCenter": "1"} for i in range(number)]
-        return len(replace(TEAMS, added={"teams": teams}).run().resources)
+        return len(with_teams(TEAMS, teams).run().resources)
 
     none, one, four = count(0), count(1), count(4)
     of_all = 1  # the name by which Prometheus finds all proxies
