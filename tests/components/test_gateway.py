@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components._certificates import CertificateIssuer
 from components.gateway import Gateway
 from tests.support.catalogue import declare_one
 
@@ -31,3 +32,20 @@ def test_host_goes_to_its_service_when_it_has_a_route() -> None:
 def test_route_comes_after_the_gateway_when_declared() -> None:
     graph = declare_one(Gateway, instance="way-in")
     assert graph.object("Gateway", "way-in").urn in graph.object("VirtualService", "way-in-mlflow").depends_on
+
+
+def test_gateway_redirects_to_tls_and_waits_for_its_certificate_when_it_has_an_issuer() -> None:
+    graph = declare_one(Gateway, instance="way-in", issuer=CertificateIssuer(name="public", kind="Issuer"))
+    plain, secure = graph.object("Gateway", "way-in").manifest["spec"]["servers"]
+    assert plain["tls"] == {"httpsRedirect": True}
+    assert (secure["port"]["number"], secure["tls"]["credentialName"]) == (443, "way-in-tls")
+    certificate = graph.object("Certificate", "way-in-tls")
+    assert certificate.manifest["metadata"]["namespace"] == "istio-system"
+    assert certificate.manifest["spec"]["privateKey"]["rotationPolicy"] == "Always"
+    assert certificate.urn in graph.object("Gateway", "way-in").depends_on
+
+
+def test_answers_name_tls_as_the_only_way_when_the_stack_says_for_how_long() -> None:
+    graph = declare_one(Gateway, instance="way-in", strict_seconds=60)
+    (http,) = graph.object("VirtualService", "way-in-mlflow").manifest["spec"]["http"]
+    assert http["headers"] == {"response": {"set": {"strict-transport-security": "max-age=60"}}}

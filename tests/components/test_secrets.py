@@ -90,3 +90,13 @@ def test_fernet_key_is_32_bytes_in_base64_when_derived() -> None:
     key = derive(value=lambda source: source.fernet_key("hooks")).stack_outputs["value"]
     assert isinstance(key, Secret)
     assert len(base64.urlsafe_b64decode(key.value)) == 32
+
+
+def test_fingerprint_of_a_given_secret_is_public_and_follows_it_when_it_changes() -> None:
+    def of(given: str, master: str = "m" * 32) -> object:
+        outputs = derive(master, value=lambda source: source.fingerprint_of(pulumi.Output.secret(given))).stack_outputs
+        return outputs["value"]
+
+    assert isinstance(of("given"), str)
+    assert of("given") == of("given")
+    assert len({of("given"), of("another"), of("given", "n" * 32)}) == 3, "without the master secret nobody can guess"

@@ -150,3 +150,13 @@ def test_server_may_reach_both_stores_when_traffic_is_denied_by_default(graph: G
     migration = pods.template_of(graph.object("Job", "tracking-migration"))["metadata"]["labels"]
     assert migration["mlplatform.dev/access-metadata-db"] == "true"
     assert "mlplatform.dev/access-object-store" not in migration
+
+
+def test_no_name_and_no_way_from_outside_exist_when_nobody_may_open_the_page() -> None:
+    graph = declare_one(TrackingServer, instance="tracking", public_host=None, gateway=None)
+    given = server_args(graph)
+    assert "cors-allowed-origins" not in given
+    assert "example.org" not in given["allowed-hosts"]
+    (offer,) = [item for item in graph.of_kind("NetworkPolicy") if item.name == "tracking-offer"]
+    peers = [peer for rule in offer.manifest["spec"]["ingress"] for peer in rule["from"]]
+    assert peers == [{"podSelector": {"matchLabels": {"mlplatform.dev/access-tracking": "true"}}}]

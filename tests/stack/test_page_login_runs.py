@@ -14,7 +14,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -57,14 +57,14 @@ class Login:
     port: int
     metrics_port: int
 
-    def ask(self, path: str, *, port: int | None = None, **headers: str) -> Answer:
+    def ask(self, path: str, headers: Mapping[str, str] | None = None, *, port: int | None = None) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)
-        connection.request("GET", path, headers={"Host": HOST, **headers})
+        connection.request("GET", path, headers={"Host": HOST, **(headers or {})})
         found = connection.getresponse()
         return Answer(status=found.status, headers=found.headers, body=found.read())
 
     def ask_with(self, token: str, path: str = "/") -> Answer:
-        return self.ask(path, Authorization=f"Bearer {token}")
+        return self.ask(path, {"Authorization": f"Bearer {token}"})
 
     def token(self, key: rsa.RSAPrivateKey = KEY, **claims: Any) -> str:
         now = time.time()
@@ -82,7 +82,7 @@ class Login:
 
 class Issuer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        own = f"http://127.0.0.1:{self.server.server_address[1]}"
+        own = f"http://{self.headers['Host']}"
         key = {**json.loads(RSAAlgorithm.to_jwk(KEY.public_key())), "kid": "k1", "use": "sig", "alg": "RS256"}
         documents = {
             "/.well-known/openid-configuration": {
@@ -97,7 +97,7 @@ class Issuer(BaseHTTPRequestHandler):
         }
         _answer(self, documents.get(self.path))
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *_arguments: object) -> None:  # noqa: A002 the base's name for it
         """Say nothing."""
 
 
@@ -105,7 +105,7 @@ class Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         _answer(self, {"path": self.path, "host": self.headers["Host"]})
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *_arguments: object) -> None:  # noqa: A002 the base's name for it
         """Say nothing."""
 
 
@@ -234,7 +234,7 @@ def test_program_is_refused_when_its_token_is_not_good(login: Login, wrong: dict
 
 def test_program_is_refused_when_its_token_is_not_signed(login: Login) -> None:
     claims = {"iss": login.issuer, "aud": "programs", "sub": "ci", "exp": time.time() + 300, "groups": ["engineers"]}
-    assert login.ask_with(jwt.encode(claims, None, "none")).status == 403
+    assert login.ask_with(jwt.encode(claims, "", "none")).status == 403
     assert login.ask_with("opaque").status == 403
 
 
@@ -250,10 +250,10 @@ def test_program_is_refused_when_its_token_is_not_signed(login: Login) -> None:
     ids=lambda headers: "-".join(headers),
 )
 def test_nobody_gets_in_by_saying_who_they_are_when_headers_are_forged(login: Login, headers: dict[str, str]) -> None:
-    answer = login.ask("/", **headers)
+    answer = login.ask("/", headers)
     assert answer.status == 302
     assert HOST in parse_qs(urlsplit(str(answer.headers["Location"])).query)["redirect_uri"][0]
-    assert login.ask("/api/2.0/mlflow/x", **headers).status == 401
+    assert login.ask("/api/2.0/mlflow/x", headers).status == 401
 
 
 @pytest.mark.parametrize("path", ["/ping/../api/2.0/x", "//api/2.0/x", "/ping/x", "/oauth2/../api/2.0/x", "/ready?x"])
