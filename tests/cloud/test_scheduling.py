@@ -18,6 +18,7 @@ import pytest
 from components._workload import Resources
 from components.model_server import ModelServer
 from components.node_pool import Gpus, NodePool
+from components.priority_classes import PriorityClasses
 from local import toolchain
 from tests.local.provider.control_plane import ControlPlane, control_plane
 from tests.support import pods
@@ -116,7 +117,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[Cluster]:
         try:
             plane.kubectl("create", "namespace", NAMESPACE)
             plane.kubectl("wait", f"--namespace={NAMESPACE}", "--for=create", "serviceaccount/default", "--timeout=30s")
-            yield Cluster(plane, folder)
+            cluster = Cluster(plane, folder)
+            for item in declare_one(PriorityClasses).kubernetes_objects():
+                cluster.create(item.manifest)
+            yield cluster
         finally:
             scheduler.kill()
             scheduler.wait()
