@@ -11,7 +11,6 @@ import pulumi
 from components import _versions
 from components._base import PlatformComponent
 from components._cloud import CloudParts
-from components._database import DatabaseAccess
 from components._network import GatewayPeer
 from components._scraping import GatewayProxy
 from components._secrets import SecretSource
@@ -22,11 +21,11 @@ from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.event_store import EventStore, EventStoreArgs
 from components.experiment_controller import ExperimentController, ExperimentControllerArgs
 from components.gateway import Gateway, GatewayArgs, HostRoute
-from components.metadata_db import MetadataDb, MetadataDbArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.pipeline_service import PipelineService
+from components.platform_database import EVENTS, MLFLOW, OBSERVER, access_of, create_metadata_db
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.platform_outputs import stack_outputs
 from components.platform_pipelines import (
@@ -49,7 +48,6 @@ from ml.contracts import (
     DATABASE_EXPORTER,
     EXPERIMENT_CONTROLLER,
     GATEWAY_NAME,
-    METADATA_DB_SERVICE,
     MLFLOW_PORT,
     OBJECT_STORE_SERVICE,
     PROMETHEUS_SERVICE,
@@ -58,10 +56,7 @@ from ml.contracts import (
     kube_name,
 )
 
-_MLFLOW = "mlflow"
 _MLFLOW_BUCKET = "mlflow-artifacts"
-_EVENTS = "events"
-_OBSERVER = "exporter"
 _API_PATHS = "/ml/"
 """What of the API is public: neither its metrics nor its probes."""
 
@@ -88,7 +83,7 @@ class MlPlatform(PlatformComponent):
         gateway = args.settings.gateway
         self._peer = GatewayPeer(namespace=gateway.namespace, selector=gateway.selector)
         self._hosts = hosts(args.settings)
-        self._buckets = {_MLFLOW: _MLFLOW_BUCKET, **pipeline_buckets(args.settings)}
+        self._buckets = {MLFLOW: _MLFLOW_BUCKET, **pipeline_buckets(args.settings)}
         self.namespace = PlatformNamespace(
             "platform-namespace",
             PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
@@ -96,7 +91,13 @@ class MlPlatform(PlatformComponent):
         )
         self.admission = self._create_admission_policies()
         self._pipeline_namespace = create_pipeline_namespace(args.settings, self.child())
-        self.metadata_db = self._create_metadata_db()
+        self.metadata_db = create_metadata_db(
+            args.settings,
+            self.namespace.namespace,
+            self._secrets,
+            args.cloud.database if args.cloud else None,
+            self.child(),
+        )
         self.object_store = self._create_object_store() if args.settings.object_store.kind == "minio" else None
         self.tracking_server = self._create_tracking_server()
         self.event_store = self._create_event_store()
@@ -120,25 +121,6 @@ class MlPlatform(PlatformComponent):
         return AdmissionPolicies(
             "admission-policies",
             AdmissionPoliciesArgs(namespace_name=self._settings.namespace, stack=pulumi.get_stack()),
-            self.child(),
-        )
-
-    def _create_metadata_db(self) -> MetadataDb:
-        settings = self._settings
-        return MetadataDb(
-            METADATA_DB_SERVICE,
-            MetadataDbArgs(
-                namespace=self.namespace.namespace,
-                image=settings.image(_versions.POSTGRES),
-                secrets=self._secrets,
-                consumers=(_MLFLOW, _EVENTS),
-                observer=_OBSERVER,
-                storage_gib=settings.metadata_db.storage_gib,
-                storage_class=settings.storage_class,
-                max_connections=settings.metadata_db.max_connections,
-                resources=settings.metadata_db.resources,
-                protect=settings.protect_data,
-            ),
             self.child(),
         )
 
@@ -170,7 +152,7 @@ class MlPlatform(PlatformComponent):
                 namespace_name=settings.namespace,
                 image=settings.image(_versions.MLFLOW),
                 secrets=self._secrets,
-                database=self._database_of(_MLFLOW),
+                database=access_of(self.metadata_db, MLFLOW),
                 artifacts=self._artifacts(),
                 public_host=self._hosts["mlflow"],
                 gateway=self._peer,
@@ -189,18 +171,11 @@ class MlPlatform(PlatformComponent):
             bucket = cast("CloudParts", self._cloud).bucket
             return CloudBucket(bucket=bucket.name, region=bucket.region)
         return BucketAccess(
-            secret=self.object_store.consumer_secrets[_MLFLOW],
+            secret=self.object_store.consumer_secrets[MLFLOW],
             bucket=_MLFLOW_BUCKET,
             endpoint=self.object_store.endpoint,
-            fingerprint=self.object_store.consumer_fingerprint(_MLFLOW),
+            fingerprint=self.object_store.consumer_fingerprint(MLFLOW),
             label=OBJECT_STORE_SERVICE,
-        )
-
-    def _database_of(self, consumer: str) -> DatabaseAccess:
-        return DatabaseAccess(
-            secret=self.metadata_db.consumer_secrets[consumer],
-            fingerprint=self.metadata_db.consumer_fingerprint(consumer),
-            label=METADATA_DB_SERVICE,
         )
 
     def _create_event_store(self) -> EventStore:
@@ -209,7 +184,7 @@ class MlPlatform(PlatformComponent):
             EventStoreArgs(
                 namespace=self.namespace.namespace,
                 image=self._settings.image(_versions.ML),
-                database=self._database_of(_EVENTS),
+                database=access_of(self.metadata_db, EVENTS),
             ),
             # The gate: its database and user exist before the schema is made.
             self.child(depends_on=[self.metadata_db]),
@@ -221,11 +196,7 @@ class MlPlatform(PlatformComponent):
             DatabaseExporterArgs(
                 namespace=self.namespace.namespace,
                 image=self._settings.image(_versions.POSTGRES_EXPORTER),
-                database=DatabaseAccess(
-                    secret=self.metadata_db.observer_secret,
-                    fingerprint=self.metadata_db.consumer_fingerprint(_OBSERVER),
-                    label=METADATA_DB_SERVICE,
-                ),
+                database=access_of(self.metadata_db, OBSERVER),
             ),
             self.child(),
         )
