@@ -1,7 +1,7 @@
 """The relational store where a cloud runs the server: what the platform keeps of it in its namespace.
 
-Secrets, the Job that makes databases and roles, and the way out to the server's addresses. Traffic leaves the namespace,
-so every client insists on TLS and on the server's own name in a certificate of the given authorities.
+Secrets, the Job that makes databases and roles, and the way out to the server's addresses. Traffic leaves the
+namespace, so every client insists on TLS and on the server's own name in a certificate of the given authorities.
 """
 
 from __future__ import annotations

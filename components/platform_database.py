@@ -1,4 +1,4 @@
-"""The part of the platform that is its relational store: a pod, or a server of the cloud. `components.platform` makes it."""
+"""The platform's relational store by setting: a pod, or a server of the cloud."""
 
 from __future__ import annotations
 
