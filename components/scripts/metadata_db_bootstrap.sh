@@ -8,7 +8,8 @@
 # becomes a member of the consumers' roles.
 set -eu
 
-until pg_isready --quiet; do
+# Whether the certificate is the right one is left to psql, which says what is wrong with it.
+until PGSSLMODE=prefer pg_isready --quiet; do
   sleep 1
 done
 
@@ -29,9 +30,14 @@ SELECT format('SET %I = %L', name, quiet)
 \set password `cat "$ROLE_FOLDER/password"`
 SELECT format('CREATE ROLE %I', :'role')
   WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \gexec
-SELECT format('ALTER ROLE %I NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', rolname)
-  FROM pg_roles
-  WHERE rolname = :'role' AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls) \gexec
+SELECT format('ALTER ROLE %I %s', rolname, forbidden)
+  FROM pg_roles, concat_ws(' ',
+    CASE WHEN rolsuper THEN 'NOSUPERUSER' END,
+    CASE WHEN rolcreatedb THEN 'NOCREATEDB' END,
+    CASE WHEN rolcreaterole THEN 'NOCREATEROLE' END,
+    CASE WHEN rolreplication THEN 'NOREPLICATION' END,
+    CASE WHEN rolbypassrls THEN 'NOBYPASSRLS' END) AS forbidden
+  WHERE rolname = :'role' AND forbidden <> '' \gexec
 ALTER ROLE :"role" LOGIN PASSWORD :'password';
 SQL
 }
