@@ -10,7 +10,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -211,7 +211,7 @@ def test_event_store_insists_on_the_certificate_when_its_variables_say_so(
 
 
 @contextmanager
-def exporter(encrypted: Encrypted, authority: Path, folder: Path) -> Iterator[str]:
+def exporter(encrypted: Encrypted, authority: Path, folder: Path) -> Generator[str]:
     """Run the exporter with the variables of its pod; yield where it answers."""
     graph = declare_one(DatabaseExporter, database=replace(DATABASE, authority="authorities"))
     container = pods.containers_of(graph.object("Deployment", "example"))["exporter"]

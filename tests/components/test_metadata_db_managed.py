@@ -23,8 +23,8 @@ def graph() -> Graph:
     return declare_one(ManagedMetadataDb, instance="db")
 
 
-def instance(**changes: object) -> dict[str, Any]:
-    (found,) = declare_one(MetadataDbRds, **changes).of_type("aws:rds/instance:Instance")
+def instance(*, protect: bool) -> dict[str, Any]:
+    (found,) = declare_one(MetadataDbRds, protect=protect).of_type("aws:rds/instance:Instance")
     return reveal(dict(found.inputs))
 
 
@@ -97,7 +97,7 @@ def test_smaller_versions_follow_by_themselves_when_only_the_major_one_is_named(
 
 
 def test_server_goes_without_a_trace_when_its_data_are_not_protected() -> None:
-    kept, gone = instance(), instance(protect=False)
+    kept, gone = instance(protect=True), instance(protect=False)
     assert (kept["deletionProtection"], kept["skipFinalSnapshot"], kept["deleteAutomatedBackups"]) == (
         True,
         False,

@@ -21,6 +21,8 @@ AWS: dict[str, Any] = {
     "adminPrincipals": ["arn:aws:iam::111122223333:role/deployer"],
 }
 L4 = {"name": "l4", "families": ["g6"]}
+DATABASE = {"authorities": AUTHORITIES}
+RDS = {"kind": "rds"}
 
 
 def parse_with(aws: dict[str, Any], **others: Any) -> Settings:
@@ -86,28 +88,25 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-BAD += [
-    (f"database: {name}", {"database": {"authorities": AUTHORITIES, **database}}, named)
-    for name, database, named in [
-        ("small storage", {"storageGib": 19}, "aws.database.storageGib"),
-        (
-            "no room to grow",
-            {"storageGib": 100, "maximumStorageGib": 109},
-            "at least 110, a tenth more than storageGib",
-        ),
-        ("few backups", {"backupDays": 6}, "from 7 to 35"),
-        ("one zone", {"multiAz": False}, "one with multiAz, unless `highlyAvailable` is false"),
-        ("class of a virtual machine", {"instanceClass": "m6g.large"}, "aws.database.instanceClass"),
-        ("too small a class", {"instanceClass": "db.t4g.small"}, "from db.t4g.medium"),
-        ("old version", {"engineVersion": "15"}, "PostgreSQL 17 or 18"),
-        ("no window", {"maintenanceWindow": "sunday"}, "aws.database.maintenanceWindow"),
-        ("short window", {"maintenanceWindow": "sun:03:00-sun:03:29"}, "at least 30 minutes and at most a day"),
-        ("long window", {"maintenanceWindow": "sun:03:00-mon:03:01"}, "at least 30 minutes and at most a day"),
-        ("window of the backup", {"maintenanceWindow": "sun:00:31-sun:01:01"}, "outside the backup's 01:00-02:00"),
-        ("key", {"authorities": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"}, "certificates as PEM"),
-        ("torn certificate", {"authorities": AUTHORITIES.replace("MIIB", "MII")}, "certificates as PEM"),
-        ("unknown key", {"replicas": 2}, "aws.database.replicas is an unknown key"),
-    ]
+BAD_DATABASE: list[tuple[str, dict[str, Any], str]] = [
+    ("small storage", {"storageGib": 19}, "aws.database.storageGib"),
+    (
+        "no room to grow",
+        {"storageGib": 100, "maximumStorageGib": 109},
+        "at least 110, a tenth more than storageGib",
+    ),
+    ("few backups", {"backupDays": 6}, "from 7 to 35"),
+    ("one zone", {"multiAz": False}, "one with multiAz, unless `highlyAvailable` is false"),
+    ("class of a virtual machine", {"instanceClass": "m6g.large"}, "aws.database.instanceClass"),
+    ("too small a class", {"instanceClass": "db.t4g.small"}, "from db.t4g.medium"),
+    ("old version", {"engineVersion": "15"}, "PostgreSQL 17 or 18"),
+    ("no window", {"maintenanceWindow": "sunday"}, "aws.database.maintenanceWindow"),
+    ("short window", {"maintenanceWindow": "sun:03:00-sun:03:29"}, "at least 30 minutes and at most a day"),
+    ("long window", {"maintenanceWindow": "sun:03:00-mon:03:01"}, "at least 30 minutes and at most a day"),
+    ("window of the backup", {"maintenanceWindow": "sun:00:31-sun:01:01"}, "outside the backup's 01:00-02:00"),
+    ("key", {"authorities": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"}, "certificates as PEM"),
+    ("torn certificate", {"authorities": AUTHORITIES.replace("MIIB", "MII")}, "certificates as PEM"),
+    ("unknown key", {"replicas": 2}, "aws.database.replicas is an unknown key"),
 ]
 
 
@@ -115,6 +114,14 @@ BAD += [
 def test_problem_names_key_and_allowed_when_a_setting_is_impossible(aws: dict[str, Any], named: str) -> None:
     problems = problems_of(aws)
     assert any(named in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("database", "named"), [case[1:] for case in BAD_DATABASE], ids=[case[0] for case in BAD_DATABASE]
+)
+def test_problem_names_key_and_allowed_when_a_database_is_impossible(database: dict[str, Any], named: str) -> None:
+    (problem,) = problems_of({"database": {"authorities": AUTHORITIES, **database}}, metadataDb=RDS)
+    assert named in problem
 
 
 def test_all_problems_are_reported_together_when_there_are_several() -> None:
@@ -161,10 +168,6 @@ def test_gpus_for_serving_are_refused_when_no_pool_has_any() -> None:
     (problem,) = problems_of({}, modelServer={"resources": resources})
     assert "no GPUs, unless `aws.gpuPools` has a pool" in problem
     assert parse_with({"gpuPools": [L4]}, modelServer={"resources": resources}).model_server.resources.gpus == 1
-
-
-DATABASE = {"authorities": AUTHORITIES}
-RDS = {"kind": "rds"}
 
 
 def test_database_survives_a_zone_and_a_mistake_when_only_the_required_is_set() -> None:

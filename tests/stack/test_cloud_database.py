@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+from collections.abc import Iterator
 from typing import Any
+
+import botocore.session
+from botocore import xform_name
 
 from tests.support import pods
 from tests.support.recording_monitor import Graph, Recorded, Secret, reveal
+from tests.support.stacks import ROOT
 
 ACCOUNT = "111122223333"
 
@@ -136,3 +143,63 @@ def test_somebody_is_told_when_the_disk_of_the_database_is_nearly_full(prod: Gra
     (mail,) = prod.of_type("aws:sns/topicSubscription:TopicSubscription")
     assert (mail.inputs["protocol"], mail.inputs["endpoint"]) == ("email", "ml-platform@freedeepresearch.org")
     assert alarm.inputs["alarmActions"] == [mail.inputs["topic"]]
+
+
+# Restoring it -------------------------------------------------------------------------------------------------------
+
+_OF_EVERY_COMMAND = {"query", "output"}
+_MADE_BY_HAND = re.compile(r"-(restored|before|before-final)$")
+"""Ends of the names that the steps give themselves."""
+
+
+def restoring() -> str:
+    """Return the shell commands of the steps, one a line."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.partition("## Restore the database")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
+    assert len(blocks) == 8
+    return re.sub(r"\\\n\s*", " ", "".join(blocks))
+
+
+def calls_of_aws(commands: str) -> Iterator[list[str]]:
+    for found in re.findall(r"\baws ([^\n;]*)", commands):
+        words = shlex.split(found.replace("$(", "").removesuffix(")"), posix=True)
+        yield [word.rstrip(")") for word in words]
+
+
+def test_restore_uses_names_of_the_stack_and_options_of_aws(prod: Graph) -> None:
+    commands = restoring()
+    named_there = {_MADE_BY_HAND.sub("", name) for name in re.findall(r"mlplatform-prod-[a-z0-9-]+", commands)}
+    group = inputs(prod, "aws:rds/parameterGroup:ParameterGroup", "metadata-db")["name"]
+    assert named_there == {server(prod)["identifier"], group}
+    assert server(prod)["dbSubnetGroupName"] == server(prod)["identifier"]
+    assert inputs(prod, "aws:ec2/securityGroup:SecurityGroup", "metadata-db")["name"] == server(prod)["identifier"]
+    assert f"--db-instance-class {server(prod)['instanceClass']} " in commands
+    assert f"--ca-certificate-identifier {server(prod)['caCertIdentifier']} " in commands
+    assert f"--namespace {prod.stack_outputs['namespace']} " in commands
+    assert [item for item in prod.resources.values() if item.urn.endswith("::metadata-db-bootstrap")]
+    asked = 0
+    for service, operation, *words in calls_of_aws(commands):
+        client = botocore.session.get_session().create_client(service, region_name="eu-central-1")
+        waited_for = operation == "wait"
+        if waited_for:
+            assert xform_name(words[0].replace("-", "_")) in client.waiter_names
+        method = "describe_db_instances" if waited_for else operation.replace("-", "_")
+        shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape
+        assert shape is not None
+        members = {xform_name(name, "-") for name in shape.members} | _OF_EVERY_COMMAND
+        options = [word.removeprefix("--") for word in words if word.startswith("--")]
+        assert options
+        assert [option for option in options if option.removeprefix("no-") not in members] == [], operation
+        asked += 1
+    assert asked == 12
+
+
+def test_restore_stops_everybody_who_writes_and_nobody_else(prod: Graph) -> None:
+    (stopped,) = re.findall(r"scale deployment --replicas=0 (.*)", restoring())
+    writers = {
+        item.object_name
+        for item in prod.of_kind("Deployment")
+        if "mlplatform.dev/access-metadata-db" in pods.template_of(item)["metadata"]["labels"]
+    }
+    assert set(stopped.split()) == writers - {"database-exporter"}

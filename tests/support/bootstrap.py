@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +95,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def postgres_server(
     folder: Path, binaries: Path, *, user: str, settings: Mapping[str, str], access: str | None = None, **more: str
-) -> Iterator[Server]:
+) -> Generator[Server]:
     """Run PostgreSQL from a folder of its programs.
 
     Args:
