@@ -79,6 +79,31 @@ def offer_service(
     )
 
 
+def reach_outside(
+    component: PlatformComponent,
+    name: str,
+    *,
+    namespace: pulumi.Input[str],
+    labels: Mapping[str, str],
+    cidrs: Sequence[str],
+    ports: Sequence[int],
+) -> None:
+    """Let the clients of service `name` reach it on `ports` where it has addresses instead of pods."""
+    blocks = [
+        k8s.networking.v1.NetworkPolicyPeerArgs(ip_block=k8s.networking.v1.IPBlockArgs(cidr=cidr)) for cidr in cidrs
+    ]
+    k8s.networking.v1.NetworkPolicy(
+        f"{name}-access",
+        metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace, labels=dict(labels)),
+        spec=k8s.networking.v1.NetworkPolicySpecArgs(
+            pod_selector=_select(access_label(name)),
+            policy_types=["Egress"],
+            egress=[k8s.networking.v1.NetworkPolicyEgressRuleArgs(to=blocks, ports=_tcp(ports))],
+        ),
+        opts=component.child(),
+    )
+
+
 def deny_all() -> k8s.networking.v1.NetworkPolicySpecArgs:
     """Return a policy under which no pod of the namespace may send or receive anything."""
     return k8s.networking.v1.NetworkPolicySpecArgs(pod_selector=_select({}), policy_types=["Ingress", "Egress"])

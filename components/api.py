@@ -13,7 +13,7 @@ import pulumi_kubernetes as k8s
 
 from components._accounts import Right, grant, service_account
 from components._base import PlatformComponent
-from components._database import DatabaseAccess, database_env
+from components._database import DatabaseAccess, authority_mounts, authority_volumes, database_env
 from components._disruption import disruption_budget, takes_turns
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_https, allow_kubernetes_api, offer_service
@@ -152,7 +152,7 @@ class Api(PlatformComponent):
             env=self._environment(),
             ports={"http-api": API_PORT},
             mounts={TMP_DIR: "tmp"},
-            read_only_mounts={_TOKENS_DIR: "tokens"},
+            read_only_mounts={_TOKENS_DIR: "tokens", **authority_mounts(args.database.authority)},
             startup=http_probe("/healthz", "http-api", period_seconds=2, failures=60),
             readiness=http_probe("/readyz", "http-api", period_seconds=5),
             liveness=http_probe("/healthz", "http-api", period_seconds=10, failures=6),
@@ -164,7 +164,11 @@ class Api(PlatformComponent):
             labels={**self._labels, **access_label(args.database.label), **access_label(args.metrics_label)},
             annotations={CONFIG_ANNOTATION: args.database.fingerprint},
             service_account=account,
-            volumes=[scratch_volume("tmp", 64), secret_volume("tokens", self.token_secret)],
+            volumes=[
+                scratch_volume("tmp", 64),
+                secret_volume("tokens", self.token_secret),
+                *authority_volumes(args.database.authority),
+            ],
             spread=self._selector if takes_turns(args.replicas) else None,
         )
         metadata = self._metadata(self._name)

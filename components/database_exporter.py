@@ -11,7 +11,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
-from components._database import DatabaseAccess
+from components._database import AUTHORITY_FILE, DatabaseAccess, authority_mounts, authority_volumes
 from components._labels import object_labels, selector_labels
 from components._workload import (
     CONFIG_ANNOTATION,
@@ -52,7 +52,10 @@ class DatabaseExporter(PlatformComponent):
             [self._container(args)],
             labels={**labels, **access_label(args.database.label)},
             annotations={CONFIG_ANNOTATION: args.database.fingerprint},
-            volumes=[secret_volume("database", args.database.secret)],
+            volumes=[
+                secret_volume("database", args.database.secret),
+                *authority_volumes(args.database.authority),
+            ],
         )
         deployment = k8s.apps.v1.Deployment(
             name,
@@ -66,7 +69,9 @@ class DatabaseExporter(PlatformComponent):
         self.finish(deployment=self.deployment)
 
     def _container(self, args: DatabaseExporterArgs) -> k8s.core.v1.ContainerArgs:
-        secret = args.database.secret
+        secret, authority = args.database.secret, args.database.authority
+        # A server without TLS lies within the namespace, and so does the way to it.
+        demand = "sslmode=disable" if authority is None else f"sslmode=verify-full&sslrootcert={AUTHORITY_FILE}"
         return container(
             "exporter",
             args.image,
@@ -77,13 +82,12 @@ class DatabaseExporter(PlatformComponent):
                 env_from_secret("DATABASE_HOST", secret, "host"),
                 env_from_secret("DATABASE_PORT", secret, "port"),
                 env_from_secret("DATABASE_NAME", secret, "dbname"),
-                # The way to the server lies within the namespace, and the server offers no TLS there.
-                env("DATA_SOURCE_URI", "$(DATABASE_HOST):$(DATABASE_PORT)/$(DATABASE_NAME)?sslmode=disable"),
+                env("DATA_SOURCE_URI", f"$(DATABASE_HOST):$(DATABASE_PORT)/$(DATABASE_NAME)?{demand}"),
                 env("DATA_SOURCE_USER_FILE", f"{_SECRET_DIR}/username"),
                 env("DATA_SOURCE_PASS_FILE", f"{_SECRET_DIR}/password"),
             ],
             ports={"http-metrics": DATABASE_EXPORTER_PORT},
-            read_only_mounts={_SECRET_DIR: "database"},
+            read_only_mounts={_SECRET_DIR: "database", **authority_mounts(authority)},
             # The page without figures: a database that is away is the database's failure, told by `pg_up`.
             startup=http_probe("/", "http-metrics", period_seconds=2, failures=30),
             readiness=http_probe("/", "http-metrics", period_seconds=10),

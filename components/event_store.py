@@ -12,7 +12,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
-from components._database import DatabaseAccess, database_env
+from components._database import DatabaseAccess, authority_mounts, authority_volumes, database_env
 from components._labels import object_labels
 from components._workload import (
     CONFIG_ANNOTATION,
@@ -56,13 +56,14 @@ class EventStore(PlatformComponent):
             command=["python3", "-m", "ml.events", "migrate"],
             env=[*database_env(args.database), env("HOME", TMP_DIR)],
             mounts={TMP_DIR: "tmp"},
+            read_only_mounts=authority_mounts(args.database.authority),
         )
         template = pod_template(
             [migration],
             labels={**object_labels(_NAME, role, args.image), **access_label(args.database.label)},
             annotations={CONFIG_ANNOTATION: args.database.fingerprint},
             restart_policy="OnFailure",
-            volumes=[scratch_volume("tmp", 16)],
+            volumes=[scratch_volume("tmp", 16), *authority_volumes(args.database.authority)],
         )
         job = k8s.batch.v1.Job(
             role,

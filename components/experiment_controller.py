@@ -12,7 +12,7 @@ import pulumi_kubernetes as k8s
 
 from components._accounts import Right, grant, service_account
 from components._base import PlatformComponent
-from components._database import DatabaseAccess, database_env
+from components._database import DatabaseAccess, authority_mounts, authority_volumes, database_env
 from components._disruption import disruption_budget
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_from_pods, allow_kubernetes_api, allow_to_pods
@@ -132,6 +132,7 @@ class ExperimentController(PlatformComponent):
             env=self._environment(),
             ports={"http-health": _HEALTH_PORT, "http-metrics": CONTROLLER_METRICS_PORT},
             mounts={TMP_DIR: "tmp"},
+            read_only_mounts=authority_mounts(args.database.authority),
             startup=http_probe("/healthz", "http-health", period_seconds=2, failures=60),
             readiness=http_probe("/healthz", "http-health", period_seconds=5),
             liveness=http_probe("/healthz", "http-health", period_seconds=10, failures=6),
@@ -147,7 +148,7 @@ class ExperimentController(PlatformComponent):
             },
             annotations={CONFIG_ANNOTATION: args.database.fingerprint},
             service_account=account,
-            volumes=[scratch_volume("tmp", 64)],
+            volumes=[scratch_volume("tmp", 64), *authority_volumes(args.database.authority)],
             grace_seconds=_GRACE_SECONDS,
             spread=self._selector if args.replicas > 1 else None,
         )

@@ -1,54 +1,41 @@
-"""The relational store: one PostgreSQL server in which every consumer has a database, a role and a Secret of its own.
+"""The relational store: one PostgreSQL server in a pod, in which every consumer has a database, a role and a Secret.
 
-An observer has a role and a Secret too, but no database: it may read the server's statistics.
-
-Leaves out backups and replicas. The administrator's password is set when the volume is first used and never again: a
-new master secret needs the administrator's password to be changed in the server first.
+Leaves out backups and replicas: `components.metadata_db_rds` is the other choice, which has both. The
+administrator's password is set when the volume is first used and never again: a new master secret needs the
+administrator's password to be changed in the server first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
+from components._database_clients import ADMIN, COMPONENT, POSTGRES_UID, DatabaseClients, DatabaseServer
 from components._labels import object_labels, selector_labels
 from components._network import offer_service
 from components._secrets import SecretSource
 from components._stateful import claim, stateful_set
 from components._workload import (
-    CONFIG_ANNOTATION,
     DATA_PRIORITY,
     TMP_DIR,
     Resources,
     container,
     env,
-    env_from_secret,
     exec_probe,
-    job_spec,
     pod_template,
     scratch_volume,
-    script,
     secret_volume,
 )
-from ml.contracts import POSTGRES_PORT, access_label
+from ml.contracts import POSTGRES_PORT
 
-_NAME = "metadata-db"
-_UID = 999  # the user of the official image; the volume belongs to it
-_ADMIN = "postgres"
-_ADMIN_DATABASE = "postgres"
 _VOLUME_DIR = "/var/lib/postgresql"
 _DATA_DIR = f"{_VOLUME_DIR}/18/docker"  # where the official image of PostgreSQL 18 keeps it
 _SOCKET_DIR = "/var/run/postgresql"
 _ADMIN_SECRET_DIR = "/run/secrets/admin"  # noqa: S105 a path
-_CONSUMERS_DIR = "/run/secrets/consumers"
-_OBSERVER_DIR = "/run/secrets/observer"
-_BOOTSTRAP_DEADLINE_SECONDS = 900
-_BOOTSTRAP_RESOURCES = Resources(cpu_millis=20, memory_mib=64, memory_limit_mib=256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,16 +72,23 @@ class MetadataDb(PlatformComponent):
     def __init__(self, name: str, args: MetadataDbArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._name, self._args = name, args
-        self._labels = object_labels(_NAME, name, args.image)
-        self._selector = selector_labels(_NAME, name)
+        self._labels = object_labels(COMPONENT, name, args.image)
+        self._selector = selector_labels(COMPONENT, name)
         self.service = self._create_service()
-        self.admin_secret = self._create_admin_secret()
-        self.consumer_secrets = {
-            consumer: self._create_client_secret(consumer, database=consumer) for consumer in args.consumers
-        }
-        self.observer_secret = self._create_client_secret(args.observer, database=_ADMIN_DATABASE)
+        self._clients = DatabaseClients(
+            self,
+            DatabaseServer(name=name, host=name),
+            namespace=args.namespace,
+            image=args.image,
+            secrets=args.secrets,
+            consumers=args.consumers,
+            observer=args.observer,
+        )
+        self.admin_secret = self._clients.admin_secret
+        self.consumer_secrets = self._clients.consumer_secrets
+        self.observer_secret = self._clients.observer_secret
         self.server = self._create_server()
-        self._create_bootstrap()
+        self._clients.create_bootstrap()
         offer_service(
             self,
             name,
@@ -112,7 +106,7 @@ class MetadataDb(PlatformComponent):
 
     def consumer_fingerprint(self, consumer: str) -> pulumi.Output[str]:
         """Return a public text that changes with the password of the consumer (or the observer)."""
-        return self._args.secrets.fingerprint(f"{self._name}/{consumer}")
+        return self._clients.fingerprint(consumer)
 
     def _create_service(self) -> pulumi.Output[str]:
         service = k8s.core.v1.Service(
@@ -128,35 +122,8 @@ class MetadataDb(PlatformComponent):
         )
         return service.metadata.name
 
-    def _create_admin_secret(self) -> pulumi.Output[str]:
-        data = {"username": _ADMIN, "password": self._args.secrets.password(f"{self._name}/admin")}
-        return self._create_secret("admin", data)
-
-    def _create_client_secret(self, client: str, *, database: str) -> pulumi.Output[str]:
-        password = self._args.secrets.password(f"{self._name}/{client}")
-        user, path = quote(client), quote(database)
-        uri = password.apply(lambda value: f"postgresql://{user}:{value}@{self._name}:{POSTGRES_PORT}/{path}")
-        data = {
-            "username": client,
-            "password": password,
-            "dbname": database,
-            "host": self._name,
-            "port": str(POSTGRES_PORT),
-            "uri": uri,
-        }
-        return self._create_secret(client, data)
-
-    def _create_secret(self, role: str, data: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
-        secret = k8s.core.v1.Secret(
-            f"{self._name}-{role}",
-            metadata=self._metadata(f"{self._name}-{role}"),
-            string_data=dict(data),
-            opts=self.child(),
-        )
-        return secret.metadata.name
-
     def _create_server(self) -> k8s.apps.v1.StatefulSet:
-        ready = ["pg_isready", "--quiet", "--host", "127.0.0.1", "--username", _ADMIN]
+        ready = ["pg_isready", "--quiet", "--host", "127.0.0.1", "--username", ADMIN]
         server = container(
             "server",
             self._args.image,
@@ -164,7 +131,7 @@ class MetadataDb(PlatformComponent):
             command=["docker-entrypoint.sh", "postgres"],
             args=["-c", f"max_connections={self._args.max_connections}"],
             env=[
-                env("POSTGRES_USER", _ADMIN),
+                env("POSTGRES_USER", ADMIN),
                 env("POSTGRES_PASSWORD_FILE", f"{_ADMIN_SECRET_DIR}/password"),
                 env("POSTGRES_INITDB_ARGS", "--auth=scram-sha-256"),
                 env("PGDATA", _DATA_DIR),
@@ -184,7 +151,7 @@ class MetadataDb(PlatformComponent):
             [server],
             labels=self._labels,
             priority=DATA_PRIORITY,
-            uid=_UID,
+            uid=POSTGRES_UID,  # the volume belongs to it
             volumes=[
                 scratch_volume("socket", 16),
                 scratch_volume("tmp", 256),
@@ -203,49 +170,6 @@ class MetadataDb(PlatformComponent):
             claims=[claim("data", self._args.storage_gib, self._args.storage_class, self._labels)],
             protect=self._args.protect,
         )
-
-    def _create_bootstrap(self) -> None:
-        role = f"{self._name}-bootstrap"
-        secrets = {**self.consumer_secrets, self._args.observer: self.observer_secret}
-        mounts = {f"{_CONSUMERS_DIR}/{consumer}": consumer for consumer in self.consumer_secrets}
-        bootstrap = container(
-            "bootstrap",
-            self._args.image,
-            _BOOTSTRAP_RESOURCES,
-            command=["sh", "-c", script("metadata_db_bootstrap.sh")],
-            env=[
-                env("CONSUMERS_DIR", _CONSUMERS_DIR),
-                env("OBSERVER_DIR", _OBSERVER_DIR),
-                env("PGHOST", self._name),
-                env("PGPORT", str(POSTGRES_PORT)),
-                env("PGDATABASE", _ADMIN_DATABASE),
-                env_from_secret("PGUSER", self.admin_secret, "username"),
-                env_from_secret("PGPASSWORD", self.admin_secret, "password"),
-            ],
-            mounts={TMP_DIR: "tmp"},
-            read_only_mounts={**mounts, _OBSERVER_DIR: self._args.observer},
-        )
-        template = pod_template(
-            [bootstrap],
-            labels={**object_labels(_NAME, role, self._args.image), **access_label(self._name)},
-            # A new password makes a new Job, which sets it.
-            annotations={CONFIG_ANNOTATION: self._args.secrets.fingerprint(*self._purposes())},
-            uid=_UID,
-            restart_policy="OnFailure",
-            volumes=[
-                scratch_volume("tmp", 16),
-                *(secret_volume(client, secret) for client, secret in secrets.items()),
-            ],
-        )
-        k8s.batch.v1.Job(
-            role,
-            metadata=k8s.meta.v1.ObjectMetaArgs(namespace=self._args.namespace, labels=self._labels),
-            spec=job_spec(template, deadline_seconds=_BOOTSTRAP_DEADLINE_SECONDS),
-            opts=self.child(),
-        )
-
-    def _purposes(self) -> list[str]:
-        return [f"{self._name}/{role}" for role in ("admin", *self._args.consumers, self._args.observer)]
 
     def _metadata(self, name: str) -> k8s.meta.v1.ObjectMetaArgs:
         return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=self._labels)

@@ -1,7 +1,8 @@
 """The network of a cluster on AWS: three zones, private nodes, and endpoints so that traffic to AWS stays inside.
 
 Addresses are cut from one block: a quarter of it for each zone's private subnet, and a quarter of the last quarter for
-each public one. Nothing but load balancers and NAT gateways has a public address.
+each public one; the rest of it is for servers without a way out. Nothing but load balancers and NAT gateways has a
+public address.
 """
 
 from __future__ import annotations
@@ -229,6 +230,13 @@ class VpcNetwork(PlatformComponent):
             tags=self._tags(name),
             opts=self.child(),
         )
+
+    @property
+    def isolated_cidrs(self) -> tuple[str, ...]:
+        """Blocks for subnets without a way out, in the order of the zones; who needs some makes them."""
+        rest = list(self._quarters()[-1].subnets(prefixlen_diff=_ZONE_BITS))[-1]
+        blocks = rest.subnets(prefixlen_diff=_ZONE_BITS)
+        return tuple(str(block) for _, block in zip(self._args.zones, blocks, strict=False))
 
     def _quarters(self) -> list[IPv4Network]:
         return list(IPv4Network(self._args.cidr).subnets(prefixlen_diff=_ZONE_BITS))

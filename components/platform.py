@@ -11,7 +11,6 @@ import pulumi
 from components import _versions
 from components._base import PlatformComponent
 from components._cloud import CloudParts
-from components._database import DatabaseAccess
 from components._network import GatewayPeer
 from components._scraping import GatewayProxy
 from components._secrets import SecretSource
@@ -22,7 +21,6 @@ from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.event_store import EventStore, EventStoreArgs
 from components.experiment_controller import ExperimentController, ExperimentControllerArgs
 from components.gateway import Gateway, GatewayArgs, HostRoute
-from components.metadata_db import MetadataDb, MetadataDbArgs
 from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.object_store import ObjectStore, ObjectStoreArgs
@@ -39,6 +37,7 @@ from components.platform_access import (
     hosts,
     page_routes,
 )
+from components.platform_database import EVENTS, MLFLOW, OBSERVER, access_of, create_metadata_db
 from components.platform_gpus import arrange_gpus
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.platform_outputs import stack_outputs
@@ -63,17 +62,13 @@ from ml.contracts import (
     DATABASE_EXPORTER,
     EXPERIMENT_CONTROLLER,
     GATEWAY_NAME,
-    METADATA_DB_SERVICE,
     OBJECT_STORE_SERVICE,
     PROMETHEUS_SERVICE,
     TRACKING_SERVER_SERVICE,
     kube_name,
 )
 
-_MLFLOW = "mlflow"
 _MLFLOW_BUCKET = "mlflow-artifacts"
-_EVENTS = "events"
-_OBSERVER = "exporter"
 _API_PATHS = "/ml/"
 """What of the API is public: neither its metrics nor its probes."""
 
@@ -100,7 +95,7 @@ class MlPlatform(PlatformComponent):
         gateway = args.settings.gateway
         self._peer = GatewayPeer(namespace=gateway.namespace, selector=gateway.selector)
         self._hosts = hosts(args.settings)
-        self._buckets = {_MLFLOW: _MLFLOW_BUCKET, **pipeline_buckets(args.settings), **team_buckets(args.settings)}
+        self._buckets = {MLFLOW: _MLFLOW_BUCKET, **pipeline_buckets(args.settings), **team_buckets(args.settings)}
         self.namespace = PlatformNamespace(
             "platform-namespace",
             PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
@@ -109,7 +104,13 @@ class MlPlatform(PlatformComponent):
         )
         self.admission = self._create_admission_policies()
         self._pipeline_namespace = create_pipeline_namespace(args.settings, self.child())
-        self.metadata_db = self._create_metadata_db()
+        self.metadata_db = create_metadata_db(
+            args.settings,
+            self.namespace.namespace,
+            self._secrets,
+            args.cloud.database if args.cloud else None,
+            self.child(),
+        )
         self.object_store = self._create_object_store() if args.settings.object_store.kind == "minio" else None
         self.tracking_server = self._create_tracking_server()
         self.event_store = self._create_event_store()
@@ -149,25 +150,6 @@ class MlPlatform(PlatformComponent):
             self.child(),
         )
 
-    def _create_metadata_db(self) -> MetadataDb:
-        settings = self._settings
-        return MetadataDb(
-            METADATA_DB_SERVICE,
-            MetadataDbArgs(
-                namespace=self.namespace.namespace,
-                image=settings.image(_versions.POSTGRES),
-                secrets=self._secrets,
-                consumers=(_MLFLOW, _EVENTS),
-                observer=_OBSERVER,
-                storage_gib=settings.metadata_db.storage_gib,
-                storage_class=settings.storage_class,
-                max_connections=settings.metadata_db.max_connections,
-                resources=settings.metadata_db.resources,
-                protect=settings.protect_data,
-            ),
-            self.child(),
-        )
-
     def _create_object_store(self) -> ObjectStore:
         settings = self._settings
         return ObjectStore(
@@ -196,7 +178,7 @@ class MlPlatform(PlatformComponent):
                 namespace_name=settings.namespace,
                 image=settings.image(_versions.MLFLOW),
                 secrets=self._secrets,
-                database=self._database_of(_MLFLOW),
+                database=access_of(self.metadata_db, MLFLOW),
                 artifacts=self._artifacts(),
                 public_host=self._hosts.get(MLFLOW_PAGE),
                 gateway=front_of(settings, MLFLOW_PAGE, self._peer),
@@ -216,18 +198,11 @@ class MlPlatform(PlatformComponent):
             bucket = cast("CloudParts", self._cloud).bucket
             return CloudBucket(bucket=bucket.name, region=bucket.region)
         return BucketAccess(
-            secret=self.object_store.consumer_secrets[_MLFLOW],
+            secret=self.object_store.consumer_secrets[MLFLOW],
             bucket=_MLFLOW_BUCKET,
             endpoint=self.object_store.endpoint,
-            fingerprint=self.object_store.consumer_fingerprint(_MLFLOW),
+            fingerprint=self.object_store.consumer_fingerprint(MLFLOW),
             label=OBJECT_STORE_SERVICE,
-        )
-
-    def _database_of(self, consumer: str) -> DatabaseAccess:
-        return DatabaseAccess(
-            secret=self.metadata_db.consumer_secrets[consumer],
-            fingerprint=self.metadata_db.consumer_fingerprint(consumer),
-            label=METADATA_DB_SERVICE,
         )
 
     def _create_event_store(self) -> EventStore:
@@ -236,7 +211,7 @@ class MlPlatform(PlatformComponent):
             EventStoreArgs(
                 namespace=self.namespace.namespace,
                 image=self._settings.image(_versions.ML),
-                database=self._database_of(_EVENTS),
+                database=access_of(self.metadata_db, EVENTS),
             ),
             # The gate: its database and user exist before the schema is made.
             self.child(depends_on=[self.metadata_db]),
@@ -248,11 +223,7 @@ class MlPlatform(PlatformComponent):
             DatabaseExporterArgs(
                 namespace=self.namespace.namespace,
                 image=self._settings.image(_versions.POSTGRES_EXPORTER),
-                database=DatabaseAccess(
-                    secret=self.metadata_db.observer_secret,
-                    fingerprint=self.metadata_db.consumer_fingerprint(_OBSERVER),
-                    label=METADATA_DB_SERVICE,
-                ),
+                database=access_of(self.metadata_db, OBSERVER),
             ),
             self.child(),
         )

@@ -21,6 +21,7 @@ from components.encryption_key import EncryptionKey, EncryptionKeyArgs, KeyUser
 from components.network_vpc import VpcNetwork, VpcNetworkArgs
 from components.object_store_s3 import S3ObjectStore, S3ObjectStoreArgs
 from components.platform_access import hosts
+from components.platform_aws_database import DatabasePlace, create_database, data_key_users, log_key_users
 from components.platform_aws_services import ClusterParts
 from components.platform_teams import team_folder
 from components.public_access import PublicAccess, PublicAccessArgs
@@ -62,6 +63,13 @@ class CloudFoundation(PlatformComponent):
         identities = [self._create_identity(), *(self._create_team_identity(team) for team in self._teams)]
         self.data_key = self._create_data_key(identities)
         self.store = self._create_store(identities) if in_cloud else None
+        place = DatabasePlace(
+            network=self.network,
+            node_security_group=self.cluster.security_group,
+            data_key_arn=self.data_key.arn,
+            log_key_arn=log_key.arn,
+        )
+        self.database = create_database(args.settings, args.aws, place, self.child())
         self.access = self._create_access()
         if self._aws.budget is not None:
             budget = self._aws.budget
@@ -85,7 +93,8 @@ class CloudFoundation(PlatformComponent):
     @property
     def parts(self) -> CloudParts:
         """What the platform uses instead of pods."""
-        return CloudParts(bucket=ManagedBucket(name=self._bucket, region=self._aws.region))
+        bucket = ManagedBucket(name=self._bucket, region=self._aws.region)
+        return CloudParts(bucket=bucket, database=self.database)
 
     def _create_key(
         self,
@@ -116,13 +125,15 @@ class CloudFoundation(PlatformComponent):
             principal={"Service": f"logs.{self._aws.region}.amazonaws.com"},
             conditions={"ArnLike": context},
         )
-        return self._create_key("log-key", "logs of the cluster and its network", [logs])
+        users = [logs, *log_key_users(self._aws)]
+        return self._create_key("log-key", "logs of the cluster and its network", users)
 
     def _create_data_key(self, identities: Sequence[WorkloadIdentity]) -> EncryptionKey:
         users = [
             KeyUser(sid="Disks", principal={"AWS": self._scope.role_arn("disks")}, grants=True),
             KeyUser(sid="Replication", principal={"AWS": self._scope.role_arn("replication")}),
             *self._readers(),
+            *data_key_users(self._aws),
         ]
         return self._create_key("data-key", "disks and objects", users, after=[self.roles, *identities])
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from components import _versions
 from components._cloud import CloudParts
+from components.platform_database import database_outputs
 from components.platform_pipelines import pipeline_outputs
 from components.platform_teams import team_outputs
 from components.settings import ModelSettings, Settings
-from ml.contracts import API_PORT, MLFLOW_PORT, POSTGRES_PORT, PROMETHEUS_PORT, S3_CONSOLE_PORT, S3_PORT, slot_alias
+from ml.contracts import API_PORT, MLFLOW_PORT, PROMETHEUS_PORT, S3_CONSOLE_PORT, S3_PORT, slot_alias
 
 if TYPE_CHECKING:
     from components.platform import MlPlatform
@@ -44,12 +45,7 @@ def stack_outputs(
             "address": settings.gateway_address or hosts["ml"],
         },
         "models": {model.name: _model_outputs(platform, model) for model in settings.models},
-        "metadataDb": {
-            "service": platform.metadata_db.service,
-            "port": POSTGRES_PORT,
-            "adminSecret": platform.metadata_db.admin_secret,
-            "consumers": dict(platform.metadata_db.consumer_secrets),
-        },
+        "metadataDb": database_outputs(platform.metadata_db),
         "objectStore": _store_outputs(platform, buckets, cloud),
         "trackingServer": {
             "service": platform.tracking_server.service,

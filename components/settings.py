@@ -74,6 +74,8 @@ _MONITORING = Resources(cpu_millis=200, memory_mib=512, memory_limit_mib=2048)
 class MetadataDbSettings:
     """The relational store."""
 
+    kind: str = setting(choice(("pod", "rds")), default="pod")
+    """`rds` takes AWS's own server, which `aws.database` describes; storage and resources here are about the pod."""
     storage_gib: int = setting(integer(1, 65_536, "GiB"), default=20)
     max_connections: int = setting(integer(20, 5_000), default=200)
     resources: Resources = setting(section(Resources, _DATABASE), default=_DATABASE)
@@ -350,6 +352,7 @@ class Settings:
         if faulty.isdisjoint({"object_store", "pipeline_service"}) and self._pipelines_without_store():
             allowed = "not enabled, unless `objectStore.kind` is minio: pipelines keep a key of the store in a Secret"
             found.append(("pipeline_service", allowed))
+        found += [] if "metadata_db" in faulty else self._database_conflicts()
         if self.aws is None or "model_server" in faulty:
             return found
         if self.model_server.resources.gpus:
@@ -397,6 +400,16 @@ class Settings:
         ]
         unused = self.login_secret is not None and self.access.login is None
         return [*found, *([("login_secret", "absent, unless `access.login` is set")] if unused else [])]
+
+    def _database_conflicts(self) -> list[tuple[str, str]]:
+        is_managed = self.metadata_db.kind == "rds"
+        if self.aws is None:
+            return [("metadata_db", "pod, unless `aws` is set")] if is_managed else []
+        if is_managed and self.aws.database is None:
+            return [("aws", "a section with `database` where `metadataDb.kind` is rds")]
+        if self.aws.database is not None and not is_managed:
+            return [("aws", "a section without `database` unless `metadataDb.kind` is rds")]
+        return []
 
     def _pipelines_without_store(self) -> bool:
         return self.pipeline_service.enabled and self.object_store.kind == "s3"

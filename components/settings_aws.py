@@ -22,6 +22,7 @@ from components._aws_catalogue import (
 )
 from components._rules import choice, flag, integer, listing, network, text
 from components._schema import schema, section, setting
+from components.settings_database import DatabaseSettings
 
 _name = text(r"[a-z][a-z0-9-]{0,22}[a-z0-9]", "2 to 24 of a-z, 0-9 and inner hyphens, first a letter", max_length=24)
 _account_id = text(r"[0-9]{12}", "the 12 digits of an AWS account, in quotes")
@@ -194,6 +195,8 @@ class AwsSettings:
     access: AccessSettings | None = setting(section(AccessSettings), default=None)
     """None leaves the way in to whoever runs the mesh."""
     budget: BudgetSettings | None = setting(section(BudgetSettings), default=None)
+    database: DatabaseSettings | None = setting(section(DatabaseSettings), default=None)
+    """The server of PostgreSQL where `metadataDb.kind` is `rds`, and absent elsewhere."""
 
     def conflicts(self, faulty: AbstractSet[str]) -> Iterator[tuple[str, str]]:
         """Refuse settings that are each allowed but not together."""
@@ -203,6 +206,8 @@ class AwsSettings:
             yield "log_retention_days", f"one of {', '.join(map(str, LOG_RETENTION_DAYS))}"
         if faulty.isdisjoint({"highly_available", "nat_per_zone"}) and self.highly_available and not self.nat_per_zone:
             yield "nat_per_zone", "true, unless `highlyAvailable` is false"
+        if faulty.isdisjoint({"highly_available", "database"}) and self._database_is_lost_with_its_zone:
+            yield "database", "one with multiAz, unless `highlyAvailable` is false"
         yield from self._overlaps(faulty)
         if faulty.isdisjoint({"region", "gpu_pools"}):
             yield from self._gpu_problems()
@@ -226,6 +231,10 @@ class AwsSettings:
         if missing:
             known = ", ".join(GPU_FAMILIES[self.region])
             yield "gpu_pools", f"families of region {self.region}, which are {known}; there is no {', '.join(missing)}"
+
+    @property
+    def _database_is_lost_with_its_zone(self) -> bool:
+        return self.highly_available and self.database is not None and not self.database.multi_az
 
     @property
     def scope(self) -> AwsScope:

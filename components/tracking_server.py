@@ -14,7 +14,7 @@ import pulumi_kubernetes as k8s
 
 from components._accounts import service_account
 from components._base import PlatformComponent
-from components._database import DatabaseAccess
+from components._database import DatabaseAccess, authority_env, authority_mounts, authority_volumes
 from components._disruption import disruption_budget, takes_turns
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_cloud, offer_service
@@ -178,13 +178,14 @@ class TrackingServer(PlatformComponent):
             command=["python3", "-c", _MIGRATE],
             env=[*self._database_env(), *self._common_env()],
             mounts={TMP_DIR: "tmp"},
+            read_only_mounts=authority_mounts(self._args.database.authority),
         )
         template = pod_template(
             [migration],
             labels={**object_labels(_NAME, role, self._args.image), **access_label(self._args.database.label)},
             annotations={CONFIG_ANNOTATION: self._args.database.fingerprint},
             restart_policy="OnFailure",
-            volumes=[scratch_volume("tmp", 256)],
+            volumes=[scratch_volume("tmp", 256), *authority_volumes(self._args.database.authority)],
         )
         return k8s.batch.v1.Job(
             role,
@@ -211,7 +212,11 @@ class TrackingServer(PlatformComponent):
             },
             annotations={CONFIG_ANNOTATION: pulumi.Output.all(*fingerprints).apply("-".join)},
             identity=self._account,
-            volumes=[scratch_volume("tmp", 1024), scratch_volume("metrics", 64)],
+            volumes=[
+                scratch_volume("tmp", 1024),
+                scratch_volume("metrics", 64),
+                *authority_volumes(args.database.authority),
+            ],
             spread=self._selector if takes_turns(args.replicas) else None,
         )
         return k8s.apps.v1.Deployment(
@@ -254,6 +259,7 @@ class TrackingServer(PlatformComponent):
             ],
             ports={"http": MLFLOW_PORT},
             mounts={TMP_DIR: "tmp", _METRICS_DIR: "metrics"},
+            read_only_mounts=authority_mounts(args.database.authority),
             startup=http_probe("/health", "http", period_seconds=2, failures=120),
             readiness=http_probe("/health", "http", period_seconds=5),
             liveness=http_probe("/health", "http", period_seconds=10, failures=6),
@@ -273,6 +279,7 @@ class TrackingServer(PlatformComponent):
             ),
             env("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", str(_POOL_SIZE)),
             env("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW", str(_POOL_OVERFLOW)),
+            *authority_env(self._args.database.authority),
         ]
 
     def _artifact_env(self) -> list[k8s.core.v1.EnvVarArgs]:

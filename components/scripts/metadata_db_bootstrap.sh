@@ -1,12 +1,15 @@
 # Gives every consumer a role and a database that only this role may connect to, and the observer a role that may read
 # the server's statistics and nothing else. Safe to run at any time.
-# Environment: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE of the administrator.
+# Environment: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE of the administrator, and what else libpq is to know.
 # Each folder of CONSUMERS_DIR holds the files username, dbname and password of one consumer; OBSERVER_DIR is such a
 # folder too, whose database is there already.
 # Secrets are read by psql itself: they appear neither in arguments nor in the server's log.
+# The administrator may be no superuser, as where a cloud runs the server: it may then make roles and databases, and
+# becomes a member of the consumers' roles.
 set -eu
 
-until pg_isready --quiet; do
+# Whether the certificate is the right one is left to psql, which says what is wrong with it.
+until PGSSLMODE=prefer pg_isready --quiet; do
   sleep 1
 done
 
@@ -16,15 +19,26 @@ run_sql() {
 
 make_role() {
   export ROLE_FOLDER="$1"
+  # What would write the password into the log is turned off first. Whoever may not do that ends here, before the
+  # password is sent, unless the server's own settings say the same already.
   run_sql <<'SQL'
-SET log_statement = 'none';
-SET log_min_error_statement = 'panic';
-SET log_min_duration_statement = -1;
+SELECT format('SET %I = %L', name, quiet)
+  FROM (VALUES ('log_statement', 'none'), ('log_min_error_statement', 'panic'), ('log_min_duration_statement', '-1'))
+    AS wanted (name, quiet)
+  WHERE current_setting(name) <> quiet \gexec
 \set role `cat "$ROLE_FOLDER/username"`
 \set password `cat "$ROLE_FOLDER/password"`
 SELECT format('CREATE ROLE %I', :'role')
   WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \gexec
-ALTER ROLE :"role" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD :'password';
+SELECT format('ALTER ROLE %I %s', rolname, forbidden)
+  FROM pg_roles, concat_ws(' ',
+    CASE WHEN rolsuper THEN 'NOSUPERUSER' END,
+    CASE WHEN rolcreatedb THEN 'NOCREATEDB' END,
+    CASE WHEN rolcreaterole THEN 'NOCREATEROLE' END,
+    CASE WHEN rolreplication THEN 'NOREPLICATION' END,
+    CASE WHEN rolbypassrls THEN 'NOBYPASSRLS' END) AS forbidden
+  WHERE rolname = :'role' AND forbidden <> '' \gexec
+ALTER ROLE :"role" LOGIN PASSWORD :'password';
 SQL
 }
 
@@ -33,6 +47,8 @@ for folder in "$CONSUMERS_DIR"/*/; do
   run_sql <<'SQL'
 \set role `cat "$ROLE_FOLDER/username"`
 \set database `cat "$ROLE_FOLDER/dbname"`
+SELECT format('GRANT %I TO CURRENT_USER', :'role')
+  WHERE NOT pg_has_role(:'role', 'USAGE') \gexec
 SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'role')
   WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
 ALTER DATABASE :"database" OWNER TO :"role";

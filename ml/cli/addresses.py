@@ -127,9 +127,9 @@ def _hosts_line(outputs: StackOutputs) -> str:
 
 
 def _tunnels(kubectl: Kubectl, outputs: StackOutputs) -> dict[str, str]:
-    store = outputs.object_store
+    store, database = outputs.object_store, outputs.metadata_db
     targets = {
-        "PostgreSQL": (outputs.namespace, outputs.metadata_db.service, outputs.metadata_db.port),
+        **({"PostgreSQL": (outputs.namespace, database.service, database.port)} if database.service else {}),
         **({"S3": (outputs.namespace, store.service, store.port)} if store else {}),
     }
     if pipelines := outputs.pipelines:

@@ -67,9 +67,9 @@ def check_slot(model: Model, name: str) -> str:
 def _all_parts(outputs: StackOutputs) -> dict[str, list[Part]]:
     namespace, edge = outputs.namespace, outputs.gateway.namespace
     controller = Part(namespace=namespace, kind="deployment", name=outputs.controller)
-    store = outputs.object_store
+    store, database = outputs.object_store, outputs.metadata_db.service
     parts = {
-        "metadata-db": [Part(namespace=namespace, kind="statefulset", name=outputs.metadata_db.service)],
+        **({"metadata-db": [Part(namespace=namespace, kind="statefulset", name=database)]} if database else {}),
         DATABASE_EXPORTER: [Part(namespace=namespace, kind="deployment", name=DATABASE_EXPORTER)],
         **({"object-store": [Part(namespace=namespace, kind="statefulset", name=store.service)]} if store else {}),
         "tracking-server": [Part(namespace=namespace, kind="deployment", name=outputs.tracking_server.service)],

@@ -16,6 +16,7 @@ _PULUMI_TIMEOUT_SECONDS: Final = 20.0
 _HOSTS: Final = ("ml", "api")
 """Web pages have no host where nobody may open them from outside."""
 _CLOUD_STORE: Final = "s3"
+_CLOUD_DATABASE: Final = "rds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,9 @@ class MetadataDb:
     """The PostgreSQL server."""
 
     service: str
+    """Empty where the cloud runs the server: only pods of its clients can reach it."""
+    host: str
+    """What those clients call it."""
     port: int
     admin_secret: str
     consumers: Mapping[str, str]
@@ -267,8 +271,10 @@ def _stable_first(slot: tuple[str, object]) -> tuple[bool, str]:
 
 
 def _metadata_db(fields: _Fields) -> MetadataDb:
+    in_cloud = fields.text("kind", optional=True) == _CLOUD_DATABASE
     return MetadataDb(
-        service=fields.text("service"),
+        service="" if in_cloud else fields.text("service"),
+        host=fields.text("host" if in_cloud else "service"),
         port=fields.number("port"),
         admin_secret=fields.text("adminSecret"),
         consumers=fields.texts("consumers"),

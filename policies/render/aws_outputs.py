@@ -75,6 +75,12 @@ def computed(made: Made) -> dict[str, Any]:
     return {"arn": arn, **(special(made) if special else {})}
 
 
+def _database(made: Made) -> dict[str, Any]:
+    name = str(made.inputs.get("identifier", _named(made)))
+    address = f"{name}.{made.digest[:12]}.{made.region}.rds.amazonaws.com"
+    return {"address": address, "arn": f"arn:aws:rds:{made.region}:{made.account}:db:{name}"}
+
+
 def _named(made: Made) -> str:
     found = next((made.inputs[key] for key in _NAMES if isinstance(made.inputs.get(key), str)), None)
     return str(found) if found else f"{made.name}-{made.digest[:8]}"
@@ -121,6 +127,8 @@ _SPECIAL: Final[Mapping[str, Callable[[Made], dict[str, Any]]]] = {
         "url": identifier(made),
         "arn": f"arn:aws:sqs:{made.region}:{made.account}:{_named(made)}",
     },
+    "aws:rds/instance:Instance": _database,
+    "aws:sns/topic:Topic": lambda made: {"arn": f"arn:aws:sns:{made.region}:{made.account}:{_named(made)}"},
     "aws:iam/role:Role": lambda made: {"arn": f"arn:aws:iam::{made.account}:role/{_named(made)}"},
     "aws:iam/instanceProfile:InstanceProfile": lambda made: {
         "arn": f"arn:aws:iam::{made.account}:instance-profile/{_named(made)}"

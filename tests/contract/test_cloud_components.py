@@ -76,5 +76,5 @@ def test_no_resource_names_a_region_but_the_copies_when_declared(component: type
 
 
 def test_catalogue_has_the_cloud_when_its_rules_are_checked() -> None:
-    assert len(CLOUD) >= 13
+    assert len(CLOUD) >= 15
     assert all(in_the_cloud(declare_one(c)) or declare_one(c).kubernetes_objects() for c in CLOUD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import defaultdict
 from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Any
@@ -31,6 +32,25 @@ BROAD_RESOURCES = {
 """Where a resource of an unconditional statement ends in a wildcard, by what it contains, with why."""
 
 
+DATABASE_KINDS = {
+    "aws:cloudwatch/metricAlarm:MetricAlarm",
+    "aws:rds/instance:Instance",
+    "aws:rds/parameterGroup:ParameterGroup",
+    "aws:rds/subnetGroup:SubnetGroup",
+    "aws:sns/topic:Topic",
+    "aws:sns/topicSubscription:TopicSubscription",
+    "mlplatform:index:DatabaseAlarms",
+    "mlplatform:index:ManagedMetadataDb",
+    "mlplatform:index:MetadataDbRds",
+}
+"""What a stack has only where AWS runs its database."""
+DATABASE_OBJECTS = defaultdict(
+    set[str],
+    {"StatefulSet": {"metadata-db"}, "Service": {"metadata-db"}, "NetworkPolicy": {"metadata-db-offer"}},
+)
+"""What a stack has only where its database is a pod, by kind."""
+
+
 def named(graph: Graph, token: str, name: str) -> Recorded:
     (found,) = [item for item in graph.of_type(token) if item.name == name]
     return found
@@ -47,18 +67,21 @@ def test_staging_has_the_structure_of_prod_when_deployed(staging: Graph, prod: G
     def kinds(graph: Graph) -> set[str]:
         return {item.type for item in graph.resources.values()}
 
-    assert kinds(prod) == kinds(staging)
+    # Only prod pays for a database server of AWS; staging keeps a pod, and so the cloud's two ways are both run.
+    assert kinds(prod) - kinds(staging) == DATABASE_KINDS
+    assert kinds(staging) - kinds(prod) == {"mlplatform:index:MetadataDb"}
 
 
-def test_platform_is_the_same_in_the_cloud_but_for_its_store_when_deployed(prod: Graph) -> None:
+def test_platform_is_the_same_in_the_cloud_but_for_its_stores_when_deployed(prod: Graph) -> None:
     def objects(graph: Graph) -> set[tuple[str, str]]:
         return {(item.kind, item.name) for item in graph.kubernetes_objects()}
 
     # No pipeline service: it needs a key of the store.
     dev = objects(replace(STACKS["dev"], added={"pipelineService": {"enabled": False}}).run())
-    gone = {name for _, name in dev - objects(prod)}
+    gone = {name for kind, name in dev - objects(prod) if name not in DATABASE_OBJECTS[kind]}
     assert all("object-store" in name or name.endswith("-minio") for name in gone)
     assert gone
+    assert DATABASE_OBJECTS["StatefulSet"] < {name for _, name in dev - objects(prod)}
 
 
 def test_prometheus_reads_no_store_and_wants_no_token_of_it_when_the_store_is_the_clouds(cloud: Graph) -> None:
@@ -107,13 +130,16 @@ except Exception as error:
 # Network ------------------------------------------------------------------------------------------------------------
 
 
-def test_subnets_lie_apart_in_three_zones_inside_the_network_when_deployed(cloud: Graph) -> None:
+def test_subnets_lie_apart_in_three_zones_inside_the_network_when_deployed(
+    cloud: Graph, staging: Graph, prod: Graph
+) -> None:
     network = IPv4Network(inputs(cloud, "aws:ec2/vpc:Vpc", "network")["cidrBlock"])
     subnets = [reveal(dict(item.inputs)) for item in cloud.of_type("aws:ec2/subnet:Subnet")]
     blocks = [IPv4Network(item["cidrBlock"]) for item in subnets]
     assert all(block.subnet_of(network) for block in blocks)
     assert not any(one.overlaps(other) for one in blocks for other in blocks if one is not other)
-    assert len(subnets) == 6
+    assert len(subnets) == 9 if cloud is prod else 6
+    assert cloud in (prod, staging)
     assert {item["availabilityZone"] for item in subnets} == {f"eu-central-1{zone}" for zone in "abc"}
 
 
@@ -205,9 +231,9 @@ def test_kubeconfig_holds_no_secret_when_written(cloud: Graph) -> None:
 
 
 def test_log_groups_are_encrypted_and_end_when_deployed(staging: Graph, prod: Graph) -> None:
-    for graph, days in ((staging, 30), (prod, 365)):
+    for graph, days, services in ((staging, 30, {"vpc", "eks"}), (prod, 365, {"vpc", "eks", "rds"})):
         groups = graph.of_type("aws:cloudwatch/logGroup:LogGroup")
-        assert {item.inputs["name"].split("/")[2] for item in groups} == {"vpc", "eks"}
+        assert {item.inputs["name"].split("/")[2] for item in groups} == services
         assert all(item.inputs["retentionInDays"] == days and item.inputs["kmsKeyId"] for item in groups)
 
 

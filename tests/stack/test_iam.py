@@ -35,6 +35,11 @@ def account(staging: Graph) -> Account:
     return Account(staging)
 
 
+@pytest.fixture
+def with_database(prod: Graph) -> Account:
+    return Account(prod)
+
+
 def may(account: Account, who: str, action: str, resource: str, context: dict[str, str]) -> bool:
     return account.allows(Request(principal=role(who), action=action, resource=resource, context=context))
 
@@ -131,6 +136,38 @@ def test_role_is_taken_by_whom_it_is_meant_for_when_asked_for(
         "kubernetes-service-account": "tracking-server",
     }
     assert account.may_become(service, f"{STACK}-{name}", tags("Request", {**pod, **changed})) == expected
+
+
+DEPLOYER = f"arn:aws:iam::{ACCOUNT_ID}:root"
+"""Whoever of the account has a right to it of their own: the key leaves it to the account."""
+BY_RDS = {"kms:ViaService": "rds.eu-central-1.amazonaws.com", "kms:CallerAccount": ACCOUNT_ID}
+FOR_AWS = {**BY_RDS, "kms:GrantIsForAWSResource": "true"}
+
+
+@pytest.mark.parametrize(
+    ("principal", "action", "key", "context", "expected"),
+    [
+        (DEPLOYER, "kms:CreateGrant", "data-key", FOR_AWS, True),
+        (DEPLOYER, "kms:GenerateDataKey", "data-key", BY_RDS, True),
+        (DEPLOYER, "kms:Decrypt", "data-key", BY_RDS, True),
+        (DEPLOYER, "kms:Decrypt", "data-key", {}, False),
+        (DEPLOYER, "kms:Decrypt", "data-key", {**BY_RDS, "kms:CallerAccount": "999988887777"}, False),
+        (DEPLOYER, "kms:Decrypt", "data-key", {**BY_RDS, "kms:ViaService": "s3.eu-central-1.amazonaws.com"}, False),
+        (DEPLOYER, "kms:Decrypt", "secrets-key", BY_RDS, False),
+        ("cloudwatch.amazonaws.com", "kms:GenerateDataKey", "log-key", {"aws:SourceAccount": ACCOUNT_ID}, True),
+        ("cloudwatch.amazonaws.com", "kms:GenerateDataKey", "log-key", {"aws:SourceAccount": "999988887777"}, False),
+        ("cloudwatch.amazonaws.com", "kms:Decrypt", "data-key", {"aws:SourceAccount": ACCOUNT_ID}, False),
+    ],
+)
+def test_key_is_used_for_the_database_by_its_service_alone_when_asked(
+    with_database: Account, principal: str, action: str, key: str, context: dict[str, str], expected: bool
+) -> None:
+    request = Request(principal=principal, action=action, resource=key, context=context)
+    assert with_database.allows(request) == expected
+
+
+def test_key_is_not_open_to_the_database_service_when_the_database_is_a_pod(account: Account) -> None:
+    assert not account.allows(Request(principal=DEPLOYER, action="kms:Decrypt", resource="data-key", context=BY_RDS))
 
 
 def test_only_the_clouds_events_of_this_account_reach_the_queue_when_sent(account: Account) -> None:

@@ -17,10 +17,11 @@ import pytest
 from ml.contracts import GATEWAY_SELECTOR, LABEL_DOMAIN
 from tests.support import pods
 from tests.support.api_server import api_server, as_list, fill, run
+from tests.support.bootstrap import bootstrap, write_consumer
 from tests.support.network import NAMESPACE_NAME, Network, Pod
 from tests.support.recording_monitor import Graph, reveal
 from tests.support.stacks import TEAMS, TEAMS_IN_CLOUD
-from tests.support.stores import bootstrap, refused, running_minio, store_as, write_consumer
+from tests.support.stores import refused, running_minio, store_as
 
 PLATFORM: Final = "free-deep-research"
 VISION: Final = "team-vision"

@@ -16,6 +16,7 @@ import pulumi_kubernetes as k8s
 
 import components
 from components._base import PlatformComponent
+from components._cloud import ManagedDatabase
 from components._database import DatabaseAccess
 from components._network import GatewayPeer, ServicePeer
 from components._pipelines.server import ServerImages
@@ -30,6 +31,7 @@ from components.admission_policies import AdmissionPolicies, AdmissionPoliciesAr
 from components.api import Api, ApiArgs, RequestRates
 from components.autoscaler import Autoscaler, AutoscalerArgs
 from components.cloud_roles import CloudRoles
+from components.database_alarms import DatabaseAlarms
 from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.disk_class import DiskClass
 from components.eks_cluster import EksCluster
@@ -39,6 +41,8 @@ from components.experiment_controller import ExperimentController, ExperimentCon
 from components.gateway import Gateway, GatewayArgs, HostRoute
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
 from components.metadata_db import MetadataDb, MetadataDbArgs
+from components.metadata_db_managed import ManagedMetadataDb, ManagedMetadataDbArgs
+from components.metadata_db_rds import MetadataDbRds
 from components.model_server import ModelServer, ModelServerArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.network_vpc import VpcNetwork
@@ -108,6 +112,19 @@ def metadata_db(instance: str) -> MetadataDbArgs:
         max_connections=123,
         resources=RESOURCES,
         protect=True,
+    )
+
+
+def managed_metadata_db(instance: str) -> ManagedMetadataDbArgs:
+    return ManagedMetadataDbArgs(
+        namespace=instance,
+        image=IMAGE,
+        secrets=secrets(),
+        server=ManagedDatabase(
+            kind="rds", host=f"{instance}.example.org", cidrs=("10.8.252.0/24",), authorities=cloud.AUTHORITIES
+        ),
+        consumers=("mlflow", "events"),
+        observer="exporter",
     )
 
 
@@ -394,6 +411,7 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
         component=PlatformNamespace, args=lambda name: PlatformNamespaceArgs(namespace=name, protect=True)
     ),
     MetadataDb: Example(component=MetadataDb, args=metadata_db),
+    ManagedMetadataDb: Example(component=ManagedMetadataDb, args=managed_metadata_db),
     ObjectStore: Example(component=ObjectStore, args=object_store),
     TrackingServer: Example(component=TrackingServer, args=tracking_server),
     ModelServer: Example(component=ModelServer, args=model_server),
@@ -426,9 +444,11 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     CloudFoundation: Example(component=CloudFoundation, args=cloud.cloud_foundation),
     CloudRoles: Example(component=CloudRoles, args=cloud.cloud_roles),
     ClusterServices: Example(component=ClusterServices, args=cloud.cluster_services),
+    DatabaseAlarms: Example(component=DatabaseAlarms, args=cloud.database_alarms),
     DiskClass: Example(component=DiskClass, args=cloud.disk_class),
     EksCluster: Example(component=EksCluster, args=cloud.cluster),
     EncryptionKey: Example(component=EncryptionKey, args=cloud.encryption_key),
+    MetadataDbRds: Example(component=MetadataDbRds, args=cloud.metadata_db),
     NodePool: Example(component=NodePool, args=cloud.node_pool),
     NodeProvisioner: Example(component=NodeProvisioner, args=cloud.node_provisioner),
     PublicAccess: Example(component=PublicAccess, args=cloud.public_access),

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import pulumi
+
 from components._aws import AwsScope
 from components._iam import Allow
 from components._schema import Sensitive
 from components.cloud_roles import CloudRolesArgs
+from components.database_alarms import DatabaseAlarmsArgs
 from components.disk_class import DiskClassArgs
 from components.eks_cluster import EksClusterArgs, SystemNodes
 from components.encryption_key import EncryptionKeyArgs, KeyUser
+from components.metadata_db_rds import MetadataDbRdsArgs
 from components.network_vpc import VpcNetworkArgs
 from components.node_pool import Gpus, NodePoolArgs
 from components.node_provisioner import NodeProvisionerArgs
@@ -19,14 +23,30 @@ from components.object_store_s3 import S3ObjectStoreArgs
 from components.platform_aws import CloudFoundationArgs
 from components.platform_aws_services import ClusterParts, ClusterServicesArgs
 from components.public_access import PublicAccessArgs
-from components.settings import ObjectStoreSettings, Settings
+from components.settings import MetadataDbSettings, ObjectStoreSettings, Settings
 from components.settings_aws import AccessSettings, AwsSettings, BudgetSettings, GpuPoolSettings
+from components.settings_database import DatabaseSettings
 from components.spending_budget import SpendingBudgetArgs
 from components.workload_identity import WorkloadIdentityArgs
 
 ACCOUNT: Final = "111122223333"
 TAGS: Final[Mapping[str, str]] = {"owner": "research", "cost-center": "42", "stack": "example"}
 KEY: Final = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1"
+AUTHORITIES: Final = """\
+-----BEGIN CERTIFICATE-----
+MIIBzzCCAXWgAwIBAgIUA77h5oQ+YaJX9bgvrDPD+tBFMlowCgYIKoZIzj0EAwIw
+PDE6MDgGA1UEAwwxbm9ib2R5OiByZXBsYWNlIGJ5IHRoZSBhdXRob3JpdGllcyBv
+ZiB5b3VyIHJlZ2lvbjAgFw0yNjExMjYxNTQxMThaGA8yMTI2MTEwMjE1NDExOFow
+PDE6MDgGA1UEAwwxbm9ib2R5OiByZXBsYWNlIGJ5IHRoZSBhdXRob3JpdGllcyBv
+ZiB5b3VyIHJlZ2lvbjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABMmncrecW4XV
+kpp8i09xC4efIUSb930DbGKmotjkd/ZpStegtR+hnmPzee7KnHT08ZUC6FQ/ZJVP
+l0qTu/Hako2jUzBRMB0GA1UdDgQWBBT8iQu2NZG7jRlqbOmGzHf/rL+iwzAfBgNV
+HSMEGDAWgBT8iQu2NZG7jRlqbOmGzHf/rL+iwzAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0gAMEUCIFxEn1jInm5Q0w24EZm2QZExkDFaYDhCv+kGyUIVAR8l
+AiEArKJsnRArQnAnJitq3hsE8G8aVelRLRIefqC3n9PT0Fo=
+-----END CERTIFICATE-----
+"""
+"""A certificate whose key nobody has."""
 
 
 def scope(instance: str) -> AwsScope:
@@ -94,6 +114,44 @@ def object_store(instance: str) -> S3ObjectStoreArgs:
     )
 
 
+def metadata_db(instance: str) -> MetadataDbRdsArgs:
+    """Return a server in two zones."""
+    return MetadataDbRdsArgs(
+        scope=scope(instance),
+        vpc_id="vpc-1",
+        zones=("a", "b", "c"),
+        cidrs=("10.8.252.0/26", "10.8.252.64/26", "10.8.252.128/26"),
+        node_security_group="sg-1",
+        administrator="postgres",
+        password=pulumi.Output.secret("the administrator's password"),
+        key_arn=KEY,
+        log_key_arn=KEY,
+        log_retention_days=30,
+        instance_class="db.m6g.large",
+        engine_version="18",
+        storage_gib=100,
+        maximum_storage_gib=500,
+        max_connections=200,
+        backup_days=14,
+        backup_window="01:00-02:00",
+        maintenance_window="sun:03:00-sun:04:00",
+        multi_az=True,
+        protect=True,
+    )
+
+
+def database_alarms(instance: str) -> DatabaseAlarmsArgs:
+    """Return the alarms of a small server."""
+    return DatabaseAlarmsArgs(
+        scope=scope(instance),
+        instance=f"{instance}-metadata-db",
+        instance_class="db.t4g.medium",
+        storage_gib=100,
+        key_arn=KEY,
+        mails=("research@example.org",),
+    )
+
+
 def node_pool(instance: str) -> NodePoolArgs:
     """Return a pool of GPU nodes."""
     return NodePoolArgs(
@@ -139,6 +197,7 @@ def aws_settings(instance: str) -> AwsSettings:
         gpu_pools=(GpuPoolSettings(name="l4", families=("g6",)),),
         access=AccessSettings(zone_id="Z0EXAMPLE"),
         budget=BudgetSettings(monthly_usd=100, mails=("research@example.org",)),
+        database=DatabaseSettings(authorities=AUTHORITIES),
     )
 
 
@@ -149,6 +208,7 @@ def settings(instance: str) -> Settings:
         namespace=f"{instance}-namespace",
         image_registry="registry.test",
         object_store=ObjectStoreSettings(kind="s3"),
+        metadata_db=MetadataDbSettings(kind="rds"),
         aws=aws_settings(instance),
     )
 

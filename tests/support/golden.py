@@ -85,4 +85,5 @@ def _redact(value: Any) -> Any:
 def _names_only(value: Any) -> Any:
     if isinstance(value, dict):
         return dict.fromkeys(cast("dict[str, Any]", value), "[secret]")
-    return "[secret]"
+    # With one value that a preview does not know, it does not know the others of a Secret either.
+    return _UNKNOWN if isinstance(value, Unknown) else "[secret]"

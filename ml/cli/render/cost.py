@@ -187,8 +187,26 @@ class _Bill:
             self._add(f"objects of {bucket.name}", item, assumed["objects_gib"], region=region, assumed=True)
         if self._count("aws:s3/bucketReplicationConfig:BucketReplicationConfig"):
             self._add("copying of objects", "replication-traffic", assumed["replicated_gib"], assumed=True)
+        self._add_databases()
+        self._add("alarms", "alarm", self._count("aws:cloudwatch/metricAlarm:MetricAlarm"))
         if self._count("aws:cloudwatch/logGroup:LogGroup"):
             self._add("logs", "log-ingestion", assumed["logs_gib"], assumed=True)
+
+    def _add_databases(self) -> None:
+        for server in self._rendered.of("aws:rds/instance:Instance"):
+            kind, zones = str(server.inputs["instanceClass"]), 2 if server.inputs.get("multiAz") else 1
+            machine = self._prices.machines.get((self._region, kind))
+            where = f"{kind} in {zones} zone{'s' if zones > 1 else ''}"
+            if machine is None:
+                self.unpriced.append(f"{server.name}: no price of {kind} in {self._region}")
+            else:
+                self._add_machines(f"{server.name}, {where}", machine, zones * self._hours)
+            size = int(server.inputs["allocatedStorage"])
+            self._add(f"storage of {server.name}, {where}", "database-storage", zones * size)
+            most = int(server.inputs.get("maxAllocatedStorage") or size)
+            self.notes.append(
+                f"{server.name} is priced with {size} GiB and grows to {most}; backups beyond its size cost more"
+            )
 
     def _managed_disks_gib(self) -> float:
         size = sum(

@@ -9,7 +9,7 @@ from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
 from ml.cli.verify import database, experiments, monitoring, object_store, serving, tracking
 from ml.cli.verify.check import Check
-from ml.contracts import API_SERVICE, PROMETHEUS_SERVICE
+from ml.contracts import API_SERVICE, METADATA_DB_SERVICE, PROMETHEUS_SERVICE
 
 _GATEWAY_PAGES: Final = (("mlflow", "/health"), ("minio", "/"))
 _LOGIN_ANSWERS: Final = "/ping"
@@ -24,13 +24,14 @@ def plan_checks(kubectl: Kubectl, outputs: StackOutputs, token: str) -> list[Che
         outputs: what the stack tells about itself.
         token: a text nobody else writes, to tell this run's data from other data.
     """
-    database_name = outputs.metadata_db.service
+    database_name = outputs.metadata_db.service or METADATA_DB_SERVICE
     store = outputs.object_store
     checks = [
         Check(
             component=database_name,
             what=f"write and read a row as {consumer}",
             run=partial(database.write_and_read_row, kubectl, outputs, consumer, token),
+            has_logs=bool(outputs.metadata_db.service),
         )
         for consumer in outputs.metadata_db.consumers
     ]

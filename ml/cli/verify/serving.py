@@ -62,9 +62,9 @@ async def split_is_complete(kubectl: Kubectl, outputs: StackOutputs, model: str)
 
 
 async def names_resolve(kubectl: Kubectl, outputs: StackOutputs) -> str:
-    """Resolve the names of the platform's Services in one of its pods."""
+    """Resolve the names of the platform's Services, and of a database elsewhere, in one of its pods."""
     names = [
-        outputs.metadata_db.service,
+        outputs.metadata_db.host,
         *([outputs.object_store.service] if outputs.object_store else []),
         outputs.tracking_server.service,
         PROMETHEUS_SERVICE,

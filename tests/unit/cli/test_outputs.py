@@ -95,3 +95,30 @@ def test_login_is_asked_in_place_of_the_page_when_there_is_one() -> None:
         if check.what.startswith("open ")
     }
     assert paths == {"/ping"}
+
+
+RDS = {
+    "kind": "rds",
+    "host": "one-metadata-db.abc.eu-central-1.rds.amazonaws.com",
+    "port": 5432,
+    "adminSecret": "metadata-db-admin",
+    "consumers": {"mlflow": "metadata-db-mlflow", "events": "metadata-db-events"},
+}
+
+
+def test_database_of_the_cloud_has_neither_logs_nor_tunnel_when_it_is_rds() -> None:
+    outputs = parse_outputs({**OUTPUTS, "metadataDb": RDS})
+    assert (outputs.metadata_db.service, outputs.metadata_db.host) == ("", RDS["host"])
+    assert "metadata-db" not in component_names(outputs)
+    connection = Connection(stack="prod", project_dir=Path(), environment={}, context=None)
+    checks = {check.what: check for check in plan_checks(Kubectl(connection), outputs, "token")}
+    for consumer in ("mlflow", "events"):
+        check = checks[f"write and read a row as {consumer}"]
+        assert check.component == "metadata-db"
+        assert not check.has_logs
+
+
+def test_address_of_the_database_is_missed_when_the_cloud_runs_it() -> None:
+    without = {key: value for key, value in RDS.items() if key != "host"}
+    with pytest.raises(UserError, match=r"`metadataDb\.host` is missing"):
+        parse_outputs({**OUTPUTS, "metadataDb": without})

@@ -146,6 +146,32 @@ def monthly(rendered: Rendered) -> dict[str, float]:
     return {item.what: round(item.monthly_usd, 2) for item in estimate(rendered, prices.load()).lines}
 
 
+def database(kind: str, *, zones: int) -> dict[str, Any]:
+    inputs = {"instanceClass": kind, "multiAz": zones > 1, "allocatedStorage": 100, "maxAllocatedStorage": 500}
+    return line("aws:rds/instance:Instance", "metadata-db", inputs)
+
+
+def test_database_is_paid_in_every_zone_that_it_is_in_when_declared() -> None:
+    alarm = line("aws:cloudwatch/metricAlarm:MetricAlarm", "storage", {})
+    one = monthly(stack(PROVIDER, database("db.m6g.large", zones=1)))
+    two = monthly(stack(PROVIDER, database("db.m6g.large", zones=2), alarm))
+    assert one == {
+        "metadata-db, db.m6g.large in 1 zone": 137.24,
+        "storage of metadata-db, db.m6g.large in 1 zone": 13.7,
+    }
+    assert two == {
+        "metadata-db, db.m6g.large in 2 zones": 274.48,
+        "storage of metadata-db, db.m6g.large in 2 zones": 27.4,
+        "alarms": 0.1,
+    }
+
+
+def test_database_is_named_when_its_class_has_no_price() -> None:
+    found = estimate(stack(PROVIDER, database("db.r6g.16xlarge", zones=2)), prices.load())
+    assert found.unpriced == ("metadata-db: no price of db.r6g.16xlarge in eu-central-1",)
+    assert "metadata-db is priced with 100 GiB and grows to 500; backups beyond its size cost more" in found.notes
+
+
 def test_control_plane_and_managed_nodes_are_paid_for_the_whole_month_when_declared() -> None:
     found = monthly(stack(PROVIDER, cluster(), nodes(2)))
     assert found == {"control plane": 73.0, "managed nodes, 2 x m7i.large": round(2 * 730 * 0.1208, 2)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from ml.cli.app import app
 from ml.cli.verify import monitoring
+from ml.cli.verify.database import ROUND_TRIP
 from ml.contracts import MEASURED_JOBS
 from tests.unit.cli.platform import FakePlatform
 from tests.unit.cli.test_status import MODEL, split
@@ -178,3 +180,60 @@ def test_unresolved_names_are_listed_when_dns_fails(serving: FakePlatform) -> No
     assert found["ok"] is False
     assert "metadata-db ([Errno -2] Name or service not known)" in found["detail"]
     assert "k8s-app=kube-dns" in found["remedy"]
+
+
+# A database of the cloud --------------------------------------------------------------------------------------------
+
+HOST = "one-metadata-db.abc.eu-central-1.rds.amazonaws.com"
+
+
+@pytest.fixture
+def in_cloud(serving: FakePlatform) -> FakePlatform:
+    """The same platform with a database that answers to pods only."""
+    secrets = {name: f"metadata-db-{name}" for name in ("mlflow", "events", "billing")}
+    serving.set_outputs(
+        metadataDb={
+            "kind": "rds",
+            "host": HOST,
+            "port": 5432,
+            "adminSecret": "metadata-db-admin",
+            "consumers": secrets,
+        }
+    )
+    return serving
+
+
+def answering(platform: FakePlatform, told: str) -> dict[str, Any]:
+    """Let the script in the tracking server's pod print this."""
+    platform.rule("kubectl", "exec", "deployment/tracking-server", ROUND_TRIP, stdout=told)
+    return outcomes(platform)["metadata-db", "write and read a row as mlflow"]
+
+
+def test_row_is_written_from_the_consumers_pod_when_only_pods_reach_the_database(
+    in_cloud: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=1))
+    found = answering(in_cloud, f"mlp-verify-{1:032x}\nmlflow\nmlflow\nTLSv1.3\n")
+    assert found["ok"], found
+    assert found["detail"] == "as mlflow in mlflow, by TLSv1.3, from deployment/tracking-server"
+    asked = [call["arguments"] for call in in_cloud.calls("kubectl")]
+    assert not any("metadata-db-mlflow" in arguments for arguments in asked), "the pod has its own variables"
+    assert not any("service/metadata-db" in arguments for arguments in asked)
+
+
+def test_database_is_blamed_when_another_row_comes_back(in_cloud: FakePlatform) -> None:
+    found = answering(in_cloud, "another\n")
+    assert not found["ok"]
+    assert "and read 'another' in deployment/tracking-server" in found["detail"]
+
+
+def test_table_says_what_cannot_be_checked_when_no_pod_of_a_consumer_is_known(in_cloud: FakePlatform) -> None:
+    found = outcomes(in_cloud)["metadata-db", "write and read a row as billing"]
+    assert not found["ok"]
+    assert found["detail"] == "billing cannot be checked: no pod is known that uses it, and it answers to pods alone"
+
+
+def test_name_of_the_database_is_resolved_in_a_pod_when_the_cloud_runs_it(in_cloud: FakePlatform) -> None:
+    outcomes(in_cloud)
+    asked = [call["arguments"] for call in in_cloud.calls("kubectl") if "exec" in call["arguments"]]
+    assert any(HOST in arguments for arguments in asked)
