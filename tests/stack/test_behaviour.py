@@ -200,13 +200,16 @@ def test_every_access_label_has_a_policy_when_traffic_is_denied_by_default(graph
         ("database-exporter", {"metadata-db"}),
         ("event-store-migration", {"metadata-db"}),
         ("prometheus", set[str]()),
-        ("metadata-db", set[str]()),
     ],
 )
 def test_pod_may_reach_these_services_and_no_others_when_enforced(
     graph: Graph, workload: str, services: set[str]
 ) -> None:
     assert reachable(graph, workload) == services
+
+
+def test_database_may_reach_nobody_when_it_is_a_pod(given: Graph, staging: Graph) -> None:
+    assert reachable(given, "metadata-db") == reachable(staging, "metadata-db") == set()
 
 
 @pytest.mark.parametrize(
