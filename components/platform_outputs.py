@@ -43,6 +43,7 @@ def stack_outputs(
             "service": gateway.service,
             "namespace": gateway.namespace,
             "address": settings.gateway_address or hosts["ml"],
+            **({"tls": True} if settings.access.encrypted else {}),
         },
         "models": {model.name: _model_outputs(platform, model) for model in settings.models},
         "metadataDb": database_outputs(platform.metadata_db),

@@ -75,9 +75,14 @@ class AccessSettings:
         return self.tls == _GATEWAY
 
     @property
+    def encrypted(self) -> bool:
+        """Whether TLS ends anywhere, so that hosts are asked by their own names."""
+        return self.tls != _PLAIN
+
+    @property
     def strict_seconds(self) -> int:
         """How long browsers are told to use nothing but TLS: not at all where there is none."""
-        return 0 if self.tls == _PLAIN else self.strict_transport_days * _SECONDS_PER_DAY
+        return self.strict_transport_days * _SECONDS_PER_DAY if self.encrypted else 0
 
     @property
     def pages(self) -> bool:

@@ -49,6 +49,7 @@ class Directory:
     """All there is to reach."""
 
     gateway: str
+    scheme: str
     hosts_line: str
     """Line for /etc/hosts."""
     addresses: tuple[Address, ...]
@@ -62,7 +63,7 @@ class Directory:
 
     def as_lines(self) -> list[str]:
         """Return it as text; every command stands on a line of its own."""
-        lines = [f"The gateway answers at http://{self.gateway}", ""]
+        lines = [f"The gateway answers at {self.scheme}://{self.gateway}", ""]
         for address in self.addresses:
             lines += [address.name, f"  {address.url}", f"  {address.curl}", ""]
         lines += ["For a browser on this machine, add this line to /etc/hosts", f"  {self.hosts_line}", ""]
@@ -88,6 +89,7 @@ async def directory(kubectl: Kubectl, outputs: StackOutputs, *, show_secrets: bo
     }
     return Directory(
         gateway=outputs.gateway.address or _UNKNOWN_ADDRESS,
+        scheme="https" if outputs.gateway.tls else "http",
         hosts_line=_hosts_line(outputs),
         addresses=tuple(_addresses(outputs)),
         tunnels=_tunnels(kubectl, outputs),
@@ -107,6 +109,9 @@ def _addresses(outputs: StackOutputs) -> list[Address]:
 
     def address(name: str, host: str, path: str, data: str = "") -> Address:
         body = f" -d {shlex.quote(data)}" if data else ""
+        if outputs.gateway.tls:
+            url = f"https://{outputs.hosts[host]}{path}"
+            return Address(name=name, url=url, curl=f"curl{body} {url}")
         return Address(
             name=name,
             url=f"http://{outputs.hosts[host]}{suffix}{path}",

@@ -17,8 +17,8 @@ _LONGEST_QUOTE: Final = 300
 class Endpoint:
     """One address and the host name to ask it for."""
 
-    def __init__(self, address: str, host: str, name: str) -> None:
-        self._url = f"http://{address}"
+    def __init__(self, address: str, host: str, name: str, *, tls: bool = False) -> None:
+        self.url = f"https://{address}" if tls else f"http://{address}"
         self._headers = {"Host": host}
         self._name = name
 
@@ -40,14 +40,14 @@ class Endpoint:
             async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
                 return await client.request(
                     method,
-                    f"{self._url}{path}",
+                    f"{self.url}{path}",
                     json=json,
                     content=content,
                     headers={**self._headers, **(headers or {})},
                 )
         except httpx.HTTPError as error:
             words = str(error) or type(error).__name__
-            raise UserError(f"{self._name} does not answer at {self._url}: {words}", "see `mlp status`") from None
+            raise UserError(f"{self._name} does not answer at {self.url}: {words}", "see `mlp status`") from None
 
     async def ask_well(self, method: str, path: str, **request: Any) -> httpx.Response:
         """Send a request that must succeed.
@@ -70,6 +70,9 @@ def gateway_endpoint(outputs: StackOutputs, host: str) -> Endpoint:
     Raises:
         UserError: the stack does not know its gateway's address.
     """
+    if outputs.gateway.tls:
+        # A certificate is for a name: it is asked for under that name alone.
+        return Endpoint(outputs.hosts[host], outputs.hosts[host], "the gateway", tls=True)
     if not outputs.gateway.address:
         raise UserError(
             "the stack does not know the address of its gateway", "set `gatewayAddress` in the stack's configuration"

@@ -46,6 +46,8 @@ class Gateway:
     namespace: str
     address: str
     """Host and port as seen from here; empty when the stack does not know it."""
+    tls: bool = False
+    """Whether hosts answer with TLS, each under its own name; then the address is not used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +257,7 @@ def _gateway(fields: _Fields) -> Gateway:
         service=fields.text("service"),
         namespace=fields.text("namespace"),
         address=fields.text("address", optional=True),
+        tls=fields.has("tls"),
     )
 
 

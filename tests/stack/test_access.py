@@ -204,6 +204,12 @@ def test_browsers_are_told_to_use_tls_where_there_is_some_when_deployed(guarded:
             schemas.check_custom(item.manifest)
 
 
+def test_commands_learn_whether_there_is_tls_when_deployed(guarded: Graph, cloud: Graph, dev: Graph) -> None:
+    assert guarded.stack_outputs["gateway"]["tls"] is True
+    assert cloud.stack_outputs["gateway"]["tls"] is True
+    assert "tls" not in dev.stack_outputs["gateway"]
+
+
 def test_local_is_plain_when_deployed(local: Graph) -> None:
     (server,) = local.object("Gateway", "platform-gateway").manifest["spec"]["servers"]
     assert server["port"]["protocol"] == "HTTP"

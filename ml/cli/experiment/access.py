@@ -48,8 +48,9 @@ async def with_api(
         if not outputs.gateway.address:
             what = "the stack does not know the address of its gateway"
             raise UserError(what, f"set `gatewayAddress` in the stack's configuration, or {URL_VARIABLE}")
-        known = token or await _token(kubectl, outputs, scope)
-        access = Access(url=f"http://{outputs.gateway.address}", token=known, host=outputs.hosts["api"])
+        known, host = token or await _token(kubectl, outputs, scope), outputs.hosts["api"]
+        url = f"https://{host}" if outputs.gateway.tls else f"http://{outputs.gateway.address}"
+        access = Access(url=url, token=known, host=host)
         async with ApiClient(access) as client:
             return await action(client)
 

@@ -12,6 +12,7 @@ from ml.cli.addresses import directory
 from ml.cli.components import component_names
 from ml.cli.connection import Connection
 from ml.cli.errors import UserError
+from ml.cli.http import gateway_endpoint
 from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import parse_outputs
 from ml.cli.verify.plan import plan_checks
@@ -122,3 +123,16 @@ def test_address_of_the_database_is_missed_when_the_cloud_runs_it() -> None:
     without = {key: value for key, value in RDS.items() if key != "host"}
     with pytest.raises(UserError, match=r"`metadataDb\.host` is missing"):
         parse_outputs({**OUTPUTS, "metadataDb": without})
+
+
+def test_hosts_are_asked_with_tls_and_by_their_own_names_when_there_is_some() -> None:
+    outputs = parse_outputs({**OUTPUTS, "gateway": {**OUTPUTS["gateway"], "tls": True}})
+    assert outputs.gateway.tls
+    assert gateway_endpoint(outputs, "ml").url == "https://ml.example.org"
+    connection = Connection(stack="prod", project_dir=Path(), environment={}, context=None)
+    shown = asyncio.run(directory(Kubectl(connection), outputs, show_secrets=False))
+    assert shown.scheme == "https"
+    assert all(address.url.startswith("https://") for address in shown.addresses)
+    assert all("Host:" not in address.curl for address in shown.addresses)
+    plain = gateway_endpoint(parse_outputs(OUTPUTS), "ml")
+    assert plain.url == f"http://{OUTPUTS['gateway']['address']}"
