@@ -79,7 +79,8 @@ class Autoscaler(PlatformComponent):
             "advanced": advanced,
             "triggers": [self._cpu_trigger(), *(self._trigger(measure) for measure in scaler.measures)],
         }
-        if scaler.measures:
+        # KEDA falls back only from what is shared out; Kubernetes itself shrinks nothing while any measure fails.
+        if any(measure.metric_type == "AverageValue" for measure in scaler.measures):
             spec["fallback"] = {
                 "failureThreshold": _FAILURES_IN_A_ROW,
                 "replicas": scaler.minimum,

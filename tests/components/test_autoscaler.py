@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -82,9 +83,16 @@ def test_object_is_kubernetes_own_when_there_is_no_keda(spec: dict[str, Any]) ->
     assert own["scaleTargetRef"] == spec["scaleTargetRef"]
 
 
-def test_fallback_is_left_out_when_only_cpu_counts() -> None:
-    (item,) = declare_one(Autoscaler, scaler=BY_CPU).kubernetes_objects()
-    assert "fallback" not in item.manifest["spec"], "KEDA refuses one that nothing can fall back from"
+@pytest.mark.parametrize(
+    "measures",
+    [(), (Measure(name="gpu", query="avg(busy)", target=80, metric_type="Value"),)],
+    ids=["cpu alone", "the same for all pods"],
+)
+def test_fallback_is_left_out_when_nothing_can_fall_back(measures: tuple[Measure, ...]) -> None:
+    scaler = dataclasses.replace(BY_CPU, measures=measures)
+    (item,) = declare_one(Autoscaler, scaler=scaler).kubernetes_objects()
+    assert "fallback" not in item.manifest["spec"], "KEDA would refuse the whole object"
+    assert len(item.manifest["spec"]["triggers"]) == 1 + len(measures)
 
 
 @pytest.mark.parametrize(
