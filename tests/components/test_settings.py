@@ -95,7 +95,11 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
     ("null", {"trackingServer": '{"workers": null}'}, "trackingServer.workers = null: allowed is a whole number"),
     ("text for a flag", {"protectData": "yes"}, 'protectData = "yes": allowed is true or false'),
     ("number for a flag", {"protectData": "1"}, "protectData = 1: allowed is true or false"),
-    ("text for a table", {"metadataDb": "big"}, 'metadataDb = "big": allowed is a table of kind, maxConnections, resources'),
+    (
+        "text for a table",
+        {"metadataDb": "big"},
+        'metadataDb = "big": allowed is a table of kind, maxConnections, resources',
+    ),
     ("list for a table", {"images": "[]"}, "images = []: allowed is a table of"),
     ("broken JSON", {"images": "{"}, 'images = "{": allowed is a table of'),
     ("bad namespace", {"namespace": "Research"}, 'namespace = "Research": allowed is a DNS label'),
