@@ -203,3 +203,7 @@ def test_restore_stops_everybody_who_writes_and_nobody_else(prod: Graph) -> None
         if "mlplatform.dev/access-metadata-db" in pods.template_of(item)["metadata"]["labels"]
     }
     assert set(stopped.split()) == writers - {"database-exporter"}
+    scaled = {item.object_name for item in prod.of_kind("ScaledObject")} & set(stopped.split())
+    for word in ("paused-replicas=0", "paused-replicas-"):
+        (named,) = re.findall(rf"annotate scaledobject (.*) autoscaling.keda.sh/{word}\n", restoring())
+        assert set(named.split()) - {"--overwrite"} == scaled
