@@ -1,7 +1,7 @@
 """Sets NVIDIA's GPU operator, which somebody has installed: how cards are shared, and that their use is measured.
 
 The operator's chart brings the one object that it obeys, with the images that belong together. So this writes only the
-fields that the platform decides about, and leaves the object when the stack goes (docs/adr/0007).
+fields that the platform decides about, and leaves the object when the stack goes (docs/adr/0009).
 
 Nodes bring driver and container toolkit in their image, as those of all large clouds do; where it has the device plugin
 as well, the operator must not run a second one: both would hand out the same cards.
