@@ -68,7 +68,9 @@ def test_nothing_is_refused_or_unknown_when_models_are_served_by_gpus(
     aws = {**yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]["mlplatform:aws"], "gpuPools": [pool]}
     serving = {"accelerator": "l4", "resources": {"gpus": 1, "gpuResource": resource}}
     gpu = {"operator": True, "quota": 80}
-    stack = replace(STACKS["prod"], added={"aws": aws, "modelServer": serving, "gpu": gpu})
+    brought = dict.fromkeys(("istio", "keda", "gpuOperator"), "install")
+    added = {"aws": aws, "modelServer": serving, "gpu": gpu, "prerequisites": brought}
+    stack = replace(STACKS["prod"], added=added)
     report = evaluate(sources.from_lines("\n".join(lines(stack.run(preview=True)))), configuration, "prod")
     assert [(item.rule.id, item.finding.resource.title) for item in report.judged if item.refuses] == []
     assert report.of(Verdict.UNKNOWN) == ()
