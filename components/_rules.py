@@ -51,6 +51,10 @@ def text(pattern: str, allowed: str, *, max_length: int = 253) -> Rule[str]:
     return Rule(allowed, read, is_text=True)
 
 
+dns_label = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a DNS label: a-z, 0-9 and inner hyphens", max_length=63)
+word = text(r"\S+", "a text without spaces")
+
+
 def choice(values: Sequence[str]) -> Rule[str]:
     """Accept one of these texts."""
     allowed = f"one of {', '.join(values)}"

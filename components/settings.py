@@ -14,202 +14,48 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from components import settings_access, settings_prerequisites
-from components._rules import choice, either, flag, integer, listing, sensitive, table, text
+from components._rules import dns_label, either, flag, integer, listing, sensitive, table, text, word
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
 from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU, PLATFORM_VERSION
 from components._workload import SHARED_GPU_RESOURCE, Resources
 from components.settings_access import AccessSettings
 from components.settings_aws import AwsSettings
 from components.settings_gpu import GpuSettings, fitting, serving_problems
+from components.settings_parts import (
+    ApiSettings,
+    ControllerSettings,
+    GatewaySettings,
+    MetadataDbSettings,
+    ModelServerSettings,
+    ModelSettings,
+    MonitoringSettings,
+    ObjectStoreSettings,
+    PipelineServiceSettings,
+    TrackingServerSettings,
+)
 from components.settings_prerequisites import PrerequisitesSettings
 from components.settings_scaling import AutoscalingSettings
 from components.settings_teams import TeamSettings, team_conflicts
-from ml.contracts import DEFAULT_CANDIDATE_SLOT, DEFAULT_MODELS, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
+from ml.contracts import DEFAULT_MODELS
 
 _MASTER_SECRET_MIN_LENGTH = 32
 _SEVERAL = 2
 
-_dns_label = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a DNS label: a-z, 0-9 and inner hyphens", max_length=63)
 _dns_name = text(
     r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "a DNS name such as example.org", max_length=200
 )
-_name = text(r"\S+", "a text without spaces")
 _image = text(
     r"[a-z0-9][a-zA-Z0-9._/-]*(:[0-9]+/[a-z0-9._/-]+)?(:(?!latest$)[\w][\w.-]{0,127}(@sha256:[0-9a-f]{64})?|@sha256:[0-9a-f]{64})",
     "an image reference with a tag other than `latest`, or with a digest",
     max_length=512,
 )
-_label_name = text(r"([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a label name")
-_label_value = text(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a label value", max_length=63)
-_model_name = text(
-    r"[a-z][a-z0-9_]*[a-z0-9]", "a model name: a-z, 0-9 and inner underscores, first a letter", max_length=36
-)
-_slot_name = text(
-    r"[a-z]([a-z0-9-]*[a-z0-9])?", "a slot name: a-z, 0-9 and inner hyphens, first a letter", max_length=16
-)
-_host_pattern = text(r"[A-Za-z0-9.*:\[\]-]+", "a host name, address or pattern with `*`")
 _address = text(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a host name or address, with a port if it is not 80")
-_https_address = text(r"https://[^\s]+", "an address that starts with https://", max_length=2048)
-_gateway_proxy = text(r"istio|envoy", "`istio` (Istio's own proxy) or `envoy` (as its makers build it)")
 _registry = text(r"(?!.*//)[a-z0-9][a-z0-9._:/-]*[a-z0-9]", "a registry and path")
 _version = text(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?", "a version such as 1.2.3, in quotes", max_length=64)
-_accelerator = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a card such as l4", max_length=63)
 _path = text(r"[^\s{]+", "the path of a kubeconfig file", max_length=4096)
 _master_secret = sensitive(_MASTER_SECRET_MIN_LENGTH, "stored encrypted: `pulumi config set --secret masterSecret`")
 _login_secret = sensitive(1, "stored encrypted: `pulumi config set --secret loginSecret`")
 _kubeconfig_content = sensitive(1, "namely its content, stored encrypted: `pulumi config set --secret kubeconfig`")
-
-_DATABASE = Resources(cpu_millis=500, memory_mib=1024, memory_limit_mib=2048)
-_STORE = Resources(cpu_millis=500, memory_mib=1024, memory_limit_mib=2048)
-_SERVER = Resources(cpu_millis=1000, memory_mib=1024, memory_limit_mib=4096)
-_SYNC = Resources(cpu_millis=50, memory_mib=128, memory_limit_mib=512)
-_CONTROLLER = Resources(cpu_millis=100, memory_mib=256, memory_limit_mib=1024)
-_API = Resources(cpu_millis=200, memory_mib=256, memory_limit_mib=1024)
-_PIPELINES_API = Resources(cpu_millis=250, memory_mib=512, memory_limit_mib=2048)
-_PIPELINES_DATABASE = Resources(cpu_millis=250, memory_mib=1024, memory_limit_mib=2048)
-_MONITORING = Resources(cpu_millis=200, memory_mib=512, memory_limit_mib=2048)
-
-
-@schema
-class MetadataDbSettings:
-    """The relational store."""
-
-    kind: str = setting(choice(("pod", "rds")), default="pod")
-    """`rds` takes AWS's own server, which `aws.database` describes; storage and resources here are about the pod."""
-    storage_gib: int = setting(integer(1, 65_536, "GiB"), default=20)
-    max_connections: int = setting(integer(20, 5_000), default=200)
-    resources: Resources = setting(section(Resources, _DATABASE), default=_DATABASE)
-
-
-@schema
-class ObjectStoreSettings:
-    """The object store."""
-
-    kind: str = setting(choice(("minio", "s3")), default="minio")
-    """`s3` takes AWS's own, in the account that `aws` names; what follows here is about MinIO."""
-    storage_gib: int = setting(integer(1, 65_536, "GiB"), default=100)
-    resources: Resources = setting(section(Resources, _STORE), default=_STORE)
-
-
-@schema
-class TrackingServerSettings:
-    """The tracking server."""
-
-    workers: int = setting(integer(1, 64, "processes"), default=4)
-    replicas: int = setting(integer(1, 20), default=2)
-    cpu_millis: int = setting(integer(10, 128_000, "thousandths of a core"), default=500)
-    memory_per_worker_mib: int = setting(integer(256, 65_536, "MiB"), default=512)
-    allowed_hosts: tuple[str, ...] = setting(listing(_host_pattern), default=("10.*",))
-    """Host patterns besides the server's own names; metrics are read by pod address, so they name the pods' range."""
-
-
-@schema
-class ModelServerSettings:
-    """What the slots of all models have in common."""
-
-    replicas: int = setting(integer(1, 100, "pods per slot"), default=2)
-    storage_mib: int = setting(integer(64, 1_048_576, "MiB"), default=10_240)
-    sync_interval_seconds: int = setting(integer(1, 3_600, "seconds"), default=15)
-    resources: Resources = setting(section(Resources, _SERVER), default=_SERVER)
-    sync_resources: Resources = setting(section(Resources, _SYNC), default=_SYNC)
-    accelerator: str | None = setting(_accelerator, default=None)
-    """The card that the nodes of all slots must have, as their label `accelerator` names it; None takes any."""
-    idle_budget_minutes: int = setting(integer(1, 99_999, "minutes"), default=60)
-    """How long a slot's GPUs may wait for requests before somebody has to give them back: a note for people."""
-    cpu_fallback: bool = setting(flag(), default=False)
-    """Whether slots that want GPUs are served without, where the stack's own nodes have none such. All slots alike: an
-    experiment between a slot with a GPU and one without would compare the machines."""
-
-
-@schema
-class ControllerSettings:
-    """The experiment controller."""
-
-    replicas: int = setting(integer(1, 5), default=2)
-    """One leads, the others wait."""
-    split_timeout_seconds: int = setting(integer(1, 600, "seconds"), default=30)
-    resources: Resources = setting(section(Resources, _CONTROLLER), default=_CONTROLLER)
-
-
-@schema
-class OidcSettings:
-    """An OpenID Connect issuer whose tokens the API accepts."""
-
-    issuer: str = setting(_https_address)
-    audience: str = setting(_name)
-    keys_url: str = setting(_https_address)
-    scope_claim: str = setting(_name, default="scope")
-
-
-@schema
-class ApiSettings:
-    """The API."""
-
-    replicas: int = setting(integer(1, 20), default=2)
-    reads_per_second: int = setting(integer(1, 100_000, "requests of one caller"), default=50)
-    writes_per_second: int = setting(integer(1, 100_000, "requests of one caller"), default=10)
-    outcomes_per_second: int = setting(integer(1, 1_000_000, "reported outcomes of one caller"), default=5_000)
-    oidc: OidcSettings | None = setting(section(OidcSettings), default=None)
-    """None accepts the stack's own tokens only."""
-    resources: Resources = setting(section(Resources, _API), default=_API)
-
-
-@schema
-class MonitoringSettings:
-    """Prometheus."""
-
-    scrape_interval_seconds: int = setting(integer(1, 300, "seconds"), default=15)
-    retention_days: int = setting(integer(1, 3_650, "days"), default=15)
-    storage_gib: int = setting(integer(1, 65_536, "GiB"), default=20)
-    resources: Resources = setting(section(Resources, _MONITORING), default=_MONITORING)
-
-
-@schema
-class PipelineServiceSettings:
-    """Kubeflow Pipelines. Without it pipelines run in a Job, by Kubeflow's local runner.
-
-    Its web page is there where `access` lets somebody open it.
-    """
-
-    enabled: bool = setting(flag(), default=False)
-    namespace: str = setting(_dns_label, default="kubeflow")
-    cache: bool = setting(flag(), default=True)
-    """Whether a step whose inputs were seen before is skipped."""
-    replicas: int = setting(integer(1, 5), default=2)
-    """Of the workflow controller, of which one leads, and of the page."""
-    storage_gib: int = setting(integer(1, 65_536, "GiB"), default=20)
-    api_resources: Resources = setting(section(Resources, _PIPELINES_API), default=_PIPELINES_API)
-    database_resources: Resources = setting(section(Resources, _PIPELINES_DATABASE), default=_PIPELINES_DATABASE)
-
-
-@schema
-class GatewaySettings:
-    """The ingress gateway, which the mesh brings."""
-
-    service: str = setting(_dns_label, default="istio-ingressgateway")
-    namespace: str = setting(_dns_label, default=GATEWAY_NAMESPACE)
-    proxy: str = setting(_gateway_proxy, default="istio")
-    """What its pods run. Envoy's own build shows which routes it has; of Istio's it is not known outside the pod."""
-    selector: Mapping[str, str] = setting(
-        table(_label_value, key_rule=_label_name), default_factory=lambda: dict(GATEWAY_SELECTOR)
-    )
-
-
-@schema
-class ModelSettings:
-    """One served model."""
-
-    name: str = setting(_model_name)
-    slots: tuple[str, ...] = setting(
-        listing(_slot_name, minimum=2, maximum=8), default=(STABLE_SLOT, DEFAULT_CANDIDATE_SLOT)
-    )
-    """In the fixed order of destinations. Two at least: the gateway refuses a sticky split with one destination."""
-
-    def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        """Refuse slots without the stable one at their head."""
-        if "slots" in faulty or self.slots[0] == STABLE_SLOT:
-            return []
-        return [("slots", f"a list that starts with `{STABLE_SLOT}`")]
 
 
 @schema
@@ -220,17 +66,17 @@ class Settings:
     """All passwords are derived from it."""
     kubeconfig: str | Sensitive | None = setting(either(_path, _kubeconfig_content), default=None)
     """None takes the file that `kubectl` would take."""
-    context: str | None = setting(_name, default=None)
+    context: str | None = setting(word, default=None)
     """None takes the current context of `kubeconfig`; the ambient file's current context is never taken."""
-    cluster_identifier: str = setting(_name, default="default")
+    cluster_identifier: str = setting(word, default="default")
     """Names the cluster: as long as it stays, a changed kubeconfig replaces nothing."""
-    namespace: str = setting(_dns_label, default="free-deep-research")
+    namespace: str = setting(dns_label, default="free-deep-research")
     domain: str = setting(_dns_name, default="freedeepresearch.org")
     ready_timeout_seconds: int = setting(integer(10, 3_600, "seconds"), default=600)
     """How long an update waits for one object to become ready before it reports what is wrong and ends."""
     protect_data: bool = setting(flag(), default=True)
     """Whether data outlives the stack, and Pulumi refuses to delete what holds it."""
-    storage_class: str | None = setting(_dns_label, default=None)
+    storage_class: str | None = setting(dns_label, default=None)
     """None takes the cluster's default class."""
     admission_policies: bool = setting(flag(), default=True)
     """Whether the cluster refuses by the rules of `policies/` what lies in the platform's namespace."""

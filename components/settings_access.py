@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from ipaddress import ip_address
 
-from components._rules import choice, flag, integer, listing, text
+from components._rules import choice, flag, integer, listing, text, word
 from components._schema import schema, section, setting
 
-_name = text(r"\S+", "a text without spaces")
 _object_name = text(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", "the name of an object of Kubernetes")
 _https_address = text(r"https://[^\s]+", "an address that starts with https://", max_length=2048)
 _PLAIN, _GATEWAY, _OUTSIDE = "none", "gateway", "outside"
@@ -30,10 +29,10 @@ class LoginSettings:
     """The OpenID Connect issuer that says who opens a web page; it must answer at its discovery address."""
 
     issuer: str = setting(_https_address)
-    client_id: str = setting(_name)
-    audience: str | None = setting(_name, default=None)
+    client_id: str = setting(word)
+    audience: str | None = setting(word, default=None)
     """Of the tokens by which programs come in; None takes `client_id`."""
-    groups: tuple[str, ...] = setting(listing(_name), default=())
+    groups: tuple[str, ...] = setting(listing(word), default=())
     """Of which somebody must be in one; none lets in whoever the issuer knows."""
     session_hours: int = setting(integer(1, 168, "hours"), default=8)
     """How long somebody stays logged in, whatever the issuer decides meanwhile."""

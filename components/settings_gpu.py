@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
-from components._rules import flag, integer, text
+from components._rules import dns_label, flag, integer
 from components._schema import schema, setting
 from components._workload import GPU_RESOURCE, SHARED_GPU_RESOURCE, Resources
 from components.settings_aws import MOST_TIME_SLICES, GpuPoolSettings
-
-_namespace = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a DNS label: a-z, 0-9 and inner hyphens", max_length=63)
 
 
 @schema
@@ -22,7 +20,7 @@ class GpuSettings:
 
     operator: bool = setting(flag(), default=False)
     """Whether the cluster has the operator: the stack then sets it, and Prometheus reads its exporter."""
-    operator_namespace: str = setting(_namespace, default="gpu-operator")
+    operator_namespace: str = setting(dns_label, default="gpu-operator")
     time_slices: int = setting(integer(1, MOST_TIME_SLICES, "pods per card"), default=1)
     """Pods take turns on a card: neither its memory nor its failures are divided."""
     mig: bool = setting(flag(), default=False)

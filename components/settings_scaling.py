@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
-from components._rules import choice, integer, text
+from components._rules import choice, dns_label, integer
 from components._schema import camel_case, schema, section, setting
 
 _FEWEST, _MOST = 1, 50
@@ -16,7 +16,6 @@ _FEWEST, _MOST = 1, 50
 _SLOWEST_SCRAPE_SECONDS = 15
 """Three of these must fit into a minute: reading a series, making another of it, asking for it."""
 
-_namespace = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a DNS label: a-z, 0-9 and inner hyphens", max_length=63)
 _pods = integer(_FEWEST, _MOST, "pods")
 _percent = integer(10, 95, "percent of the reserved CPU")
 _minutes = integer(1, 60, "minutes")
@@ -73,7 +72,7 @@ class AutoscalingSettings:
 
     engine: str = setting(choice(("keda", "hpa")), default="keda")
     """`hpa` needs no KEDA in the cluster and knows CPU only."""
-    keda_namespace: str = setting(_namespace, default="keda")
+    keda_namespace: str = setting(dns_label, default="keda")
     """Where KEDA's operator runs, which Prometheus then lets in and measures."""
     model_server: ModelServerScaling | None = setting(section(ModelServerScaling), default=None)
     tracking_server: RequestScaling | None = setting(section(RequestScaling), default=None)
