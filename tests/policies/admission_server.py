@@ -114,7 +114,11 @@ def remove_policies(server: ControlPlane) -> None:
 def _url(manifest: Mapping[str, Any]) -> str:
     api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
     full_kind = _kinds.of_manifest(api_version, kind)
-    plurals = {"ValidatingAdmissionPolicy": "validatingadmissionpolicies", "ServiceEntry": "serviceentries"}
+    plurals = {
+        "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+        "ServiceEntry": "serviceentries",
+        "PriorityClass": "priorityclasses",
+    }
     plural = plurals.get(kind) or (
         f"{kind.lower()}s" if full_kind not in _kinds.SERVED_AS else _kinds.SERVED_AS[full_kind][1]
     )

@@ -27,7 +27,13 @@ from tests.unit.cli.platform import OUTPUTS
 
 _NAMESPACE = "free-deep-research"
 _PODS_SECONDS = 120.0
-_FIRST = ("Namespace", "CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+_FIRST = (
+    "PriorityClass",
+    "Namespace",
+    "CustomResourceDefinition",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+)
 
 
 def eventually(condition: Callable[[], object]) -> None:
