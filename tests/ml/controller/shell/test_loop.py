@@ -68,7 +68,7 @@ def drive(
         arguments: dict[str, Any] = {} if clock is None else {"clock": clock}
         loop = ControlLoop(recorder, recorder, wakes, metrics or ControllerMetrics(), **arguments)
         task = asyncio.create_task(loop.run())
-        await asyncio.sleep(0.05)
+        await ticked(recorder, 1)
         await script(wakes)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -76,6 +76,13 @@ def drive(
 
     asyncio.run(inside())
     return recorder.ticks
+
+
+async def ticked(recorder: Recorder, times: int) -> None:
+    """Wait until there was a look so many times, however busy the machine is."""
+    async with asyncio.timeout(30):
+        while len(recorder.ticks) < times:
+            await asyncio.sleep(0.02)
 
 
 async def nothing(_: Wakes) -> None:
@@ -87,13 +94,15 @@ def test_everything_is_looked_at_once_when_nothing_is_due_afterwards() -> None:
 
 
 def test_experiment_is_looked_at_within_a_moment_when_it_or_its_model_changed() -> None:
+    recorder = Recorder()
+
     async def script(wakes: Wakes) -> None:
         wakes.test("b")
-        await asyncio.sleep(0.3)
+        await ticked(recorder, 2)
         wakes.model("some-model")
-        await asyncio.sleep(0.3)
+        await ticked(recorder, 3)
 
-    assert drive(Recorder(), script) == [None, ["b"], ["a"]]
+    assert drive(recorder, script) == [None, ["b"], ["a"]]
 
 
 def test_new_experiment_is_looked_at_when_the_watch_tells_of_it() -> None:
@@ -102,16 +111,18 @@ def test_new_experiment_is_looked_at_when_the_watch_tells_of_it() -> None:
     async def script(wakes: Wakes) -> None:
         recorder.uids.append("new")
         wakes.test("new")
-        await asyncio.sleep(0.3)
+        await ticked(recorder, 2)
 
     assert drive(recorder, script) == [None, ["new"]]
 
 
 def test_each_is_looked_at_again_at_its_interval() -> None:
-    async def script(_: Wakes) -> None:
-        await asyncio.sleep(2.5)
+    recorder = Recorder(interval_seconds=1.0)
 
-    ticks = drive(Recorder(interval_seconds=1.0), script)
+    async def script(_: Wakes) -> None:
+        await ticked(recorder, 3)
+
+    ticks = drive(recorder, script)
     assert ticks[:3] == [None, ["a", "b"], ["a", "b"]]
 
 
@@ -121,7 +132,9 @@ def test_loop_goes_on_when_a_tick_fails() -> None:
     metrics = ControllerMetrics()
 
     async def script(_: Wakes) -> None:
-        await asyncio.sleep(2.5)
+        await ticked(recorder, 3)
+        # What was looked at is counted a moment after the look.
+        await asyncio.sleep(0.2)
 
     assert drive(recorder, script, metrics=metrics) == [None, None, None]
     assert metrics.registry.get_sample_value("mlplatform_controller_errors_total", {"port": "tick"}) == 2
@@ -133,7 +146,7 @@ def test_ended_experiment_is_left_alone_when_others_go_on() -> None:
     recorder.ended = {"a"}
 
     async def script(_: Wakes) -> None:
-        await asyncio.sleep(1.6)
+        await ticked(recorder, 2)
 
     assert drive(recorder, script)[:2] == [None, ["b"]]
 
@@ -147,7 +160,7 @@ def test_what_the_watch_missed_is_found_when_the_objects_are_listed() -> None:
         recorder.uids.remove("b")
         recorder.uids.append("missed")
         now += 31
-        await asyncio.sleep(1.3)
+        await ticked(recorder, 2)
 
     ticks = drive(recorder, script, clock=lambda: now)
     assert ticks == [None, ["b", "missed"]]
