@@ -32,7 +32,7 @@ _POD_GIB: Final = 1.0
 """What a model server's pod reserves."""
 _NODE_GIB: Final = 60
 _EXPERIMENTS_OF_A_CONTROLLER: Final = 500
-_OUTCOMES_PER_SECOND: Final = 2_000
+_OUTCOMES_PER_SECOND: Final = 8_000
 """Of one PostgreSQL on two cores."""
 _OUTCOME_BYTES: Final = 300
 """With its indexes, before old days are dropped."""
