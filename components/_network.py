@@ -38,6 +38,23 @@ class ServicePeer:
     port: int
 
 
+def network_policy(
+    component: PlatformComponent,
+    name: str,
+    spec: k8s.networking.v1.NetworkPolicySpecArgs,
+    *,
+    namespace: pulumi.Input[str],
+    labels: Mapping[str, str],
+) -> None:
+    """Declare a policy as a child of a component."""
+    k8s.networking.v1.NetworkPolicy(
+        name,
+        metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace, labels=dict(labels)),
+        spec=spec,
+        opts=component.child(),
+    )
+
+
 def offer_service(
     component: PlatformComponent,
     name: str,
@@ -59,24 +76,12 @@ def offer_service(
         if gateway is not None:
             peer = _pods(gateway.selector, namespace=gateway.namespace)
             ingress.append(k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=[peer], ports=_tcp(gateway_ports)))
-    k8s.networking.v1.NetworkPolicy(
-        f"{name}-offer",
-        metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace, labels=dict(labels)),
-        spec=k8s.networking.v1.NetworkPolicySpecArgs(
-            pod_selector=_select(selector), policy_types=["Ingress"], ingress=ingress
-        ),
-        opts=component.child(),
+    offered = k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_select(selector), policy_types=["Ingress"], ingress=ingress
     )
-    k8s.networking.v1.NetworkPolicy(
-        f"{name}-access",
-        metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace, labels=dict(labels)),
-        spec=k8s.networking.v1.NetworkPolicySpecArgs(
-            pod_selector=_select(access_label(name)),
-            policy_types=["Egress"],
-            egress=[k8s.networking.v1.NetworkPolicyEgressRuleArgs(to=[_pods(selector)], ports=_tcp(ports))],
-        ),
-        opts=component.child(),
-    )
+    network_policy(component, f"{name}-offer", offered, namespace=namespace, labels=labels)
+    reached = _reaching(name, [_pods(selector)], ports)
+    network_policy(component, f"{name}-access", reached, namespace=namespace, labels=labels)
 
 
 def reach_outside(
@@ -92,15 +97,16 @@ def reach_outside(
     blocks = [
         k8s.networking.v1.NetworkPolicyPeerArgs(ip_block=k8s.networking.v1.IPBlockArgs(cidr=cidr)) for cidr in cidrs
     ]
-    k8s.networking.v1.NetworkPolicy(
-        f"{name}-access",
-        metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace, labels=dict(labels)),
-        spec=k8s.networking.v1.NetworkPolicySpecArgs(
-            pod_selector=_select(access_label(name)),
-            policy_types=["Egress"],
-            egress=[k8s.networking.v1.NetworkPolicyEgressRuleArgs(to=blocks, ports=_tcp(ports))],
-        ),
-        opts=component.child(),
+    network_policy(component, f"{name}-access", _reaching(name, blocks, ports), namespace=namespace, labels=labels)
+
+
+def _reaching(
+    service: str, to: Sequence[k8s.networking.v1.NetworkPolicyPeerArgs], ports: Sequence[int]
+) -> k8s.networking.v1.NetworkPolicySpecArgs:
+    return k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_select(access_label(service)),
+        policy_types=["Egress"],
+        egress=[k8s.networking.v1.NetworkPolicyEgressRuleArgs(to=list(to), ports=_tcp(ports))],
     )
 
 

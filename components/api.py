@@ -16,7 +16,7 @@ from components._base import PlatformComponent
 from components._database import DatabaseAccess, authority_mounts, authority_volumes, database_env
 from components._disruption import disruption_budget, takes_turns
 from components._labels import object_labels, selector_labels
-from components._network import GatewayPeer, allow_https, allow_kubernetes_api, offer_service
+from components._network import GatewayPeer, allow_https, allow_kubernetes_api, network_policy, offer_service
 from components._secrets import SecretSource
 from components._workload import (
     CONFIG_ANNOTATION,
@@ -227,9 +227,7 @@ class Api(PlatformComponent):
         if args.oidc:
             policies["issuer"] = allow_https(self._selector)
         for role, spec in policies.items():
-            k8s.networking.v1.NetworkPolicy(
-                f"{self._name}-{role}", metadata=self._metadata(), spec=spec, opts=self.child()
-            )
+            network_policy(self, f"{self._name}-{role}", spec, namespace=self._args.namespace, labels=self._labels)
 
     def _metadata(self, name: str | None = None) -> k8s.meta.v1.ObjectMetaArgs:
         return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=dict(self._labels))

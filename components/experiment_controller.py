@@ -15,7 +15,7 @@ from components._base import PlatformComponent
 from components._database import DatabaseAccess, authority_mounts, authority_volumes, database_env
 from components._disruption import disruption_budget
 from components._labels import object_labels, selector_labels
-from components._network import GatewayPeer, allow_from_pods, allow_kubernetes_api, allow_to_pods
+from components._network import GatewayPeer, allow_from_pods, allow_kubernetes_api, allow_to_pods, network_policy
 from components._workload import (
     CONFIG_ANNOTATION,
     SERVING_PRIORITY,
@@ -197,9 +197,7 @@ class ExperimentController(PlatformComponent):
             ),
         }
         for role, spec in policies.items():
-            k8s.networking.v1.NetworkPolicy(
-                f"{self._name}-{role}", metadata=self._metadata(), spec=spec, opts=self.child()
-            )
+            network_policy(self, f"{self._name}-{role}", spec, namespace=self._args.namespace, labels=self._labels)
 
     def _metadata(self, name: str | None = None) -> k8s.meta.v1.ObjectMetaArgs:
         return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=dict(self._labels))

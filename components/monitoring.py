@@ -21,7 +21,7 @@ import yaml
 from components import _alerts, _scaling, _scraping
 from components._base import PlatformComponent
 from components._labels import object_labels, selector_labels
-from components._network import GatewayPeer, allow_from_pods, allow_to_pods, offer_service
+from components._network import GatewayPeer, allow_from_pods, allow_to_pods, network_policy, offer_service
 from components._stateful import claim, stateful_set
 from components._workload import (
     CONFIG_ANNOTATION,
@@ -283,9 +283,7 @@ class Monitoring(PlatformComponent):
                 self._selector, everything, theirs, namespace=elsewhere.namespace_name
             )
         for role, spec in policies.items():
-            k8s.networking.v1.NetworkPolicy(
-                f"{self._name}-{role}", metadata=self._metadata(), spec=spec, opts=self.child()
-            )
+            network_policy(self, f"{self._name}-{role}", spec, namespace=self._args.namespace, labels=self._labels)
 
     def _metadata(self, name: str | None = None) -> k8s.meta.v1.ObjectMetaArgs:
         return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._args.namespace, labels=dict(self._labels))

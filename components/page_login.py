@@ -15,7 +15,7 @@ import pulumi_kubernetes as k8s
 from components._base import PlatformComponent
 from components._disruption import disruption_budget
 from components._labels import object_labels, selector_labels
-from components._network import GatewayPeer, ServicePeer, allow_https, allow_to_pods, offer_service
+from components._network import GatewayPeer, ServicePeer, allow_https, allow_to_pods, network_policy, offer_service
 from components._secrets import SecretSource
 from components._workload import CONFIG_ANNOTATION, Resources, container, http_probe, pod_template, secret_volume
 from ml.contracts import LOGIN_METRICS_PORT, LOGIN_PORT, PAGE_LOGIN
@@ -149,12 +149,7 @@ class PageLogin(PlatformComponent):
             "page": allow_to_pods(self._selector, page.selector, [page.port], namespace=page.namespace),
         }
         for role, spec in policies.items():
-            k8s.networking.v1.NetworkPolicy(
-                f"{self._name}-{role}",
-                metadata=k8s.meta.v1.ObjectMetaArgs(namespace=args.namespace, labels=dict(self._labels)),
-                spec=spec,
-                opts=self.child(),
-            )
+            network_policy(self, f"{self._name}-{role}", spec, namespace=args.namespace, labels=self._labels)
 
     def _create_service(self) -> pulumi.Output[str]:
         service = k8s.core.v1.Service(

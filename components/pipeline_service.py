@@ -20,7 +20,7 @@ import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
 from components._labels import object_labels, selector_labels
-from components._network import GatewayPeer, ServicePeer
+from components._network import GatewayPeer, ServicePeer, network_policy
 from components._pipelines import network
 from components._pipelines.database import API_USER, METADATA_USER, DatabaseArgs, declare_database
 from components._pipelines.metadata import declare_metadata
@@ -211,14 +211,8 @@ class PipelineService(PlatformComponent):
         namespace: pulumi.Input[str] | None = None,
     ) -> None:
         name = self._site.name
-        k8s.networking.v1.NetworkPolicy(
-            f"{name}-{role}",
-            metadata=k8s.meta.v1.ObjectMetaArgs(
-                namespace=self._args.namespace if namespace is None else namespace, labels=object_labels(_NAME, name)
-            ),
-            spec=spec,
-            opts=self.child(),
-        )
+        where = self._args.namespace if namespace is None else namespace
+        network_policy(self, f"{name}-{role}", spec, namespace=where, labels=object_labels(_NAME, name))
 
 
 def scraped(name: str, *, page: bool) -> tuple[DistantTarget, ...]:

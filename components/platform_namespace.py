@@ -13,7 +13,7 @@ import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
 from components._labels import object_labels
-from components._network import allow_dns, deny_all
+from components._network import allow_dns, deny_all, network_policy
 
 _POD_SECURITY_LEVEL = "restricted"
 _POD_SECURITY_MODES = ("enforce", "audit", "warn")
@@ -46,10 +46,5 @@ class PlatformNamespace(PlatformComponent):
         )
         self.namespace = self.resource.metadata.name.apply(str)
         for role, spec in (("deny-all", deny_all()), ("allow-dns", allow_dns())):
-            k8s.networking.v1.NetworkPolicy(
-                f"{name}-{role}",
-                metadata=k8s.meta.v1.ObjectMetaArgs(namespace=self.namespace, labels=labels),
-                spec=spec,
-                opts=self.child(),
-            )
+            network_policy(self, f"{name}-{role}", spec, namespace=self.namespace, labels=labels)
         self.finish(namespace=self.namespace)

@@ -7,7 +7,7 @@ preview; those of the cluster judge the platform's namespaces only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pulumi
@@ -88,13 +88,7 @@ class Prerequisites(PlatformComponent):
         scale = {"autoscaleMin": replicas, "autoscaleMax": max(replicas, 5)}
         base = self._release(ISTIO_BASE, {"defaultRevision": "default"})
         control = self._release(ISTIOD, scale, [base])
-        chart = Chart(
-            name=ISTIO_GATEWAY.name,
-            repository=ISTIO_GATEWAY.repository,
-            version=ISTIO_GATEWAY.version,
-            release=gateway.service,
-            namespace=gateway.namespace,
-        )
+        chart = replace(ISTIO_GATEWAY, release=gateway.service, namespace=gateway.namespace)
         # A gateway is made of what the control plane injects.
         self._release(chart, self._gateway_values(), [control], name="gateway")
 

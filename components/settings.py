@@ -154,7 +154,9 @@ class Settings:
             self.model_server.replicas if scaled is None else scaled.maximum
         )
         asked = pods * self.model_server.resources.gpus
-        return [("gpu", f"a quota of {asked} or more, which model servers may ask for")] * (asked > self.gpu.quota)
+        if asked <= self.gpu.quota:
+            return []
+        return [("gpu", f"a quota of {asked} or more, which model servers may ask for")]
 
     def _scaling_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
         if not faulty.isdisjoint({"autoscaling", "monitoring", "gpu", "model_server", "tracking_server", "api"}):

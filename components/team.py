@@ -24,6 +24,7 @@ from components._network import (
     allow_from_abroad,
     allow_to_pods,
     deny_all,
+    network_policy,
 )
 from components._quota import Quota
 from ml.contracts import COST_CENTER_LABEL, LABEL_DOMAIN, OBJECT_STORE_SERVICE, TEAM_LABEL, access_label
@@ -149,12 +150,7 @@ class Team(PlatformComponent):
             self._policy(f"into-{peer.service}", into, args.platform_namespace)
 
     def _policy(self, role: str, spec: k8s.networking.v1.NetworkPolicySpecArgs, namespace: pulumi.Input[str]) -> None:
-        k8s.networking.v1.NetworkPolicy(
-            f"{self._name}-{role}",
-            metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace, labels=self._labels),
-            spec=spec,
-            opts=self.child(),
-        )
+        network_policy(self, f"{self._name}-{role}", spec, namespace=namespace, labels=self._labels)
 
     def _create_secret(self, bucket: TeamBucket) -> pulumi.Output[str]:
         secret = k8s.core.v1.Secret(

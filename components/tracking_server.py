@@ -17,7 +17,7 @@ from components._base import PlatformComponent
 from components._database import DatabaseAccess, authority_env, authority_mounts, authority_volumes
 from components._disruption import disruption_budget, takes_turns
 from components._labels import object_labels, selector_labels
-from components._network import GatewayPeer, allow_cloud, offer_service
+from components._network import GatewayPeer, allow_cloud, network_policy, offer_service
 from components._secrets import SecretSource
 from components._workload import (
     CONFIG_ANNOTATION,
@@ -161,12 +161,8 @@ class TrackingServer(PlatformComponent):
 
     def _create_account(self) -> pulumi.Output[str]:
         """Declare who the pods are to the cloud, and let them call it."""
-        k8s.networking.v1.NetworkPolicy(
-            f"{self._name}-cloud",
-            metadata=k8s.meta.v1.ObjectMetaArgs(namespace=self._args.namespace, labels=self._labels),
-            spec=allow_cloud(self._selector),
-            opts=self.child(),
-        )
+        out = allow_cloud(self._selector)
+        network_policy(self, f"{self._name}-cloud", out, namespace=self._args.namespace, labels=self._labels)
         return service_account(self, self._name, self._args.namespace, self._labels)
 
     def _create_migration(self) -> k8s.batch.v1.Job:
