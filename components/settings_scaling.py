@@ -5,6 +5,7 @@ What follows the load is named here and nowhere else: a part with a section here
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
@@ -22,7 +23,7 @@ _minutes = integer(1, 60, "minutes")
 
 
 @schema
-class PartScaling:
+class PartScaling(ABC):
     """Bounds of one part, and what its pods may bear."""
 
     minimum: int = setting(_pods, default=2)
@@ -38,9 +39,9 @@ class PartScaling:
         if faulty.isdisjoint({"minimum", "maximum"}) and self.maximum <= self.minimum:
             yield "maximum", f"more than minimum, which is {self.minimum}"
 
+    @abstractmethod
     def measured_targets(self) -> Mapping[str, int | None]:
         """Return the targets for which Prometheus has to be asked, by field."""
-        raise NotImplementedError
 
 
 @schema
