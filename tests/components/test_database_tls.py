@@ -35,13 +35,13 @@ from tests.support.bootstrap import (
     Server,
     bootstrap,
     databases,
-    free_port,
     postgres_server,
     run_script,
     wait_until_open,
 )
 from tests.support.catalogue import DATABASE, declare_one
 from tests.support.debian_package import unpacked
+from tests.support.ports import free_port
 from tests.support.postgres import open_folder
 
 pytestmark = pytest.mark.slow

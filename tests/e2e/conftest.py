@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,13 +20,7 @@ from local.progress import ConsoleProgress
 from tests.e2e import commands, host
 from tests.e2e.cluster import Cluster
 from tests.e2e.experiments import champion_kept
-
-
-def free_port() -> int:
-    """Return a TCP port on loopback that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="session")

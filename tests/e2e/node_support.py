@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from local import node, toolchain
 from local.node import NodeConfig, NodeHandle
 from local.progress import ConsoleProgress
+from tests.support.ports import free_port
 
 SHELL_IMAGE = "localhost/mlplatform-test/shell:1"
 ADDON_IMAGES = {name: f"localhost/mlplatform-test/{name}:1" for name in ("coredns", "metrics-server")}
@@ -78,12 +78,6 @@ def eventually(condition: Callable[[], bool], seconds: float, what: str) -> None
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.2)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def new_config(name: str, folder: Path) -> NodeConfig:

@@ -23,10 +23,10 @@ from tests.e2e.node_support import (
     NodeUnderTest,
     claim,
     eventually,
-    free_port,
     new_config,
     pod,
 )
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

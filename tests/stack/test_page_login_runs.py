@@ -10,7 +10,6 @@ import base64
 import http.client
 import json
 import os
-import socket
 import subprocess
 import threading
 import time
@@ -32,6 +31,7 @@ from local.progress import ConsoleProgress
 from local.toolchain import ensure
 from tests.support import pods
 from tests.support.catalogue import declare_one
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -127,11 +127,6 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Generator[int]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def arguments(folder: Path, issuer: str, page: int, port: int, metrics_port: int) -> list[str]:

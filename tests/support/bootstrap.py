@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from components._workload import script
+from tests.support.ports import free_port
 
 ADMIN_PASSWORD: Final = "a0" * 32
 _NOBODY: Final = 65534
@@ -25,13 +26,6 @@ class Server:
 
     port: int
     environment: Mapping[str, str]
-
-
-def free_port() -> int:
-    """Return a port that nobody uses."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def write_consumer(folder: Path, name: str, **files: str) -> None:

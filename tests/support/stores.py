@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 
 from local import toolchain
 from local.progress import ConsoleProgress
-from tests.support.bootstrap import ADMIN_PASSWORD, Server, free_port, stop, wait_until_open
+from tests.support.bootstrap import ADMIN_PASSWORD, Server, stop, wait_until_open
+from tests.support.ports import free_port
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from ml.controller.__main__ import run
 from ml.controller.config import Config, load_config
 from tests.local.provider.control_plane import control_plane
 from tests.ml.controller.cluster import NAMESPACE, Cluster, eventually
-from tests.ml.controller.relay import Relay, free_port
+from tests.ml.controller.relay import Relay
+from tests.support.ports import free_port
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,7 @@ import contextlib
 import socket
 import threading
 
-
-def free_port() -> int:
-    """Return a TCP port on loopback that nobody uses at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+from tests.support.ports import free_port
 
 
 class Relay:

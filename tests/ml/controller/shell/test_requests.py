@@ -16,8 +16,8 @@ import pytest
 from ml.contracts import GATEWAY_LATENCY_SERIES, GATEWAY_REQUESTS_SERIES
 from ml.controller.ports import RequestTotal, RequestWindow, UnavailableError
 from ml.controller.requests import PrometheusRequests, read_series
-from tests.ml.controller.relay import free_port
 from tests.ml.controller.shell.answers import Answers, serving
+from tests.support.ports import free_port
 from tests.support.prometheus import binaries, running
 
 MODEL, KUBE_MODEL = "content_quality_model", "content-quality-model"
