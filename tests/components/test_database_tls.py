@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from components._database import AUTHORITY_FILE
 from components.database_exporter import DatabaseExporter
 from components.metadata_db_rds import QUIET_PARAMETERS
+from components.tracking_server import TrackingServer
 from ml.cli.verify.database import ROUND_TRIP
 from ml.events.pool import DatabaseSettings, connection, open_pool
 from ml.events.ports import StoreUnavailableError
@@ -208,6 +209,49 @@ def test_event_store_insists_on_the_certificate_when_its_variables_say_so(
     monkeypatch.setenv("PGSSLROOTCERT", str(encrypted.another))
     with pytest.raises(StoreUnavailableError):
         asyncio.run(_encrypted(wait_seconds=2))
+
+
+def migrate_registry(encrypted: Encrypted, authority: Path) -> subprocess.CompletedProcess[str]:
+    """Run the tracking server's migration as its pod does."""
+    graph = declare_one(TrackingServer, database=replace(DATABASE, authority="authorities"))
+    container = pods.containers_of(graph.object("Job", "example-migration"))["migration"]
+    told = {**pod_variables(encrypted, "mlflow", "mlflow"), "PGSSLROOTCERT": str(authority)}
+    declared = pods.env_of(container)
+    assert {name for name in declared if name.startswith("PGSSL")} == {"PGSSLMODE", "PGSSLROOTCERT"}
+    uri = str(declared["MLFLOW_BACKEND_STORE_URI"])
+    for name, value in told.items():
+        uri = uri.replace(f"$({name})", value)
+    return subprocess.run(
+        [sys.executable, *container["command"][1:]],
+        env={
+            "PATH": os.environ["PATH"],
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_BACKEND_STORE_URI": uri,
+            **told,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_registry_is_migrated_only_on_the_server_of_the_right_authority_when_the_job_runs(encrypted: Encrypted) -> None:
+    refused = migrate_registry(encrypted, encrypted.another)
+    assert refused.returncode != 0
+    assert "certificate verify failed" in refused.stderr
+    done = migrate_registry(encrypted, encrypted.authority)
+    assert done.returncode == 0, done.stderr
+    with psycopg.connect(
+        host="localhost",
+        port=encrypted.server.port,
+        user="mlflow",
+        password="mlflow-word",
+        dbname="mlflow",
+        sslmode="verify-full",
+        sslrootcert=str(encrypted.authority),
+    ) as session:
+        row = session.execute("SELECT version_num FROM alembic_version").fetchone()
+    assert row is not None
 
 
 @contextmanager
