@@ -39,7 +39,9 @@ def test_binary_has_its_name_and_version_when_it_was_built(tmp_path: Path) -> No
     assert [path.name for path in binaries.iterdir()] == ["renamed"]
     done = subprocess.run([binaries / "renamed"], capture_output=True, text=True, check=True)
     assert done.stderr == "version 1.2.3"
-    assert told == ["building thing (renamed)"]
+    # A compiler that has nothing in its cache takes long enough to be asked for a sign of life.
+    assert told[0] == "building thing (renamed)"
+    assert all(line.startswith(told[0]) for line in told)
 
 
 def test_all_binaries_are_there_when_a_tool_has_several(tmp_path: Path) -> None:
