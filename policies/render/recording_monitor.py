@@ -22,6 +22,7 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime import stack as runtime_stack
 from pulumi.runtime.proto import resource_pb2
 
+from ml.contracts.prerequisites import OFFLINE_VARIABLE
 from policies.render import aws_outputs
 
 PROJECT = "mlplatform"
@@ -227,10 +228,12 @@ def run(
         settings.ROOT.set(None)  # the one that set_mocks has just made; run_in_stack makes its own
         await runtime_stack.run_in_stack(guarded_program)
 
-    # The variable turns an Output that is formatted into a text from a silent mistake into an error.
+    # The one turns an Output that is formatted into a text from a silent mistake into an error, the other keeps the
+    # program from looking into a cluster.
+    variables = {"PULUMI_ERROR_OUTPUT_STRING": "true", OFFLINE_VARIABLE: "1"}
     with (
         mock.patch.object(pulumi.Resource, "__init__", guarded_initialise),
-        mock.patch.dict(os.environ, {"PULUMI_ERROR_OUTPUT_STRING": "true"}),
+        mock.patch.dict(os.environ, variables),
     ):
         _run_in_a_loop_of_its_own(main())
     return monitor.graph
