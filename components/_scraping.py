@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import pulumi
 
+from components._naming import fitting_name
 from ml.contracts import (
     API_PORT,
     CONTROLLER_METRICS_PORT,
@@ -104,6 +105,11 @@ def finder(name: str, workload: str) -> str:
     return f"{name}-finds-{workload}"
 
 
+def distant_finder(namespace: str, target: str) -> str:
+    """Return the same for a target elsewhere, where the Services of several platforms, each of a namespace, may lie."""
+    return fitting_name(f"{namespace}-finds-{target}")
+
+
 def configuration(
     name: str,
     *,
@@ -129,7 +135,7 @@ def configuration(
         "scrape_configs": [
             _job(
                 GATEWAY_TARGET,
-                _addresses(finder(name, GATEWAY_TARGET), gateway_namespace, GATEWAY_ADMIN_PORT),
+                _addresses(distant_finder(namespace, GATEWAY_TARGET), gateway_namespace, GATEWAY_ADMIN_PORT),
                 path="/stats/prometheus",
                 labels=_istio_labels(namespace) if proxy == "istio" else _envoy_labels(namespace),
             ),
@@ -145,7 +151,7 @@ def configuration(
                 for target in TARGETS
                 if target.workload not in absent
             ),
-            *(job for other in elsewhere for job in _distant_jobs(name, other)),
+            *(job for other in elsewhere for job in _distant_jobs(namespace, other)),
             _job("prometheus", {"static_configs": [{"targets": [f"localhost:{PROMETHEUS_PORT}"]}]}),
         ],
     }
@@ -172,11 +178,11 @@ def _job(
     }
 
 
-def _distant_jobs(name: str, elsewhere: Elsewhere) -> list[dict[str, Any]]:
+def _distant_jobs(namespace: str, elsewhere: Elsewhere) -> list[dict[str, Any]]:
     return [
         _job(
             target.job,
-            _addresses(finder(name, target.job), elsewhere.namespace_name, target.port),
+            _addresses(distant_finder(namespace, target.job), elsewhere.namespace_name, target.port),
             path=target.path,
             labels=[{"source_labels": ["__name__"], "regex": target.drop, "action": "drop"}] if target.drop else [],
         )

@@ -28,9 +28,6 @@ SHARED_GPU_RESOURCE = f"{GPU_RESOURCE}.shared"
 """A turn on a card that several pods share."""
 _SPREAD_OVER = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 
-DATA_PRIORITY, SERVING_PRIORITY = "mlplatform-data", "mlplatform-serving"
-"""Priority classes of pods that hold data, and of pods that answer requests."""
-
 UNLISTED_SECONDS = 5
 """How long it may take until nobody sends requests to a pod that is about to go."""
 
@@ -129,7 +126,7 @@ def pod_template(
     spread: Mapping[str, str] | None = None,
     gpus: int = 0,
     accelerator: str | None = None,
-    priority: str | None = None,
+    priority: pulumi.Input[str] | None = None,
 ) -> k8s.core.v1.PodTemplateSpecArgs:
     """Return a pod template that the namespace's Pod Security level "restricted" admits.
 
@@ -165,6 +162,16 @@ def pod_template(
             ),
         ),
     )
+
+
+def data_priority(namespace: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Return the priority class of pods that hold data, of the platform in a namespace."""
+    return pulumi.Output.concat(namespace, "-data")
+
+
+def serving_priority(namespace: pulumi.Input[str]) -> pulumi.Output[str]:
+    """Return the priority class of pods that answer requests, of the platform in a namespace."""
+    return pulumi.Output.concat(namespace, "-serving")
 
 
 def job_spec(template: k8s.core.v1.PodTemplateSpecArgs, *, deadline_seconds: int) -> k8s.batch.v1.JobSpecArgs:

@@ -20,7 +20,6 @@ from components._network import GatewayPeer, allow_https, allow_kubernetes_api, 
 from components._secrets import SecretSource
 from components._workload import (
     CONFIG_ANNOTATION,
-    SERVING_PRIORITY,
     TMP_DIR,
     UNLISTED_SECONDS,
     Resources,
@@ -31,6 +30,7 @@ from components._workload import (
     pod_template,
     scratch_volume,
     secret_volume,
+    serving_priority,
 )
 from ml.contracts import API_PORT, LABEL_DOMAIN, access_label
 
@@ -160,7 +160,7 @@ class Api(PlatformComponent):
         )
         template = pod_template(
             [server],
-            priority=SERVING_PRIORITY,
+            priority=serving_priority(args.namespace),
             labels={**self._labels, **access_label(args.database.label), **access_label(args.metrics_label)},
             annotations={CONFIG_ANNOTATION: args.database.fingerprint},
             service_account=account,

@@ -18,7 +18,6 @@ from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_from_pods, allow_kubernetes_api, allow_to_pods, network_policy
 from components._workload import (
     CONFIG_ANNOTATION,
-    SERVING_PRIORITY,
     TMP_DIR,
     Resources,
     container,
@@ -27,6 +26,7 @@ from components._workload import (
     http_probe,
     pod_template,
     scratch_volume,
+    serving_priority,
 )
 from ml.contracts import (
     CONTROLLER_METRICS_PORT,
@@ -139,7 +139,7 @@ class ExperimentController(PlatformComponent):
         )
         template = pod_template(
             [controller],
-            priority=SERVING_PRIORITY,
+            priority=serving_priority(self._args.namespace),
             labels={
                 **self._labels,
                 **access_label(args.database.label),

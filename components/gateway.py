@@ -86,10 +86,11 @@ class Gateway(PlatformComponent):
     def _create_certificate(self, name: str, args: GatewayArgs, labels: dict[str, str]) -> pulumi.Output[str] | None:
         if args.issuer is None:
             return None
-        secret = f"{name}-tls"
+        # The gateway's namespace may hold those of several platforms.
+        secret = pulumi.Output.concat(args.namespace, "-", name, "-tls")
         return certificate(
             self,
-            secret,
+            f"{name}-tls",
             k8s.meta.v1.ObjectMetaArgs(name=secret, namespace=args.pods.namespace, labels=labels),
             issuer=args.issuer,
             hosts=args.hosts,

@@ -20,10 +20,10 @@ from components._network import offer_service
 from components._secrets import SecretSource
 from components._stateful import claim, stateful_set
 from components._workload import (
-    DATA_PRIORITY,
     TMP_DIR,
     Resources,
     container,
+    data_priority,
     env,
     exec_probe,
     pod_template,
@@ -150,7 +150,7 @@ class MetadataDb(PlatformComponent):
         template = pod_template(
             [server],
             labels=self._labels,
-            priority=DATA_PRIORITY,
+            priority=data_priority(self._args.namespace),
             uid=POSTGRES_UID,  # the volume belongs to it
             volumes=[
                 scratch_volume("socket", 16),

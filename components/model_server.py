@@ -19,7 +19,6 @@ from components._disruption import disruption_budget, takes_turns
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, offer_service
 from components._workload import (
-    SERVING_PRIORITY,
     TMP_DIR,
     UNLISTED_SECONDS,
     Resources,
@@ -28,6 +27,7 @@ from components._workload import (
     http_probe,
     pod_template,
     scratch_volume,
+    serving_priority,
     tcp_probe,
 )
 from ml.contracts import (
@@ -147,7 +147,7 @@ class ModelServer(PlatformComponent):
         selector = {**self._selector, SLOT_LABEL: slot}
         template = pod_template(
             [self._server_container(), self._sync_container(slot)],
-            priority=SERVING_PRIORITY,
+            priority=serving_priority(args.namespace),
             labels={**labels, _REVISION_LABEL: slot, **access_label(args.registry_label)},
             volumes=[
                 scratch_volume("models", args.storage_mib),

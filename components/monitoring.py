@@ -25,9 +25,9 @@ from components._network import GatewayPeer, allow_from_pods, allow_to_pods, net
 from components._stateful import claim, stateful_set
 from components._workload import (
     CONFIG_ANNOTATION,
-    DATA_PRIORITY,
     Resources,
     container,
+    data_priority,
     http_probe,
     pod_template,
     secret_volume,
@@ -133,22 +133,24 @@ class Monitoring(PlatformComponent):
 
     def _create_finders(self) -> None:
         """One headless Service per kind of target; its addresses are the pods'."""
-        gateway = self._args.gateway
+        gateway, platform = self._args.gateway, self._args.namespace_name
         for workload, port in {target.workload: target.port for target in _scraping.TARGETS}.items():
             if workload in self._absent:
                 continue
-            self._create_finder(workload, self._args.namespace, _selector_of(workload), port)
-        self._create_finder(_scraping.GATEWAY_TARGET, gateway.namespace, gateway.selector, GATEWAY_ADMIN_PORT)
+            found_by = _scraping.finder(self._name, workload)
+            self._create_finder(workload, found_by, self._args.namespace, _selector_of(workload), port)
+        found_by = _scraping.distant_finder(platform, _scraping.GATEWAY_TARGET)
+        self._create_finder(_scraping.GATEWAY_TARGET, found_by, gateway.namespace, gateway.selector, GATEWAY_ADMIN_PORT)
         for elsewhere in self._args.elsewhere:
             for target in elsewhere.targets:
-                self._create_finder(target.job, elsewhere.namespace, target.selector, target.port)
+                found_by = _scraping.distant_finder(platform, target.job)
+                self._create_finder(target.job, found_by, elsewhere.namespace, target.selector, target.port)
 
     def _create_finder(
-        self, workload: str, namespace: pulumi.Input[str], selector: Mapping[str, str], port: int
+        self, target: str, name: str, namespace: pulumi.Input[str], selector: Mapping[str, str], port: int
     ) -> None:
-        name = _scraping.finder(self._name, workload)
         k8s.core.v1.Service(
-            name,
+            _scraping.finder(self._name, target),
             metadata=k8s.meta.v1.ObjectMetaArgs(
                 name=name, namespace=namespace, labels=dict(self._labels), annotations=_SKIP_AWAIT
             ),
@@ -204,7 +206,7 @@ class Monitoring(PlatformComponent):
         template = pod_template(
             [self._server_container()],
             labels=self._labels,
-            priority=DATA_PRIORITY,
+            priority=data_priority(self._args.namespace),
             # Prometheus reads its files when it starts.
             annotations={CONFIG_ANNOTATION: _fingerprint(scraping, rules)},
             volumes=[

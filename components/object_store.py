@@ -21,10 +21,10 @@ from components._stateful import claim, stateful_set
 from components._tokens import minio_metrics_token
 from components._workload import (
     CONFIG_ANNOTATION,
-    DATA_PRIORITY,
     TMP_DIR,
     Resources,
     container,
+    data_priority,
     env,
     env_from_secret,
     http_probe,
@@ -190,7 +190,7 @@ class ObjectStore(PlatformComponent):
         template = pod_template(
             [server],
             labels=self._labels,
-            priority=DATA_PRIORITY,
+            priority=data_priority(self._args.namespace),
             # MinIO reads its root password at every start.
             annotations={CONFIG_ANNOTATION: self._args.secrets.fingerprint(f"{self._name}/admin")},
             volumes=[scratch_volume("tmp", 256), secret_volume("admin", self.admin_secret)],

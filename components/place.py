@@ -13,6 +13,7 @@ import pulumi_kubernetes as k8s
 
 from components._cloud import CloudParts
 from components.cluster import connect
+from components.platform_expectations import require_prerequisites, with_prerequisites
 from components.platform_prerequisites import create_prerequisites
 from components.settings import Settings
 
@@ -29,8 +30,14 @@ class Place:
 
 
 def prepare(settings: Settings) -> Place:
-    """Declare everything that the platform stands on."""
+    """Declare everything that the platform stands on.
+
+    Raises:
+        UnmetPrerequisitesError: the cluster lacks what the settings say is present; nothing is declared yet.
+        RunError: the stack is on AWS, whose package is not installed.
+    """
     if settings.aws is None:
+        require_prerequisites(settings)
         provider = connect("cluster", settings)
         return Place(provider=provider, before=create_prerequisites(settings, provider))
     try:
@@ -43,7 +50,7 @@ def prepare(settings: Settings) -> Place:
     foundation = cloud.CloudFoundation(
         "cloud", cloud.CloudFoundationArgs(settings=settings, aws=settings.aws), aws_only
     )
-    provider = connect("cluster", settings, foundation.cluster.kubeconfig)
+    provider = connect("cluster", settings, with_prerequisites(settings, foundation.cluster.kubeconfig))
     # The gate: what runs in the cluster does so on the managed nodes, which are there when the foundation is.
     both = pulumi.ResourceOptions.merge(aws_only, pulumi.ResourceOptions(providers=[provider], depends_on=[foundation]))
     services = inside.ClusterServices(

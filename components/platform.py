@@ -96,11 +96,14 @@ class MlPlatform(PlatformComponent):
         self._peer = GatewayPeer(namespace=gateway.namespace, selector=gateway.selector)
         self._hosts = hosts(args.settings)
         self._buckets = {MLFLOW: _MLFLOW_BUCKET, **pipeline_buckets(args.settings), **team_buckets(args.settings)}
+        priorities = PriorityClasses(
+            "priority-classes", PriorityClassesArgs(namespace_name=args.settings.namespace), self.child()
+        )
         self.namespace = PlatformNamespace(
             "platform-namespace",
             PlatformNamespaceArgs(namespace=args.settings.namespace, protect=args.settings.protect_data),
             # The gate: pods that name a priority are refused until it is there.
-            self.child(depends_on=[PriorityClasses("priority-classes", PriorityClassesArgs(), self.child())]),
+            self.child(depends_on=[priorities]),
         )
         self.admission = self._create_admission_policies()
         self._pipeline_namespace = create_pipeline_namespace(args.settings, self.child())

@@ -1,6 +1,6 @@
 """Who is placed first where room is short: what holds data, then what answers requests, then everything else.
 
-A cluster has one of each; two platforms in it share them. Pipelines and training have none, and so come last.
+Pipelines and training have no class, and so come last.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
 from components._labels import object_labels
-from components._workload import DATA_PRIORITY, SERVING_PRIORITY
+from components._workload import data_priority, serving_priority
 
 _NAME = "priority-classes"
 
@@ -21,18 +21,21 @@ _NAME = "priority-classes"
 class PriorityClassesArgs:
     """How the platform's pods stand to those of others in the cluster, whose priority is 0 unless they say another."""
 
+    namespace_name: str
+    """Name of the platform's namespace, known before it exists."""
     data: int = 20_000
     serving: int = 10_000
 
 
 class PriorityClasses(PlatformComponent):
-    """The priorities of the platform's pods."""
+    """The priorities of the platform's pods. Named after its namespace, as a cluster may have several platforms."""
 
     def __init__(self, name: str, args: PriorityClassesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
+        data, serving = data_priority(args.namespace_name), serving_priority(args.namespace_name)
         self._create(
             f"{name}-data",
-            DATA_PRIORITY,
+            data,
             args.data,
             # A database that lost its node must find another one, even at the cost of pods that can start elsewhere.
             preemption="PreemptLowerPriority",
@@ -40,15 +43,17 @@ class PriorityClasses(PlatformComponent):
         )
         self._create(
             f"{name}-serving",
-            SERVING_PRIORITY,
+            serving,
             args.serving,
             # One more pod of a part that grows is not worth a training run of an hour: new nodes come for it.
             preemption="Never",
             description="Answers requests: placed before what can wait, drives nothing out",
         )
-        self.finish(data=DATA_PRIORITY, serving=SERVING_PRIORITY)
+        self.finish(data=data, serving=serving)
 
-    def _create(self, name: str, object_name: str, value: int, *, preemption: str, description: str) -> None:
+    def _create(
+        self, name: str, object_name: pulumi.Input[str], value: int, *, preemption: str, description: str
+    ) -> None:
         k8s.scheduling.v1.PriorityClass(
             name,
             metadata=k8s.meta.v1.ObjectMetaArgs(name=object_name, labels=object_labels(_NAME, name)),

@@ -15,7 +15,7 @@ _provider = text(r"[a-z][a-z0-9-]*", "a provider's name as external-dns writes i
 
 @schema
 class PrerequisitesSettings:
-    """`install` takes the chart of `_charts.py`, `present` is what `mlp prerequisites` verifies."""
+    """`install` takes the chart of `_charts.py`; `present` is verified before anything is declared."""
 
     istio: str = setting(choice((INSTALL, PRESENT)), default=PREREQUISITES["istio"].default)
     """Never absent: nothing is routed without it."""
@@ -54,6 +54,11 @@ class PrerequisitesSettings:
     def installed(self) -> tuple[str, ...]:
         """Return what the stack installs."""
         return tuple(name for name, state in self.states.items() if state == INSTALL)
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """Return what the cluster must have."""
+        return tuple(name for name, state in self.states.items() if state == PRESENT)
 
 
 def conflicts_outside(

@@ -21,7 +21,6 @@ from components._network import GatewayPeer, allow_cloud, network_policy, offer_
 from components._secrets import SecretSource
 from components._workload import (
     CONFIG_ANNOTATION,
-    SERVING_PRIORITY,
     TMP_DIR,
     UNLISTED_SECONDS,
     Resources,
@@ -32,6 +31,7 @@ from components._workload import (
     job_spec,
     pod_template,
     scratch_volume,
+    serving_priority,
 )
 from ml.contracts import MLFLOW_PORT, access_label
 
@@ -200,7 +200,7 @@ class TrackingServer(PlatformComponent):
         ]
         template = pod_template(
             [self._server_container(keys)],
-            priority=SERVING_PRIORITY,
+            priority=serving_priority(self._args.namespace),
             labels={
                 **self._labels,
                 **access_label(args.database.label),

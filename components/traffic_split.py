@@ -111,7 +111,10 @@ class TrafficSplit(PlatformComponent):
             self,
             f"{self._name}-sticky",
             k8s.meta.v1.ObjectMetaArgs(
-                name=f"{kube_name(args.model)}-sticky", namespace=args.gateway.namespace, labels=self._labels
+                # The gateway's namespace may hold those of several platforms.
+                name=pulumi.Output.concat(args.namespace, "-", kube_name(args.model), "-sticky"),
+                namespace=args.gateway.namespace,
+                labels=self._labels,
             ),
             selector=args.gateway.selector,
             virtual_host=f"{args.host}:{args.gateway_port}",

@@ -130,15 +130,14 @@ def verify(context: typer.Context, as_json: _Json = False) -> None:
 @app.command()
 def prerequisites(context: typer.Context, as_json: _Json = False) -> None:
     """Before anything is created: see that the cluster has what the stack expects. Exit code 1 if it has not."""
-    import asyncio
-
     from ml.cli import prerequisites as wanted
     from ml.cli.kubectl import Kubectl
 
     connection = _connection(context)
     expected = wanted.expected(connection.project_dir, connection.stack)
-    findings = asyncio.run(wanted.check(Kubectl(expected.connection(connection)), expected.names))
-    refused = wanted.refusal(connection.stack, findings)
+    cluster = expected.connection(connection)
+    findings = wanted.check(Kubectl(cluster), expected.names)
+    refused = wanted.refusal(connection.stack, findings, cluster.context)
     if as_json:
         _print_json({"stack": connection.stack, "prerequisites": [finding.as_data() for finding in findings]})
     else:

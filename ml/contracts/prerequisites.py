@@ -1,7 +1,7 @@
 """What other projects run in the cluster for the platform, and how it is known that they do.
 
-The settings of a stack say of each whether the stack installs it, finds it there, or does without it. `mlp
-prerequisites` checks what must be found. Versions are the oldest that have what is used here.
+The settings of a stack say of each whether the stack installs it, finds it there, or does without it. What must be
+found is checked by `prerequisite_check.py`. Versions are the oldest that have what is used here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import Final
 INSTALL: Final = "install"
 PRESENT: Final = "present"
 ABSENT: Final = "absent"
+
+OFFLINE_VARIABLE: Final = "MLP_OFFLINE"
+"""Environment variable; if it is set, the program looks for nothing in the cluster."""
 
 
 @dataclass(frozen=True, kw_only=True)

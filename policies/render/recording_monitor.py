@@ -23,6 +23,7 @@ from pulumi.runtime import resource as runtime_resource
 from pulumi.runtime import stack as runtime_stack
 from pulumi.runtime.proto import resource_pb2, source_pb2
 
+from ml.contracts.prerequisites import OFFLINE_VARIABLE
 from policies.render import aws_outputs
 
 PROJECT = "mlplatform"
@@ -228,12 +229,14 @@ def run(
         settings.ROOT.set(None)  # the one that set_mocks has just made; run_in_stack makes its own
         await runtime_stack.run_in_stack(guarded_program)
 
-    # The variable turns an Output that is formatted into a text from a silent mistake into an error. Nobody asks in
-    # which line a resource was declared, and finding it takes a tenth of the time.
+    # The one turns an Output that is formatted into a text from a silent mistake into an error, the other keeps the
+    # program from looking into a cluster.
+    variables = {"PULUMI_ERROR_OUTPUT_STRING": "true", OFFLINE_VARIABLE: "1"}
     with (
         mock.patch.object(pulumi.Resource, "__init__", guarded_initialise),
+        # Nobody asks in which line a resource was declared, and finding it takes a tenth of the time.
         mock.patch.object(runtime_resource, "_get_stack_trace", source_pb2.StackTrace),
-        mock.patch.dict(os.environ, {"PULUMI_ERROR_OUTPUT_STRING": "true"}),
+        mock.patch.dict(os.environ, variables),
     ):
         _run_in_a_loop_of_its_own(main())
     return monitor.graph

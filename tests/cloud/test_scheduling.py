@@ -28,6 +28,7 @@ from tests.support.stacks import STACKS
 pytestmark = pytest.mark.slow
 
 NAMESPACE = "serving"
+MODEL = "some-model"
 PATIENCE_SECONDS = 15.0
 GPU = Resources(cpu_millis=500, memory_mib=512, memory_limit_mib=1024, gpus=1)
 TURN = Resources(cpu_millis=500, memory_mib=512, memory_limit_mib=1024, gpus=1, gpu_resource="nvidia.com/gpu.shared")
@@ -118,7 +119,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[Cluster]:
             plane.kubectl("create", "namespace", NAMESPACE)
             plane.kubectl("wait", f"--namespace={NAMESPACE}", "--for=create", "serviceaccount/default", "--timeout=30s")
             cluster = Cluster(plane, folder)
-            for item in declare_one(PriorityClasses).kubernetes_objects():
+            for item in declare_one(PriorityClasses, instance=MODEL).kubernetes_objects():
                 cluster.create(item.manifest)
             yield cluster
         finally:
@@ -128,7 +129,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[Cluster]:
 
 def template(**changes: Any) -> dict[str, Any]:
     """Return the pod of a model's stable slot."""
-    graph = declare_one(ModelServer, instance="some-model", **changes)
+    graph = declare_one(ModelServer, instance=MODEL, **changes)
     return pods.template_of(graph.object("Deployment", "some-model-stable"))
 
 

@@ -38,7 +38,7 @@ def test_gateway_redirects_to_tls_and_waits_for_its_certificate_when_it_has_an_i
     graph = declare_one(Gateway, instance="way-in", issuer=CertificateIssuer(name="public", kind="Issuer"))
     plain, secure = graph.object("Gateway", "way-in").manifest["spec"]["servers"]
     assert plain["tls"] == {"httpsRedirect": True}
-    assert (secure["port"]["number"], secure["tls"]["credentialName"]) == (443, "way-in-tls")
+    assert (secure["port"]["number"], secure["tls"]["credentialName"]) == (443, "way-in-way-in-tls")
     certificate = graph.object("Certificate", "way-in-tls")
     assert certificate.manifest["metadata"]["namespace"] == "istio-system"
     assert certificate.manifest["spec"]["privateKey"]["rotationPolicy"] == "Always"

@@ -31,7 +31,7 @@ def is_matched(graph: Graph, path: str) -> bool:
 def test_split_is_not_declared_when_the_routes_are(graph: Graph) -> None:
     assert sorted((item.kind, item.object_name) for item in graph.kubernetes_objects()) == [
         ("DestinationRule", "some-model"),
-        ("EnvoyFilter", "some-model-sticky"),
+        ("EnvoyFilter", "some-model-some-model-sticky"),
         ("VirtualService", "some-model-root"),
     ]
 

@@ -178,7 +178,7 @@ def test_child_names_start_with_the_components_name_when_declared(component: typ
 def test_two_instances_live_side_by_side_when_their_names_differ(component: type[PlatformComponent]) -> None:
     if component in ROOTS:
         pytest.skip("a stack has one; its components are named by the contract with other parts")
-    if component.__name__ in {"AbTestDefinition", "PipelineDefinitions", "PriorityClasses"}:
+    if component.__name__ in {"AbTestDefinition", "PipelineDefinitions"}:
         pytest.skip("a cluster has one definition of a kind; its name is fixed by Kubernetes")
     if component.__name__ == "GpuOperator":
         pytest.skip("a cluster has one operator, which obeys one object")

@@ -85,7 +85,7 @@ def test_everything_that_is_missing_is_named_at_once_when_the_cluster_is_empty(
     done = ask(server, project, {"keda": "present", "externalDns": "present", "gpuOperator": "install"})
     assert done.exit_code == 1
     (what, *_) = done.stderr.splitlines()
-    assert what == "error: 3 prerequisites of stack `test` not met in the cluster, nothing has been changed:"
+    assert what == "error: 3 prerequisites of stack `test` not met in the cluster, nothing has been deployed into it:"
     assert "  - Istio 1.22 or later: the cluster does not know gateways.networking.istio.io, virtual" in done.stderr
     assert "  - KEDA 2.15 or later: the cluster does not know scaledobjects.keda.sh, triggerauth" in done.stderr
     assert "  - external-dns 0.14 or later: no Deployment has the labels app.kubernetes.io/name=ext" in done.stderr

@@ -99,8 +99,9 @@ def test_every_question_of_an_autoscaler_is_one_of_the_rules_when_deployed(cloud
 
 def test_data_come_first_and_nothing_is_driven_out_by_one_more_server_when_room_is_short(graph: Graph) -> None:
     classes = {item.object_name: item.manifest for item in graph.of_kind("PriorityClass")}
-    assert set(classes) == {"mlplatform-data", "mlplatform-serving"}
-    data, serving = (classes[f"mlplatform-{name}"] for name in ("data", "serving"))
+    names = data_class, serving_class = "free-deep-research-data", "free-deep-research-serving"
+    assert set(classes) == set(names)
+    data, serving = (classes[name] for name in names)
     assert data["value"] > serving["value"] > 0
     assert (data["preemptionPolicy"], serving["preemptionPolicy"]) == ("PreemptLowerPriority", "Never")
     named = {
@@ -108,8 +109,8 @@ def test_data_come_first_and_nothing_is_driven_out_by_one_more_server_when_room_
     }
     # The cloud's database is no pod.
     holding_data = {"metadata-db", "prometheus"} & {item.object_name for item in graph.of_kind("StatefulSet")}
-    assert {name for name, priority in named.items() if priority == "mlplatform-data"} >= holding_data >= {"prometheus"}
-    assert {name for name, priority in named.items() if priority == "mlplatform-serving"} == {
+    assert {name for name, priority in named.items() if priority == data_class} >= holding_data >= {"prometheus"}
+    assert {name for name, priority in named.items() if priority == serving_class} == {
         *SCALED,
         "experiment-controller",
     }

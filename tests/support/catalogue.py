@@ -267,7 +267,7 @@ def gpu_operator(instance: str) -> GpuOperatorArgs:
 def monitoring(instance: str) -> MonitoringArgs:
     return MonitoringArgs(
         namespace=instance,
-        namespace_name="research",
+        namespace_name=instance,
         image=IMAGE,
         gateway=GATEWAY,
         proxy="envoy",
@@ -435,7 +435,7 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
     Monitoring: Example(component=Monitoring, args=monitoring),
     PageLogin: Example(component=PageLogin, args=page_login),
     PipelineDefinitions: Example(component=PipelineDefinitions, args=lambda _: PipelineDefinitionsArgs(protect=True)),
-    PriorityClasses: Example(component=PriorityClasses, args=lambda _: PriorityClassesArgs()),
+    PriorityClasses: Example(component=PriorityClasses, args=lambda name: PriorityClassesArgs(namespace_name=name)),
     PipelineService: Example(component=PipelineService, args=pipeline_service),
     Team: Example(component=Team, args=team),
     TeamRegistry: Example(component=TeamRegistry, args=team_registry),

@@ -10,7 +10,8 @@ import pytest
 
 from ml.cli.connection import Connection
 from ml.cli.errors import UserError
-from ml.cli.prerequisites import Finding, expected, refusal
+from ml.cli.prerequisites import expected, refusal
+from ml.contracts.prerequisite_check import Finding
 from tests.support.stacks import ROOT
 
 
@@ -65,4 +66,15 @@ def test_encrypted_kubeconfig_is_left_alone_when_only_the_engine_can_read_it(tmp
 
 
 def test_nothing_is_refused_when_everything_is_there() -> None:
-    assert refusal("test", [Finding(name="keda", title="KEDA", needed="2.15", problems=())]) is None
+    found = Finding(name="keda", title="KEDA", needed="2.15", problems=())
+    assert refusal("test", [found], None) is None
+
+
+def test_context_is_named_when_something_is_missing_there() -> None:
+    lacking = Finding(name="keda", title="KEDA", needed="2.15", problems=("it is not there",))
+    refused = refusal("test", [lacking], "shared")
+    assert refused is not None
+    assert refused.what == (
+        "1 prerequisite of stack `test` not met in the cluster of context `shared`, "
+        "nothing has been deployed into it:\n  - KEDA 2.15 or later: it is not there"
+    )
