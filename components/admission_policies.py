@@ -3,7 +3,7 @@
 Their text is generated from the rules (`python -m policies.admission`) and read from a file here, so that the program
 need not load them. They hold in the platform's namespace; objects of no namespace are judged if they carry the
 platform's label, for nobody else's may be refused. What an operator makes of an object here is not judged, for it makes
-pods as it must; that object is, by the rules about its kind, and the namespace's Pod Security level holds for all pods.
+pods as it must; the namespace's Pod Security level holds for those too.
 """
 
 from __future__ import annotations

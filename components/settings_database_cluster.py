@@ -1,4 +1,4 @@
-"""The settings of a PostgreSQL that CloudNativePG runs: `metadataDb.cluster`, which `components.settings_parts` reads."""
+"""The settings of a PostgreSQL that CloudNativePG runs; `components.settings_parts` reads them as its `cluster`."""
 
 from __future__ import annotations
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from policies._kinds import CONTROLLED, POD_SPECS, PODS
 from policies._model import Resource, Verdict
 from policies._paths import MISSING, UNKNOWN, changed
-from policies._samples import LABELS, budget, iam_policy, network_policy, service, thing, workload
+from policies._samples import (
+    LABELS,
+    backup_plan,
+    budget,
+    database_cluster,
+    iam_policy,
+    network_policy,
+    service,
+    thing,
+    workload,
+)
 
 _BROKEN: Final = Verdict.VIOLATION
 _POD: Final = "spec.template.spec"
@@ -205,6 +216,8 @@ def _said(kind: str, *names: str) -> set[tuple[str, Verdict]]:
     return {(f"{kind} models/{name}", _BROKEN) for name in names}
 
 
+_SERVERS: Final = "postgresql.cnpg.io/Cluster"
+_ARCHIVER: Final = {"name": "barman-cloud.cloudnative-pg.io", "isWALArchiver": True}
 _CLAIMS: Final = [{"metadata": {"name": "data"}}]
 _BOTH: Final = network_policy({"matchLabels": LABELS}, "Ingress", "Egress")
 _MONITORED: Final = service(LABELS, **{"app.kubernetes.io/name": "monitoring"})
@@ -244,6 +257,22 @@ EXTRA_STACKS: Final[dict[str, list[tuple[tuple[Resource, ...], set[tuple[str, Ve
             (workload(), _door("by-hand", None), _door("found", LABELS), _door("lost", {"app": "sever"})),
             _said("core/Service", "lost"),
         ),
+    ],
+    "database-cluster-backup": [
+        ((database_cluster(MISSING), backup_plan()), _said(_SERVERS, "db")),
+        ((database_cluster([]), backup_plan()), _said(_SERVERS, "db")),
+        ((database_cluster([{"isWALArchiver": False}]), backup_plan()), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]),), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]), backup_plan(cluster={"name": "another"})), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]), replace(backup_plan(), namespace="other")), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]), database_cluster([], "second"), backup_plan()), _said(_SERVERS, "second")),
+        ((database_cluster(UNKNOWN), backup_plan()), {(f"{_SERVERS} models/db", Verdict.UNKNOWN)}),
+        ((database_cluster(UNKNOWN),), _said(_SERVERS, "db")),
+        (
+            (database_cluster([_ARCHIVER]), backup_plan(cluster={"name": UNKNOWN})),
+            {(f"{_SERVERS} models/db", Verdict.UNKNOWN)},
+        ),
+        ((database_cluster([]), backup_plan(cluster={"name": UNKNOWN})), _said(_SERVERS, "db")),
     ],
     "stateful-backup": [
         (
