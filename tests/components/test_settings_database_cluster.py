@@ -83,8 +83,8 @@ def test_restore_is_taken_when_it_has_a_generation_of_its_own(moment: str) -> No
 
 @pytest.mark.parametrize("kind", ["pod", "rds"])
 def test_second_description_of_the_server_is_refused_when_it_is_another_kind(kind: str) -> None:
-    others = {"aws": {**AWS, "database": {"authorities": AUTHORITIES}}} if kind == "rds" else {}
-    (problem,) = problems({"kind": kind, "cluster": {"instances": 3}}, **others)
+    others: dict[str, Any] = {"aws": {**AWS, "database": {"authorities": AUTHORITIES}}} if kind == "rds" else {}
+    (problem,) = problems({"kind": kind, "cluster": {"instances": 3}}, secret=False, **others)
     assert "metadataDb.cluster" in problem
     assert "absent, unless `kind` is cloudNativePg" in problem
 

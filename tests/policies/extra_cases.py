@@ -217,6 +217,7 @@ def _said(kind: str, *names: str) -> set[tuple[str, Verdict]]:
 
 
 _SERVERS: Final = "postgresql.cnpg.io/Cluster"
+_OF_SERVERS: Final = {"cnpg.io/cluster": "db", "cnpg.io/podRole": "instance"}
 _ARCHIVER: Final = {"name": "barman-cloud.cloudnative-pg.io", "isWALArchiver": True}
 _CLAIMS: Final = [{"metadata": {"name": "data"}}]
 _BOTH: Final = network_policy({"matchLabels": LABELS}, "Ingress", "Egress")
@@ -253,6 +254,18 @@ EXTRA_STACKS: Final[dict[str, list[tuple[tuple[Resource, ...], set[tuple[str, Ve
     "service-without-pods": [
         *[((_runs(kind), _door("lost", {"app": "sever"})), _said("core/Service", "lost")) for kind in PODS],
         *[((_runs(kind), _door("found", LABELS)), set[tuple[str, Verdict]]()) for kind in PODS],
+        (
+            (workload(), database_cluster([]), _door("found", _OF_SERVERS), _door("lost", {"cnpg.io/cluster": "no"})),
+            _said("core/Service", "lost"),
+        ),
+        (
+            (workload(), replace(database_cluster([]), namespace="other"), _door("lost", _OF_SERVERS)),
+            _said("core/Service", "lost"),
+        ),
+        (
+            (workload(), database_cluster([]), _door("found", _OF_SERVERS), _door("lost", {"app": "db"})),
+            _said("core/Service", "lost"),
+        ),
         (
             (workload(), _door("by-hand", None), _door("found", LABELS), _door("lost", {"app": "sever"})),
             _said("core/Service", "lost"),
