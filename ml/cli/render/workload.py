@@ -15,7 +15,7 @@ from policies._quantity import parse
 _SERVERS: Final = ("Deployment", "StatefulSet")
 _FEWEST: Final = {"ScaledObject": "minReplicaCount", "HorizontalPodAutoscaler": "minReplicas"}
 """Kinds of autoscalers, with the field that says how many pods they leave at least."""
-_DATABASE: Final = ("postgresql.cnpg.io/v1", "Cluster")
+_DATABASE: Final = "kubernetes:postgresql.cnpg.io/v1:Cluster"
 _GIB: Final = 2**30
 
 
@@ -64,9 +64,7 @@ def disks_gib(rendered: Rendered) -> float:
 
 def _databases(rendered: Rendered) -> Iterator[Mapping[str, Any]]:
     """Return what is declared of the databases that CloudNativePG runs, each of several servers."""
-    for item in rendered.made():
-        if item.is_object and (item.inputs["apiVersion"], item.inputs["kind"]) == _DATABASE:
-            yield item.inputs["spec"]
+    yield from (item.inputs["spec"] for item in rendered.of(_DATABASE))
 
 
 def _servers(rendered: Rendered) -> Iterator[Declared]:
