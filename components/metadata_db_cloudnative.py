@@ -18,7 +18,23 @@ import pulumi_kubernetes as k8s
 from components._backups import BackupStore
 from components._base import PlatformComponent
 from components._database import Authority
-from components._database_clients import ADMIN_DATABASE, COMPONENT, DatabaseClients, DatabaseServer
+from components._database_clients import COMPONENT, DatabaseClients, DatabaseServer
+from components._database_cluster import (
+    CLUSTER_LABEL,
+    PLUGIN,
+    Restore,
+    archive,
+    beginning,
+    daily_backup,
+    database,
+    database_role,
+    exchange,
+    placement,
+    requirements,
+    server_settings,
+    store_of,
+    volume,
+)
 from components._labels import PART_OF, object_labels
 from components._network import (
     GatewayPeer,
@@ -33,36 +49,13 @@ from components._secrets import SecretSource
 from components._workload import DATA_PRIORITY, Resources
 from ml.contracts import POSTGRES_PORT
 
-API_VERSION = "postgresql.cnpg.io/v1"
-PLUGIN = "barman-cloud.cloudnative-pg.io"
+_API_VERSION = "postgresql.cnpg.io/v1"
 _STORE_API_VERSION = "barmancloud.cnpg.io/v1"
-_CLUSTER_LABEL = "cnpg.io/cluster"
-_ROLE_LABEL = "cnpg.io/podRole"
 _RELOAD_LABEL = "cnpg.io/reload"
+_WAIT_ANNOTATION = "pulumi.com/waitFor"
 _STATUS_PORT = 8000
 METRICS_PORT = 9187
 """At which every server tells of itself, its followers and its backups."""
-_BACKUP_SCHEDULE = "0 0 1 * * *"
-"""At 01:00 UTC; the first field is seconds. The log of changes is archived all the time."""
-_SYNCHRONOUS_FROM = 3
-_SIDECAR = Resources(cpu_millis=50, memory_mib=128, memory_limit_mib=512)
-_QUIET = {
-    "log_statement": "none",
-    "log_min_error_statement": "panic",
-    "log_min_duration_statement": "-1",
-}
-"""Statements stay out of the log: some set passwords."""
-_WAIT_ANNOTATION = "pulumi.com/waitFor"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Restore:
-    """The past that a cluster takes over when it is made."""
-
-    source: str
-    """Name under which it was written in the store."""
-    moment: str | None
-    """RFC 3339; None takes all that was archived."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +104,7 @@ class CloudNativeMetadataDb(PlatformComponent):
         super().__init__(name, opts)
         self._name, self._args = name, args
         self._labels = object_labels(COMPONENT, name, args.image)
-        self._selector = {_CLUSTER_LABEL: name}
+        self._selector = {CLUSTER_LABEL: name}
         # The operator derives both names from the cluster's.
         self.service = f"{name}-rw"
         self.authority = Authority(name=f"{name}-ca", secret_key="ca.crt")  # noqa: S106 a name
@@ -130,7 +123,6 @@ class CloudNativeMetadataDb(PlatformComponent):
         self.consumer_secrets = self._clients.consumer_secrets
         self.observer_secret = self._clients.observer_secret
         self._create_policies()
-        self._create_store()
         self._create_cluster()
         self._create_backups()
         self._create_clients()
@@ -144,153 +136,61 @@ class CloudNativeMetadataDb(PlatformComponent):
         """Return a public text that changes with the password of the consumer (or the observer)."""
         return self._clients.fingerprint(consumer)
 
-    def _create_store(self) -> None:
-        args, store = self._args, self._args.backups
-        spec = {
-            "configuration": {
-                **store.configuration(),
-                "data": {"compression": "gzip", "jobs": 2},
-                "wal": {"compression": "gzip", "maxParallel": 4},
-            },
-            "retentionPolicy": f"{args.backup_days}d",
-            "instanceSidecarConfiguration": {
-                "env": [{"name": "AWS_DEFAULT_REGION", "value": store.region}],
-                "resources": _requirements(_SIDECAR),
-            },
-        }
-        self._create(f"{self._name}-store", _STORE_API_VERSION, "ObjectStore", self._name, spec)
-
     def _create_cluster(self) -> None:
-        args = self._args
+        args, first = self._args, self._args.consumers[0]
         spec: dict[str, Any] = {
             "imageName": args.image,
             "imagePullPolicy": "IfNotPresent",
             "instances": args.instances,
-            "bootstrap": self._bootstrap(),
-            "postgresql": self._postgresql(),
+            "bootstrap": beginning(first, self.consumer_secrets[first], args.restore),
+            "postgresql": server_settings(
+                instances=args.instances,
+                memory_mib=args.resources.memory_mib,
+                max_connections=args.max_connections,
+                consumers=args.consumers,
+                observer=args.observer,
+            ),
             "enableSuperuserAccess": False,
-            "storage": self._volume(args.storage_gib),
-            "walStorage": self._volume(args.wal_storage_gib),
+            "storage": volume(args.storage_gib, args.storage_class),
+            "walStorage": volume(args.wal_storage_gib, args.storage_class),
             "ephemeralVolumesSizeLimit": {"shm": "256Mi", "temporaryData": "1Gi"},
-            "resources": _requirements(args.resources),
-            "affinity": {
-                "enablePodAntiAffinity": True,
-                "podAntiAffinityType": "required" if args.apart else "preferred",
-                "topologyKey": "kubernetes.io/hostname",
-            },
-            "topologySpreadConstraints": [
-                {
-                    "maxSkew": 1,
-                    "topologyKey": "topology.kubernetes.io/zone",
-                    "whenUnsatisfiable": "DoNotSchedule" if args.apart else "ScheduleAnyway",
-                    "labelSelector": {"matchLabels": cluster_pods(self._name)},
-                }
-            ],
+            "resources": requirements(args.resources),
             "priorityClassName": DATA_PRIORITY,
-            # A server is replaced by handing over to another one first.
-            "primaryUpdateStrategy": "unsupervised",
-            "primaryUpdateMethod": "switchover" if args.instances > 1 else "restart",
-            # Minutes, not the half hour that the operator would wait.
-            "smartShutdownTimeout": 30,
-            "stopDelay": 180,
-            "switchoverDelay": 180,
-            # A budget for the only server would keep its node from ever being emptied.
-            "enablePDB": args.instances > 1,
+            **placement(self._name, apart=args.apart),
+            **exchange(args.instances),
             # Everybody wants the server that writes.
             "managed": {"services": {"disabledDefaultServices": ["ro", "r"]}},
             "inheritedMetadata": {"labels": {"app.kubernetes.io/part-of": PART_OF, **args.backups.pod_labels}},
-            "plugins": [{"name": PLUGIN, "isWALArchiver": True, "parameters": self._archive(args.archive)}],
+            "plugins": [{"name": PLUGIN, "isWALArchiver": True, "parameters": archive(self._name, args.archive)}],
         }
         if args.restore is not None:
             source = args.restore.source
-            spec["externalClusters"] = [
-                {"name": source, "plugin": {"name": PLUGIN, "parameters": self._archive(source)}}
-            ]
+            plugin = {"name": PLUGIN, "parameters": archive(self._name, source)}
+            spec["externalClusters"] = [{"name": source, "plugin": plugin}]
         wait = {_WAIT_ANNOTATION: "condition=Ready"}
-        self._create(self._name, API_VERSION, "Cluster", self._name, spec, wait, protect=args.protect)
-
-    def _bootstrap(self) -> dict[str, Any]:
-        # One database is made with the cluster; the operator would otherwise make one that nobody uses.
-        first = self._args.consumers[0]
-        owned = {"database": first, "owner": first, "secret": {"name": self.consumer_secrets[first]}}
-        restore = self._args.restore
-        if restore is None:
-            # Sorts the same whatever C library the image has.
-            locale = {"encoding": "UTF8", "localeProvider": "builtin", "builtinLocale": "C.UTF-8"}
-            return {"initdb": {**owned, **locale, "dataChecksums": True}}
-        target = {} if restore.moment is None else {"recoveryTarget": {"targetTime": restore.moment}}
-        return {"recovery": {"source": restore.source, **owned, **target}}
-
-    def _postgresql(self) -> dict[str, Any]:
-        args = self._args
-        synchronous = {"method": "any", "number": 1, "dataDurability": "required"}
-        return {
-            "parameters": {
-                "max_connections": str(args.max_connections),
-                "shared_buffers": f"{args.resources.memory_mib // 4}MB",
-                **_QUIET,
-            },
-            # In this order, and after the operator's own rules for itself: who has no line here is not let in.
-            "pg_hba": [
-                f"hostssl {ADMIN_DATABASE} {args.observer} all scram-sha-256",
-                *(f"hostssl {consumer} {consumer} all scram-sha-256" for consumer in args.consumers),
-                "host all all all reject",
-            ],
-            **({"synchronous": synchronous} if args.instances >= _SYNCHRONOUS_FROM else {}),
-        }
-
-    def _volume(self, size_gib: int) -> dict[str, Any]:
-        chosen = self._args.storage_class
-        return {"size": f"{size_gib}Gi", **({} if chosen is None else {"storageClass": chosen})}
-
-    def _archive(self, server: str) -> dict[str, str]:
-        return {"barmanObjectName": self._name, "serverName": server}
+        self._create(self._name, _API_VERSION, "Cluster", self._name, spec, wait, protect=args.protect)
 
     def _create_backups(self) -> None:
-        spec = {
-            "cluster": {"name": self._name},
-            "schedule": _BACKUP_SCHEDULE,
-            "immediate": True,
-            "method": "plugin",
-            "pluginConfiguration": {"name": PLUGIN},
-            "target": "prefer-standby",
-            # Otherwise the records of all backups stay, and hundreds of them are gone through.
-            "backupOwnerReference": "self",
-        }
-        self._create(f"{self._name}-daily", API_VERSION, "ScheduledBackup", f"{self._name}-daily", spec)
+        store = store_of(self._args.backups, self._args.backup_days)
+        self._create(f"{self._name}-store", _STORE_API_VERSION, "ObjectStore", self._name, store)
+        name = f"{self._name}-daily"
+        self._create(name, _API_VERSION, "ScheduledBackup", name, daily_backup(self._name))
 
     def _create_clients(self) -> None:
-        for consumer, secret in self.consumer_secrets.items():
-            self._create_role(consumer, secret, [])
-            spec = {
-                "cluster": {"name": self._name},
-                "name": consumer,
-                "owner": consumer,
-                "databaseReclaimPolicy": "retain",
-            }
-            self._create_applied(f"{consumer}-database", "Database", f"{self._name}-{consumer}", spec)
-        self._create_role(self._args.observer, self.observer_secret, ["pg_monitor"])
-
-    def _create_role(self, role: str, secret: pulumi.Output[str], groups: list[str]) -> None:
-        spec: dict[str, Any] = {
-            "cluster": {"name": self._name},
-            "name": role,
-            "login": True,
-            "superuser": False,
-            "createdb": False,
-            "createrole": False,
-            "replication": False,
-            "bypassrls": False,
-            "passwordSecret": {"name": secret},
-            "databaseRoleReclaimPolicy": "retain",
-            **({"inRoles": groups} if groups else {}),
+        roles = {
+            consumer: database_role(self._name, consumer, self.consumer_secrets[consumer])
+            for consumer in self._args.consumers
         }
-        self._create_applied(f"{role}-role", "DatabaseRole", f"{self._name}-{role}", spec)
-
-    def _create_applied(self, role: str, kind: str, name: str, spec: dict[str, Any]) -> None:
+        observer = self._args.observer
+        roles[observer] = database_role(self._name, observer, self.observer_secret, ["pg_monitor"])
         # Whoever waits for the store waits for its databases.
         wait = {_WAIT_ANNOTATION: "jsonpath={.status.applied}=true"}
-        self._create(f"{self._name}-{role}", API_VERSION, kind, name, spec, wait)
+        for role, spec in roles.items():
+            name = f"{self._name}-{role}"
+            self._create(f"{name}-role", _API_VERSION, "DatabaseRole", name, spec, wait)
+        for consumer in self._args.consumers:
+            name, spec = f"{self._name}-{consumer}", database(self._name, consumer)
+            self._create(f"{name}-database", _API_VERSION, "Database", name, spec, wait)
 
     def _create_policies(self) -> None:
         args = self._args
@@ -341,15 +241,3 @@ class CloudNativeMetadataDb(PlatformComponent):
             spec=spec,
             opts=self.child(protect=protect or None),
         )
-
-
-def cluster_pods(name: str) -> dict[str, str]:
-    """Return the labels of the servers among the pods that the operator makes for the cluster of this name."""
-    return {_CLUSTER_LABEL: name, _ROLE_LABEL: "instance"}
-
-
-def _requirements(resources: Resources) -> dict[str, Any]:
-    return {
-        "requests": {"cpu": f"{resources.cpu_millis}m", "memory": f"{resources.memory_mib}Mi"},
-        "limits": {"memory": f"{resources.memory_limit_mib}Mi"},
-    }

@@ -12,18 +12,13 @@ from components._backups import ACCESS_KEY, SECRET_KEY, BackupStore
 from components._charts import CHARTS
 from components._cloud import CloudParts, ManagedBucket
 from components._database import DatabaseAccess
+from components._database_cluster import Restore, cluster_pods
 from components._labels import object_labels
 from components._network import GatewayPeer
 from components._scraping import DistantTarget, Elsewhere
 from components._secrets import SecretSource
 from components.metadata_db import MetadataDb, MetadataDbArgs
-from components.metadata_db_cloudnative import (
-    METRICS_PORT,
-    CloudNativeMetadataDb,
-    CloudNativeMetadataDbArgs,
-    Restore,
-    cluster_pods,
-)
+from components.metadata_db_cloudnative import METRICS_PORT, CloudNativeMetadataDb, CloudNativeMetadataDbArgs
 from components.metadata_db_managed import ManagedMetadataDb, ManagedMetadataDbArgs
 from components.object_store import ObjectStore
 from components.settings import Settings

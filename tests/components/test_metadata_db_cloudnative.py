@@ -9,9 +9,10 @@ import pytest
 
 from components._backups import BackupStore
 from components._database import Authority, authority_mounts, authority_volumes
+from components._database_cluster import Restore
 from components._workload import Resources
 from components.metadata_db import MetadataDb
-from components.metadata_db_cloudnative import CloudNativeMetadataDb, Restore
+from components.metadata_db_cloudnative import CloudNativeMetadataDb
 from tests.support import schemas
 from tests.support.catalogue import declare_one
 from tests.support.recording_monitor import Graph
