@@ -47,7 +47,7 @@ class DatabaseClusterSettings:
     """
 
     instances: int = setting(integer(1, 9), default=HIGHLY_AVAILABLE_INSTANCES)
-    wal_storage_gib: int = setting(integer(1, 65_536, "GiB"), default=10)
+    wal_storage_gib: int = setting(integer(2, 65_536, "GiB"), default=10)
     """The log of changes, on a disk of its own: what is not archived yet fills this one and not that of the data."""
     backup_days: int = setting(integer(7, 35, "days"), default=14)
     """How far back every moment can be restored."""
