@@ -26,12 +26,26 @@ _LATENCY_LIMIT_MILLIS: Final = 100
 _ERROR_LIMIT: Final = 0.05
 _PIPELINE_FAILURE_LIMIT: Final = 0.05
 _PIPELINE_WINDOW: Final = "1d"
+_BACKUP_HOURS: Final = 26
+"""A backup is taken every day; two hours for it to be ready."""
+_BEHIND_SECONDS: Final = 60
+_BACKUP: Final = "barman_cloud_cloudnative_pg_io_last"
 _FEW_REQUESTS_PER_SECOND: Final = 0.1
 """Below this the slowest or the failed few say nothing about the service."""
 
 
-def rule_groups(proxy: GatewayProxy, interval_seconds: int, scalers: Sequence[_scaling.Scaler] = ()) -> dict[str, Any]:
-    """Return the content of a rule file; `scalers` are those whose questions the rules answer as well."""
+def rule_groups(
+    proxy: GatewayProxy, interval_seconds: int, scalers: Sequence[_scaling.Scaler] = (), *, database_servers: int = 0
+) -> dict[str, Any]:
+    """Return the content of a rule file.
+
+    Args:
+        proxy: what the gateway runs.
+        interval_seconds: between two scrapes.
+        scalers: whose questions the rules answer as well.
+        database_servers: how many there are that tell of themselves and of their backups; 0 if they do not.
+    """
+    database = [{"name": "database", "rules": _database_alerts(database_servers)}] if database_servers else []
     return {
         "groups": [
             {"name": "gateway", "interval": f"{interval_seconds}s", "rules": _gateway_series(proxy)},
@@ -40,6 +54,7 @@ def rule_groups(proxy: GatewayProxy, interval_seconds: int, scalers: Sequence[_s
             {"name": "experiments", "rules": _experiment_alerts()},
             {"name": "pipelines", "rules": [*_pipeline_series(), *_pipeline_alerts()]},
             {"name": "scaling", "rules": [*_scaling.rules(scalers), *_scaling_alerts()]},
+            *database,
         ]
     }
 
@@ -178,6 +193,48 @@ def _scaling_alerts() -> list[dict[str, Any]]:
             severity="critical",
             summary="{{ $labels.scaler }} is not scaled",
             description="Its load is not known: it keeps its pods and grows by CPU at most.",
+        ),
+    ]
+
+
+def _database_alerts(servers: int) -> list[dict[str, Any]]:
+    # Every server tells of the backups of all.
+    taken, failed = f"max({_BACKUP}_available_backup_timestamp)", f"max({_BACKUP}_failed_backup_timestamp)"
+    archived, refused = (f"cnpg_pg_stat_archiver_last_{word}_time" for word in ("archived", "failed"))
+    followers = "cnpg_pg_replication_in_recovery == 1"
+    cut_off = f"({followers}) unless on (instance) cnpg_pg_replication_is_wal_receiver_up == 1"
+    return [
+        _alert(
+            "DatabaseBackupMissing",
+            f"(time() - {taken} > {_BACKUP_HOURS * 3600}) or ({failed} > {taken})",
+            after="15m",
+            severity="critical",
+            summary="The database has no backup of today",
+            description="Moments since the last backup can be restored only as long as every change is archived.",
+        ),
+        _alert(
+            "DatabaseArchivingFails",
+            f"max({refused} - {archived}) > 0",
+            after="5m",
+            severity="critical",
+            summary="Changes of the database are not archived",
+            description="They cannot be restored, and fill the disk of the log; the database stops when it is full.",
+        ),
+        _alert(
+            "DatabaseServerMissing",
+            f'(sum(up{{job="metadata-db-cluster"}}) or vector(0)) < {servers}',
+            after="10m",
+            severity="warning",
+            summary="A server of the database is away",
+            description=f"{{{{ $value }}}} of {servers} answer; the next failure may end all writing.",
+        ),
+        _alert(
+            "DatabaseReplicaBehind",
+            f"({cut_off}) or (max by (instance) (cnpg_pg_replication_lag) > {_BEHIND_SECONDS})",
+            after="5m",
+            severity="warning",
+            summary="A server of the database does not follow: {{ $labels.instance }}",
+            description="It cannot take over without a loss; the log is kept for it and fills the disk.",
         ),
     ]
 

@@ -1,8 +1,7 @@
 """The one place that says which charts of other projects a stack installs, and in which version.
 
 State of 2026-11-26. Versions were read in release lists, changes of other projects and sources of the charts; no chart
-was pulled from its repository here. Istio, Prometheus Operator, cert-manager, KEDA, CloudNativePG and the GPU operator
-bring their definitions with them.
+was pulled from its repository here. All but external-dns bring their definitions with them.
 """
 
 from __future__ import annotations
@@ -71,6 +70,14 @@ CHARTS: Final[Mapping[str, Chart]] = {
         repository="https://cloudnative-pg.github.io/charts",
         version="0.29.0",
         release="cloudnative-pg",
+        namespace="cnpg-system",
+    ),
+    # Plugin 0.14.0. The operator finds it in its own namespace only.
+    "barmanCloud": Chart(
+        name="plugin-barman-cloud",
+        repository="https://cloudnative-pg.github.io/charts",
+        version="0.7.1",
+        release="plugin-barman-cloud",
         namespace="cnpg-system",
     ),
     "gpuOperator": Chart(

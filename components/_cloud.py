@@ -35,4 +35,6 @@ class CloudParts:
 
     bucket: ManagedBucket
     database: ManagedDatabase | None = None
-    """None where PostgreSQL is a pod."""
+    """None where PostgreSQL runs in the cluster."""
+    backups: ManagedBucket | None = None
+    """For backups of a PostgreSQL in the cluster; None where none are taken."""

@@ -1,4 +1,5 @@
-"""What a PostgreSQL server needs for its clients, whoever runs it: their Secrets, and the Job that makes their roles.
+"""What a PostgreSQL server needs for its clients, whoever runs it: their Secrets, and the Job that makes their roles
+where nobody else does.
 
 Every consumer has a database, a role and a Secret of its own. The observer has a role and a Secret too, but no
 database: it may read the server's statistics.
@@ -7,14 +8,14 @@ database: it may read the server's statistics.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
-from components._database import authority_env, authority_mounts, authority_volumes
+from components._database import Authority, authority_env, authority_mounts, authority_volumes
 from components._labels import object_labels
 from components._secrets import SecretSource
 from components._workload import (
@@ -37,7 +38,7 @@ COMPONENT = "metadata-db"
 ADMIN = "postgres"
 POSTGRES_UID = 999
 """The user of the official image."""
-_ADMIN_DATABASE = "postgres"
+ADMIN_DATABASE = "postgres"
 _CONSUMERS_DIR = "/run/secrets/consumers"
 _OBSERVER_DIR = "/run/secrets/observer"
 _BOOTSTRAP_DEADLINE_SECONDS = 900
@@ -51,8 +52,10 @@ class DatabaseServer:
     name: str
     """Of the service by whose access label clients reach it; names of Secrets and purposes of passwords begin so."""
     host: pulumi.Input[str]
-    authority: pulumi.Input[str] | None = None
-    """Name of a ConfigMap with the authorities of its certificate; None where it offers no TLS."""
+    authority: Authority | None = None
+    """None where it offers no TLS."""
+    secret_labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of the clients' Secrets, beside those of every object."""
 
 
 def administrator_password(secrets: SecretSource, server: str) -> pulumi.Output[str]:
@@ -61,9 +64,8 @@ def administrator_password(secrets: SecretSource, server: str) -> pulumi.Output[
 
 
 class DatabaseClients:
-    """Who uses a server: the Secrets are made at once, the Job when the caller says so."""
+    """Who uses a server: their Secrets are made at once, the rest when the caller says so."""
 
-    admin_secret: pulumi.Output[str]
     consumer_secrets: Mapping[str, pulumi.Output[str]]
     observer_secret: pulumi.Output[str]
 
@@ -82,18 +84,25 @@ class DatabaseClients:
         self._namespace, self._image = namespace, image
         self._observer = observer
         self._labels = object_labels(COMPONENT, server.name, image)
-        self.admin_secret = self._create_admin_secret()
         self.consumer_secrets = {
             consumer: self._create_client_secret(consumer, database=consumer) for consumer in consumers
         }
-        self.observer_secret = self._create_client_secret(observer, database=_ADMIN_DATABASE)
+        self.observer_secret = self._create_client_secret(observer, database=ADMIN_DATABASE)
 
     def fingerprint(self, client: str) -> pulumi.Output[str]:
         """Return a public text that changes with the password of a consumer or the observer."""
         return self._secrets.fingerprint(f"{self._server.name}/{client}")
 
-    def create_bootstrap(self) -> None:
-        """Declare the Job that makes databases and roles, and sets their passwords; it waits for the server."""
+    def create_administrator(self) -> pulumi.Output[str]:
+        """Declare the Secret of the server's administrator, with keys username and password; return its name."""
+        password = administrator_password(self._secrets, self._server.name)
+        return self._create_secret("admin", {"username": ADMIN, "password": password})
+
+    def create_bootstrap(self, admin_secret: pulumi.Input[str]) -> None:
+        """Declare the Job that makes databases and roles, and sets their passwords; it waits for the server.
+
+        `admin_secret` is the name of the administrator's.
+        """
         server, authority = self._server, self._server.authority
         role = f"{server.name}-bootstrap"
         secrets = {**self.consumer_secrets, self._observer: self.observer_secret}
@@ -108,9 +117,9 @@ class DatabaseClients:
                 env("OBSERVER_DIR", _OBSERVER_DIR),
                 env("PGHOST", server.host),
                 env("PGPORT", str(POSTGRES_PORT)),
-                env("PGDATABASE", _ADMIN_DATABASE),
-                env_from_secret("PGUSER", self.admin_secret, "username"),
-                env_from_secret("PGPASSWORD", self.admin_secret, "password"),
+                env("PGDATABASE", ADMIN_DATABASE),
+                env_from_secret("PGUSER", admin_secret, "username"),
+                env_from_secret("PGPASSWORD", admin_secret, "password"),
                 *authority_env(authority),
             ],
             mounts={TMP_DIR: "tmp"},
@@ -136,10 +145,6 @@ class DatabaseClients:
             opts=self._component.child(),
         )
 
-    def _create_admin_secret(self) -> pulumi.Output[str]:
-        password = administrator_password(self._secrets, self._server.name)
-        return self._create_secret("admin", {"username": ADMIN, "password": password})
-
     def _create_client_secret(self, client: str, *, database: str) -> pulumi.Output[str]:
         password = self._secrets.password(f"{self._server.name}/{client}")
         user, path = quote(client), quote(database)
@@ -157,9 +162,10 @@ class DatabaseClients:
 
     def _create_secret(self, role: str, data: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
         name = f"{self._server.name}-{role}"
+        labels = {**self._labels, **self._server.secret_labels}
         secret = k8s.core.v1.Secret(
             name,
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._namespace, labels=self._labels),
+            metadata=k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self._namespace, labels=labels),
             string_data=dict(data),
             opts=self._component.child(),
         )

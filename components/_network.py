@@ -183,13 +183,15 @@ def allow_to_pods(
 
 
 def allow_from_pods(
-    selector: Mapping[str, str], pods: Mapping[str, str], ports: Sequence[int]
+    selector: Mapping[str, str], pods: Mapping[str, str], ports: Sequence[int], *, namespace: str | None = None
 ) -> k8s.networking.v1.NetworkPolicySpecArgs:
-    """Return a policy under which the selected pods may be called by others of their namespace."""
+    """Return a policy under which the selected pods may be called by others, of their own or another namespace."""
     return k8s.networking.v1.NetworkPolicySpecArgs(
         pod_selector=_select(selector),
         policy_types=["Ingress"],
-        ingress=[k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=[_pods(pods)], ports=_tcp(ports))],
+        ingress=[
+            k8s.networking.v1.NetworkPolicyIngressRuleArgs(from_=[_pods(pods, namespace=namespace)], ports=_tcp(ports))
+        ],
     )
 
 

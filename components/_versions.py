@@ -47,6 +47,7 @@ def mirrored(place: str, mirror: str | None) -> str:
 
 
 POSTGRES: Final = "postgres"
+POSTGRES_CLUSTER: Final = "postgres-cluster"
 POSTGRES_EXPORTER: Final = "postgres-exporter"
 MINIO: Final = "minio"
 MINIO_CLIENT: Final = "minio-client"
@@ -98,6 +99,9 @@ IMAGES: Final[Mapping[str, Image]] = {
         tag="18.6",
         digest="sha256:5a5a84b19854a9ffaa54082c166ff4ec27473a361e496e5ea167f298f2da9722",
     ),
+    # As CloudNativePG wants it. Its makers build it anew every week under the same tag, and projects pin different
+    # digests of it: none is given here.
+    POSTGRES_CLUSTER: Image(repository="ghcr.io/cloudnative-pg/postgresql", tag="18.6-standard-trixie"),
     POSTGRES_EXPORTER: Image(
         repository="quay.io/prometheuscommunity/postgres-exporter",
         tag="v0.20.1",

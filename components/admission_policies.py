@@ -2,14 +2,15 @@
 
 Their text is generated from the rules (`python -m policies.admission`) and read from a file here, so that the program
 need not load them. They hold in the platform's namespace; objects of no namespace are judged if they carry the
-platform's label, for nobody else's may be refused.
+platform's label, for nobody else's may be refused. What an operator makes of an object here is not judged, for it makes
+pods as it must; the namespace's Pod Security level holds for those too.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -23,6 +24,14 @@ from components._labels import PART_OF, object_labels
 _NAME: Final = "admission-policies"
 _FOLDER: Final = Path(__file__).parent / "admission"
 _UNNAMED: Final = "default"
+_BY_CONTROLLER: Final = (
+    '(request.userInfo.username.startsWith("system:serviceaccount:kube-system:")'
+    ' || request.userInfo.username == "system:kube-controller-manager")'
+)
+_OF_A_JOB: Final = (
+    'object.kind == "Pod" && object.metadata.?ownerReferences.orValue([])'
+    '.exists(owner, owner.kind == "Job" && owner.?controller.orValue(false))'
+)
 _NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
 
 
@@ -34,6 +43,8 @@ class AdmissionPoliciesArgs:
     """Name of the namespace that they hold in, known before it exists."""
     stack: str
     """Whose levels and exemptions hold; one that `policies.toml` does not mention has the default level and none."""
+    operators: tuple[str, ...] = ()
+    """Namespaces of the operators that make something here."""
 
 
 class AdmissionPolicies(PlatformComponent):
@@ -49,7 +60,10 @@ class AdmissionPolicies(PlatformComponent):
         for full_name, policy in policies.items():
             metadata = k8s.meta.v1.ObjectMetaArgs(name=full_name, labels=labels)
             made = k8s.admissionregistration.v1.ValidatingAdmissionPolicy(
-                f"{name}-{policy['name']}", metadata=metadata, spec=policy["spec"], opts=self.child()
+                f"{name}-{policy['name']}",
+                metadata=metadata,
+                spec=_trusting(policy["spec"], args.operators),
+                opts=self.child(),
             )
             k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
                 f"{name}-{policy['name']}",
@@ -63,6 +77,21 @@ class AdmissionPolicies(PlatformComponent):
             )
         self.names = tuple(policies)
         self.finish(names=list(self.names))
+
+
+def _trusting(spec: Any, operators: Sequence[str]) -> Any:
+    """Return a policy that leaves out what operators make, and the pods of Jobs that they have made."""
+    conditions = [
+        {
+            "name": f"not-made-by-{namespace}",
+            "expression": f'!request.userInfo.username.startsWith("system:serviceaccount:{namespace}:")',
+        }
+        for namespace in operators
+    ]
+    if operators:
+        # A Job is judged when it is made; the cluster's own controller makes its pods as it says.
+        conditions.append({"name": "not-made-of-a-judged-job", "expression": f"!({_BY_CONTROLLER} && {_OF_A_JOB})"})
+    return {**spec, "matchConditions": [*spec["matchConditions"], *conditions]}
 
 
 def _selection(cluster_wide: bool, namespace: str) -> k8s.admissionregistration.v1.MatchResourcesArgs:

@@ -4,7 +4,7 @@ which is not there is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -23,9 +23,8 @@ class CloudRolesArgs:
     """What the roles are about."""
 
     scope: AwsScope
-    bucket: str
-    """Name of the bucket whose objects are copied."""
-    replica_bucket: str
+    copies: Mapping[str, str]
+    """Name of the bucket that has the copies, by that of the bucket whose objects are copied."""
 
 
 class CloudRoles(PlatformComponent):
@@ -55,7 +54,7 @@ class CloudRoles(PlatformComponent):
         self.replication = self._create(
             "replication",
             service_trust("s3.amazonaws.com"),
-            allowed=_replication(args.bucket, args.replica_bucket),
+            allowed=_replication(args.copies),
         )
         self.finish(
             cluster=self.cluster.arn, nodes=self.nodes.arn, disks=self.disks.arn, replication=self.replication.arn
@@ -75,12 +74,12 @@ class CloudRoles(PlatformComponent):
         )
 
 
-def _replication(bucket: str, replica: str) -> list[Allow]:
+def _replication(copies: Mapping[str, str]) -> list[Allow]:
     return [
         Allow(
             sid="FindObjects",
             actions=["s3:GetReplicationConfiguration", "s3:ListBucket"],
-            resources=[f"arn:aws:s3:::{bucket}"],
+            resources=[f"arn:aws:s3:::{bucket}" for bucket in copies],
         ),
         Allow(
             sid="ReadVersions",
@@ -89,11 +88,11 @@ def _replication(bucket: str, replica: str) -> list[Allow]:
                 "s3:GetObjectVersionAcl",
                 "s3:GetObjectVersionTagging",
             ],
-            resources=[f"arn:aws:s3:::{bucket}/*"],
+            resources=[f"arn:aws:s3:::{bucket}/*" for bucket in copies],
         ),
         Allow(
             sid="WriteCopies",
             actions=["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"],
-            resources=[f"arn:aws:s3:::{replica}/*"],
+            resources=[f"arn:aws:s3:::{replica}/*" for replica in copies.values()],
         ),
     ]

@@ -1,6 +1,6 @@
 """The relational store: one PostgreSQL server in a pod, in which every consumer has a database, a role and a Secret.
 
-Leaves out backups and replicas: `components.metadata_db_rds` is the other choice, which has both. The
+Leaves out backups and replicas: `components.metadata_db_cloudnative` and `components.metadata_db_rds` have both. The
 administrator's password is set when the volume is first used and never again: a new master secret needs the
 administrator's password to be changed in the server first.
 """
@@ -84,11 +84,11 @@ class MetadataDb(PlatformComponent):
             consumers=args.consumers,
             observer=args.observer,
         )
-        self.admin_secret = self._clients.admin_secret
+        self.admin_secret = self._clients.create_administrator()
         self.consumer_secrets = self._clients.consumer_secrets
         self.observer_secret = self._clients.observer_secret
         self.server = self._create_server()
-        self._clients.create_bootstrap()
+        self._clients.create_bootstrap(self.admin_secret)
         offer_service(
             self,
             name,

@@ -14,7 +14,7 @@ import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
 from components._cloud import ManagedDatabase
-from components._database import AUTHORITY_KEY
+from components._database import AUTHORITY_KEY, Authority
 from components._database_clients import COMPONENT, DatabaseClients, DatabaseServer
 from components._labels import object_labels
 from components._network import reach_outside
@@ -43,8 +43,7 @@ class ManagedMetadataDb(PlatformComponent):
     kind: str
     """What the cloud calls the server."""
     host: pulumi.Output[str]
-    authority: pulumi.Output[str]
-    """Name of the ConfigMap with the authorities of the server's certificate."""
+    authority: Authority
     admin_secret: pulumi.Output[str]
     """Name of the Secret with keys username and password."""
     consumer_secrets: Mapping[str, pulumi.Output[str]]
@@ -62,7 +61,7 @@ class ManagedMetadataDb(PlatformComponent):
             data={AUTHORITY_KEY: args.server.authorities},
             opts=self.child(),
         )
-        self.authority = authorities.metadata.name
+        self.authority = Authority(name=authorities.metadata.name)
         self._clients = DatabaseClients(
             self,
             DatabaseServer(name=name, host=self.host, authority=self.authority),
@@ -72,10 +71,10 @@ class ManagedMetadataDb(PlatformComponent):
             consumers=args.consumers,
             observer=args.observer,
         )
-        self.admin_secret = self._clients.admin_secret
+        self.admin_secret = self._clients.create_administrator()
         self.consumer_secrets = self._clients.consumer_secrets
         self.observer_secret = self._clients.observer_secret
-        self._clients.create_bootstrap()
+        self._clients.create_bootstrap(self.admin_secret)
         reach_outside(
             self, name, namespace=args.namespace, labels=labels, cidrs=args.server.cidrs, ports=[POSTGRES_PORT]
         )

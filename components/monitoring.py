@@ -87,6 +87,8 @@ class MonitoringArgs:
     """Pods of other namespaces that ask it, such as Grafana's."""
     page_logins: bool = False
     """Whether there is something in front of pages that asks who somebody is."""
+    database_servers: int = 0
+    """How many servers of the database tell of themselves and of their backups."""
 
 
 class Monitoring(PlatformComponent):
@@ -198,7 +200,9 @@ class Monitoring(PlatformComponent):
             absent=self._absent,
             elsewhere=args.elsewhere,
         )
-        rules = _alerts.rule_groups(args.proxy, args.scrape_interval_seconds, args.scalers)
+        rules = _alerts.rule_groups(
+            args.proxy, args.scrape_interval_seconds, args.scalers, database_servers=args.database_servers
+        )
         volumes = {
             "config": self._create_config("config", "prometheus.yaml", scraping),
             "rules": self._create_config("rules", "platform.yaml", rules),

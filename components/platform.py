@@ -37,7 +37,16 @@ from components.platform_access import (
     hosts,
     page_routes,
 )
-from components.platform_database import EVENTS, MLFLOW, OBSERVER, access_of, create_metadata_db
+from components.platform_database import (
+    EVENTS,
+    MLFLOW,
+    OBSERVER,
+    access_of,
+    backup_buckets,
+    create_metadata_db,
+    measured_servers,
+    operators,
+)
 from components.platform_gpus import arrange_gpus
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.platform_outputs import stack_outputs
@@ -95,7 +104,12 @@ class MlPlatform(PlatformComponent):
         gateway = args.settings.gateway
         self._peer = GatewayPeer(namespace=gateway.namespace, selector=gateway.selector)
         self._hosts = hosts(args.settings)
-        self._buckets = {MLFLOW: _MLFLOW_BUCKET, **pipeline_buckets(args.settings), **team_buckets(args.settings)}
+        self._buckets = {
+            MLFLOW: _MLFLOW_BUCKET,
+            **pipeline_buckets(args.settings),
+            **team_buckets(args.settings),
+            **backup_buckets(args.settings),
+        }
         priorities = PriorityClasses(
             "priority-classes", PriorityClassesArgs(namespace_name=args.settings.namespace), self.child()
         )
@@ -107,14 +121,10 @@ class MlPlatform(PlatformComponent):
         )
         self.admission = self._create_admission_policies()
         self._pipeline_namespace = create_pipeline_namespace(args.settings, self.child())
-        self.metadata_db = create_metadata_db(
-            args.settings,
-            self.namespace.namespace,
-            self._secrets,
-            args.cloud.database if args.cloud else None,
-            self.child(),
-        )
         self.object_store = self._create_object_store() if args.settings.object_store.kind == "minio" else None
+        self.metadata_db = create_metadata_db(
+            args.settings, self.namespace.namespace, self._secrets, args.cloud, self.object_store, self.child()
+        )
         self.tracking_server = self._create_tracking_server()
         self.event_store = self._create_event_store()
         self.test_definition = AbTestDefinition(
@@ -149,7 +159,11 @@ class MlPlatform(PlatformComponent):
             return None
         return AdmissionPolicies(
             "admission-policies",
-            AdmissionPoliciesArgs(namespace_name=self._settings.namespace, stack=pulumi.get_stack()),
+            AdmissionPoliciesArgs(
+                namespace_name=self._settings.namespace,
+                stack=pulumi.get_stack(),
+                operators=operators(self._settings),
+            ),
             self.child(),
         )
 
@@ -250,7 +264,12 @@ class MlPlatform(PlatformComponent):
                 resources=monitoring.resources,
                 protect=settings.protect_data,
                 teams=bool(settings.teams),
-                elsewhere=measured(settings, self._pipeline_namespace) + measured_scaling(settings),
+                elsewhere=(
+                    *measured(settings, self._pipeline_namespace),
+                    *measured_scaling(settings),
+                    *measured_servers(settings, self.namespace.namespace),
+                ),
+                database_servers=settings.metadata_db.servers.instances if settings.metadata_db.is_cluster else 0,
                 scalers=scalers(settings),
                 page_logins=settings.access.login is not None,
                 readers=tuple(reader for reader in (asking(settings), metrics_reader(settings)) if reader is not None),

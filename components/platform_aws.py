@@ -6,7 +6,7 @@ to the cluster lies between them; `components.place` makes it, and nothing else 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -21,7 +21,14 @@ from components.encryption_key import EncryptionKey, EncryptionKeyArgs, KeyUser
 from components.network_vpc import VpcNetwork, VpcNetworkArgs
 from components.object_store_s3 import S3ObjectStore, S3ObjectStoreArgs
 from components.platform_access import hosts
-from components.platform_aws_database import DatabasePlace, create_database, data_key_users, log_key_users
+from components.platform_aws_database import (
+    DatabasePlace,
+    backup_bucket,
+    create_backup_identity,
+    create_database,
+    data_key_users,
+    log_key_users,
+)
 from components.platform_aws_services import ClusterParts
 from components.platform_teams import team_folder
 from components.public_access import PublicAccess, PublicAccessArgs
@@ -30,7 +37,7 @@ from components.settings_aws import AwsSettings
 from components.settings_teams import TeamSettings
 from components.spending_budget import SpendingBudget, SpendingBudgetArgs
 from components.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
-from ml.contracts import TRACKING_SERVER_SERVICE
+from ml.contracts import METADATA_DB_SERVICE, TRACKING_SERVER_SERVICE
 
 _ARTIFACTS = "artifacts"
 
@@ -50,19 +57,22 @@ class CloudFoundation(PlatformComponent):
         super().__init__(name, opts)
         self._settings, self._aws = args.settings, args.aws
         self._scope = args.aws.scope
-        self._bucket = self._scope.named(f"{_ARTIFACTS}-{self._aws.account_id}")
-        self._replica = f"{self._bucket}-replica"
-        self.roles = CloudRoles(
-            "roles", CloudRolesArgs(scope=self._scope, bucket=self._bucket, replica_bucket=self._replica), self.child()
+        self._bucket = ManagedBucket(
+            name=self._scope.named(f"{_ARTIFACTS}-{self._aws.account_id}"), region=self._aws.region
         )
+        self.backups = backup_bucket(args.settings, args.aws)
+        copied = [bucket for bucket in (self._bucket, self.backups) if bucket is not None]
+        copies = {bucket.name: _replica_of(bucket) for bucket in copied}
+        self.roles = CloudRoles("roles", CloudRolesArgs(scope=self._scope, copies=copies), self.child())
         log_key = self._create_log_key()
         self.network = self._create_network(log_key)
         self.cluster = self._create_cluster(log_key)
         in_cloud = args.settings.object_store.kind == "s3"
         self._teams = args.settings.teams if in_cloud else ()
-        identities = [self._create_identity(), *(self._create_team_identity(team) for team in self._teams)]
+        identities = self._create_identities()
         self.data_key = self._create_data_key(identities)
-        self.store = self._create_store(identities) if in_cloud else None
+        stores = {"object-store": self._bucket if in_cloud else None, "backups": self.backups}
+        self._create_stores({name: bucket for name, bucket in stores.items() if bucket is not None}, identities)
         place = DatabasePlace(
             network=self.network,
             node_security_group=self.cluster.security_group,
@@ -93,8 +103,14 @@ class CloudFoundation(PlatformComponent):
     @property
     def parts(self) -> CloudParts:
         """What the platform uses instead of pods."""
-        bucket = ManagedBucket(name=self._bucket, region=self._aws.region)
-        return CloudParts(bucket=bucket, database=self.database)
+        return CloudParts(bucket=self._bucket, database=self.database, backups=self.backups)
+
+    def _create_identities(self) -> list[WorkloadIdentity]:
+        identities = [self._create_identity(), *(self._create_team_identity(team) for team in self._teams)]
+        if self.backups is not None:
+            cluster = self.cluster.cluster_name
+            identities.append(create_backup_identity(self._settings, self._scope, self.backups, cluster, self.child()))
+        return identities
 
     def _create_key(
         self,
@@ -141,6 +157,8 @@ class CloudFoundation(PlatformComponent):
         """Who reads and writes objects."""
         teams = enumerate((team.consumer for team in self._teams), start=1)
         readers = {"Artifacts": TRACKING_SERVER_SERVICE, **{f"Team{number}": consumer for number, consumer in teams}}
+        if self.backups is not None:
+            readers["Backups"] = METADATA_DB_SERVICE
         return [KeyUser(sid=sid, principal={"AWS": self._scope.role_arn(role)}) for sid, role in readers.items()]
 
     def _create_network(self, log_key: EncryptionKey) -> VpcNetwork:
@@ -191,7 +209,7 @@ class CloudFoundation(PlatformComponent):
         )
 
     def _create_identity(self) -> WorkloadIdentity:
-        arn = f"arn:aws:s3:::{self._bucket}"
+        arn = f"arn:aws:s3:::{self._bucket.name}"
         allowed = [
             Allow(
                 sid="FindArtifacts",
@@ -224,7 +242,7 @@ class CloudFoundation(PlatformComponent):
 
     def _create_team_identity(self, team: TeamSettings) -> WorkloadIdentity:
         """Declare who a team's pods are: they may use one folder of the bucket, and list nothing outside it."""
-        arn, folder = f"arn:aws:s3:::{self._bucket}", team_folder(team)
+        arn, folder = f"arn:aws:s3:::{self._bucket.name}", team_folder(team)
         allowed = [
             Allow(
                 sid="FindOwnObjects",
@@ -256,7 +274,10 @@ class CloudFoundation(PlatformComponent):
             self.child(),
         )
 
-    def _create_store(self, identities: Sequence[WorkloadIdentity]) -> S3ObjectStore:
+    def _create_stores(self, buckets: Mapping[str, ManagedBucket], identities: Sequence[WorkloadIdentity]) -> None:
+        """Declare buckets, each with its replica, by the name of the store that they are."""
+        if not buckets:
+            return
         settings = self._aws
         replication = KeyUser(sid="Replication", principal={"AWS": self._scope.role_arn("replication")})
         replica_key = self._create_key(
@@ -267,22 +288,23 @@ class CloudFoundation(PlatformComponent):
             after=[self.roles, *identities],
             region=settings.replica_region,
         )
-        return S3ObjectStore(
-            "object-store",
-            S3ObjectStoreArgs(
-                scope=self._scope,
-                bucket=self._bucket,
-                replica_bucket=self._replica,
-                replica_region=settings.replica_region,
-                key_arn=self.data_key.arn,
-                replica_key_arn=replica_key.arn,
-                replication_role_arn=self.roles.replication.arn,
-                infrequent_after_days=settings.bucket.infrequent_after_days,
-                replaced_kept_days=settings.bucket.replaced_kept_days,
-                protect=self._settings.protect_data,
-            ),
-            self.child(),
-        )
+        for name, bucket in buckets.items():
+            S3ObjectStore(
+                name,
+                S3ObjectStoreArgs(
+                    scope=self._scope,
+                    bucket=bucket.name,
+                    replica_bucket=_replica_of(bucket),
+                    replica_region=settings.replica_region,
+                    key_arn=self.data_key.arn,
+                    replica_key_arn=replica_key.arn,
+                    replication_role_arn=self.roles.replication.arn,
+                    infrequent_after_days=settings.bucket.infrequent_after_days,
+                    replaced_kept_days=settings.bucket.replaced_kept_days,
+                    protect=self._settings.protect_data,
+                ),
+                self.child(),
+            )
 
     def _create_access(self) -> PublicAccess | None:
         access = self._aws.access
@@ -304,6 +326,10 @@ class CloudFoundation(PlatformComponent):
             ),
             self.child(),
         )
+
+
+def _replica_of(bucket: ManagedBucket) -> str:
+    return f"{bucket.name}-replica"
 
 
 def cloud_provider(settings: AwsSettings) -> aws.Provider:

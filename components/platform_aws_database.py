@@ -1,4 +1,7 @@
-"""The part of a stack's cloud that is a database server, where the settings ask for one; who may use keys for it."""
+"""The part of a stack's cloud that is about the database: a server, or what the backups of one in the cluster need.
+
+Both say who may use keys for it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components._cloud import ManagedDatabase
+from components._aws import AwsScope
+from components._cloud import ManagedBucket, ManagedDatabase
 from components._database_clients import ADMIN, administrator_password
+from components._iam import Allow
 from components._secrets import SecretSource
 from components.database_alarms import DatabaseAlarms, DatabaseAlarmsArgs
 from components.encryption_key import KeyUser
@@ -17,6 +22,7 @@ from components.network_vpc import VpcNetwork
 from components.settings import Settings
 from components.settings_aws import AwsSettings
 from components.settings_database import BACKUP_WINDOW
+from components.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 from ml.contracts import METADATA_DB_SERVICE
 
 
@@ -97,3 +103,54 @@ def log_key_users(cloud: AwsSettings) -> Iterator[KeyUser]:
         return
     source = {"StringEquals": {"aws:SourceAccount": cloud.account_id}}
     yield KeyUser(sid="Alarms", principal={"Service": "cloudwatch.amazonaws.com"}, conditions=source)
+
+
+def backup_bucket(settings: Settings, cloud: AwsSettings) -> ManagedBucket | None:
+    """Return the bucket of the backups of a database in the cluster; None where there is no such database."""
+    if not settings.metadata_db.is_cluster:
+        return None
+    return ManagedBucket(name=cloud.scope.named(f"backups-{cloud.account_id}"), region=cloud.region)
+
+
+def create_backup_identity(
+    settings: Settings,
+    scope: AwsScope,
+    bucket: ManagedBucket,
+    cluster: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+) -> WorkloadIdentity:
+    """Declare who the servers' pods are: they may use one folder of the bucket of backups, and nothing else.
+
+    They delete what is older than it must be kept; the bucket keeps what was deleted for a while longer.
+    """
+    arn = f"arn:aws:s3:::{bucket.name}"
+    allowed = [
+        Allow(
+            sid="FindBackups",
+            actions=["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"],
+            resources=[arn],
+        ),
+        Allow(
+            sid="UseBackups",
+            actions=[
+                "s3:GetObject",
+                "s3:PutObject",
+                "s3:DeleteObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListMultipartUploadParts",
+            ],
+            resources=[f"{arn}/{METADATA_DB_SERVICE}/*"],
+        ),
+    ]
+    return WorkloadIdentity(
+        "backup-identity",
+        WorkloadIdentityArgs(
+            scope=scope,
+            cluster=cluster,
+            namespace=settings.namespace,
+            # The operator makes the account, and calls it like the cluster of servers.
+            account=METADATA_DB_SERVICE,
+            allowed=allowed,
+        ),
+        opts,
+    )

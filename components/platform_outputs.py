@@ -102,6 +102,8 @@ def _store_outputs(platform: MlPlatform, buckets: Mapping[str, str], cloud: Clou
 
 def _image_outputs(platform: MlPlatform, settings: Settings) -> dict[str, str]:
     unused = {_versions.MODEL_SERVER_GPU, *(() if platform.pipelines else _versions.PIPELINE_IMAGES)}
+    if not settings.metadata_db.is_cluster:
+        unused.add(_versions.POSTGRES_CLUSTER)
     if not platform.logins:
         unused.add(_versions.PAGE_LOGIN)
     images = {name: settings.image(name) for name in _versions.IMAGES if name not in unused}

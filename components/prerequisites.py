@@ -1,7 +1,7 @@
 """What a stack installs of other projects before the platform: their own charts, pinned, with the values that matter.
 
-Each goes to a namespace of its own, which its chart fills. What a chart declares is not seen by the policies of a
-preview; those of the cluster judge the platform's namespaces only.
+Each goes to a namespace of its own, which its chart fills; a plugin goes to that of its operator. What a chart declares
+is not seen by the policies of a preview; those of the cluster judge the platform's namespaces only.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from ml.contracts import GATEWAY_PORT, GATEWAY_TLS_PORT
 _READY_SECONDS: Final = 900
 _STATUS_PORT: Final = 15021
 _MONITORS: Final = ("serviceMonitor", "podMonitor", "rule", "probe", "scrapeConfig")
+_AFTER: Final = {"barmanCloud": ("certManager", "cloudNativePg")}
+"""What a chart uses of others, which come before it."""
 GRAFANA_PORT: Final = 3000
 
 
@@ -75,9 +77,11 @@ class Prerequisites(PlatformComponent):
         after = [] if stack is None else [stack]
         if self._has("istio"):
             self._create_mesh()
+        made: dict[str, pulumi.Resource] = {}
         for wanted, values in self._values(monitored=stack is not None).items():
             if self._has(wanted):
-                self._release(CHARTS[wanted], values, after)
+                first = [made[name] for name in _AFTER.get(wanted, ()) if name in made]
+                made[wanted] = self._release(CHARTS[wanted], values, [*after, *first])
         self.finish(installed=list(args.wanted))
 
     def _has(self, wanted: str) -> bool:
@@ -161,6 +165,8 @@ class Prerequisites(PlatformComponent):
                 },
             },
             "cloudNativePg": {"replicaCount": replicas, "monitoring": {"podMonitorEnabled": monitored}},
+            # One at a time works; a second one would wait for the first to go.
+            "barmanCloud": {"replicaCount": 1, "crds": {"create": True}},
             "gpuOperator": {
                 "driver": {"enabled": not image_brings},
                 "toolkit": {"enabled": not image_brings},

@@ -7,13 +7,13 @@ resource. Defaults are safe for production; `Pulumi.<stack>.yaml` says what diff
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from components import settings_access, settings_prerequisites
+from components import settings_access, settings_database_cluster, settings_prerequisites
 from components._rules import dns_label, either, flag, integer, listing, sensitive, table, text, word
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
 from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU, PLATFORM_VERSION
@@ -55,6 +55,7 @@ _version = text(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?", "a version such as 
 _path = text(r"[^\s{]+", "the path of a kubeconfig file", max_length=4096)
 _master_secret = sensitive(_MASTER_SECRET_MIN_LENGTH, "stored encrypted: `pulumi config set --secret masterSecret`")
 _login_secret = sensitive(1, "stored encrypted: `pulumi config set --secret loginSecret`")
+_backup_secret = sensitive(1, "stored encrypted: `pulumi config set --secret backupSecret`")
 _kubeconfig_content = sensitive(1, "namely its content, stored encrypted: `pulumi config set --secret kubeconfig`")
 
 
@@ -95,6 +96,8 @@ class Settings:
     """Of the client `access.login.clientId`; None derives one, for issuers that take the secret they are given."""
     gateway: GatewaySettings = setting(section(GatewaySettings), default_factory=GatewaySettings)
     metadata_db: MetadataDbSettings = setting(section(MetadataDbSettings), default_factory=MetadataDbSettings)
+    backup_secret: Sensitive | None = setting(_backup_secret, default=None)
+    """Secret key of `metadataDb.cluster.external`, and absent elsewhere."""
     object_store: ObjectStoreSettings = setting(section(ObjectStoreSettings), default_factory=ObjectStoreSettings)
     tracking_server: TrackingServerSettings = setting(
         section(TrackingServerSettings), default_factory=TrackingServerSettings
@@ -200,7 +203,8 @@ class Settings:
         if faulty.isdisjoint({"object_store", "pipeline_service"}) and self._pipelines_without_store():
             allowed = "not enabled, unless `objectStore.kind` is minio: pipelines keep a key of the store in a Secret"
             found.append(("pipeline_service", allowed))
-        found += [] if "metadata_db" in faulty else self._database_conflicts()
+        if faulty.isdisjoint({"metadata_db", "backup_secret"}):
+            found += [*self._database_conflicts(), *self._cluster_conflicts()]
         if self.aws is None or "model_server" in faulty:
             return found
         if self.model_server.resources.gpus:
@@ -225,6 +229,7 @@ class Settings:
             "gpu",
             "image_mirror",
             "login_secret",
+            "metadata_db",
             "prerequisites",
         }
         if not faulty.isdisjoint(needed):
@@ -243,6 +248,7 @@ class Settings:
                 balancer=balancer,
                 keda_scales=self.autoscaling.engine == "keda" and bool(self.autoscaling.parts()),
                 gpu_operator_told=self.gpu.operator,
+                database_cluster=self.metadata_db.is_cluster,
                 mirrored=self.image_mirror is not None,
             ),
         ]
@@ -252,12 +258,21 @@ class Settings:
     def _database_conflicts(self) -> list[tuple[str, str]]:
         is_managed = self.metadata_db.kind == "rds"
         if self.aws is None:
-            return [("metadata_db", "pod, unless `aws` is set")] if is_managed else []
+            return [("metadata_db", "pod or cloudNativePg, unless `aws` is set")] if is_managed else []
         if is_managed and self.aws.database is None:
             return [("aws", "a section with `database` where `metadataDb.kind` is rds")]
         if self.aws.database is not None and not is_managed:
             return [("aws", "a section without `database` unless `metadataDb.kind` is rds")]
         return []
+
+    def _cluster_conflicts(self) -> Iterator[tuple[str, str]]:
+        return settings_database_cluster.conflicts_outside(
+            self.metadata_db.servers,
+            chosen=self.metadata_db.is_cluster,
+            secret=self.backup_secret is not None,
+            on_aws=self.aws is not None,
+            highly_available=self.aws is not None and self.aws.highly_available,
+        )
 
     def _pipelines_without_store(self) -> bool:
         return self.pipeline_service.enabled and self.object_store.kind == "s3"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from components._rules import choice, dns_label, flag, integer, listing, table, text, word
 from components._schema import schema, section, setting
 from components._workload import Resources
+from components.settings_database_cluster import CLOUD_NATIVE_PG, DatabaseClusterSettings
 from ml.contracts import DEFAULT_CANDIDATE_SLOT, GATEWAY_NAMESPACE, GATEWAY_SELECTOR, STABLE_SLOT
 
 _label_name = text(r"([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a label name")
@@ -37,11 +38,29 @@ _MONITORING = Resources(cpu_millis=200, memory_mib=512, memory_limit_mib=2048)
 class MetadataDbSettings:
     """The relational store."""
 
-    kind: str = setting(choice(("pod", "rds")), default="pod")
-    """`rds` takes AWS's own server, which `aws.database` describes; storage and resources here are about the pod."""
+    kind: str = setting(choice(("pod", CLOUD_NATIVE_PG, "rds")), default="pod")
+    """`cloudNativePg` lets that operator run several servers with backups, which `cluster` describes; `rds` takes AWS's
+    own server, which `aws.database` describes. Storage and resources here are about one server in the cluster."""
     storage_gib: int = setting(integer(1, 65_536, "GiB"), default=20)
     max_connections: int = setting(integer(20, 5_000), default=200)
     resources: Resources = setting(section(Resources, _DATABASE), default=_DATABASE)
+    cluster: DatabaseClusterSettings | None = setting(section(DatabaseClusterSettings), default=None)
+    """Only where `kind` is `cloudNativePg`; None takes the defaults there."""
+
+    def conflicts(self, faulty: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+        """Refuse a second description of the server."""
+        if faulty.isdisjoint({"kind", "cluster"}) and self.cluster is not None and not self.is_cluster:
+            yield "cluster", f"absent, unless `kind` is {CLOUD_NATIVE_PG}"
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether CloudNativePG runs the servers."""
+        return self.kind == CLOUD_NATIVE_PG
+
+    @property
+    def servers(self) -> DatabaseClusterSettings:
+        """What CloudNativePG is told."""
+        return self.cluster or DatabaseClusterSettings()
 
 
 @schema

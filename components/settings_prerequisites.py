@@ -24,6 +24,8 @@ class PrerequisitesSettings:
     cert_manager: str = setting(_state, default=ABSENT)
     keda: str = setting(_state, default=ABSENT)
     cloud_native_pg: str = setting(_state, default=ABSENT)
+    barman_cloud: str = setting(_state, default=ABSENT)
+    """CloudNativePG's plugin for backups, beside the operator; cert-manager lets them trust each other."""
     gpu_operator: str = setting(_state, default=ABSENT)
     external_dns: str = setting(_state, default=ABSENT)
     external_dns_provider: str | None = setting(_provider, default=None)
@@ -36,6 +38,10 @@ class PrerequisitesSettings:
                 yield "external_dns_provider", "a provider's name, for `externalDns` is install"
             if self.external_dns != INSTALL and self.external_dns_provider is not None:
                 yield "external_dns_provider", "absent, unless `externalDns` is install"
+        if faulty.isdisjoint({"barman_cloud", "cloud_native_pg", "cert_manager"}) and self.barman_cloud == INSTALL:
+            for needed in ("cloud_native_pg", "cert_manager"):
+                if getattr(self, needed) == ABSENT:
+                    yield needed, "install or present, for `barmanCloud` is install"
 
     @property
     def states(self) -> dict[str, str]:
@@ -46,6 +52,7 @@ class PrerequisitesSettings:
             "certManager": self.cert_manager,
             "keda": self.keda,
             "cloudNativePg": self.cloud_native_pg,
+            "barmanCloud": self.barman_cloud,
             "gpuOperator": self.gpu_operator,
             "externalDns": self.external_dns,
         }
@@ -68,6 +75,7 @@ def conflicts_outside(
     balancer: bool,
     keda_scales: bool,
     gpu_operator_told: bool,
+    database_cluster: bool,
     mirrored: bool,
 ) -> Iterator[tuple[str, str]]:
     """Find what contradicts the rest of a stack's settings.
@@ -78,6 +86,7 @@ def conflicts_outside(
         balancer: whether the stack itself keeps the names of its hosts.
         keda_scales: whether anything is scaled by KEDA.
         gpu_operator_told: whether the stack tells the GPU operator what to do.
+        database_cluster: whether CloudNativePG runs the database.
         mirrored: whether charts and images lie in one place, which only some charts can be told.
     """
     if gateway_tls and settings.cert_manager == ABSENT:
@@ -86,6 +95,10 @@ def conflicts_outside(
         yield "prerequisites", "keda install or present, for `autoscaling` has parts and its engine is keda"
     if gpu_operator_told and settings.gpu_operator == ABSENT:
         yield "prerequisites", "gpuOperator install or present, for `gpu.operator` is true"
+    if database_cluster:
+        for name, state in (("cloudNativePg", settings.cloud_native_pg), ("barmanCloud", settings.barman_cloud)):
+            if state == ABSENT:
+                yield "prerequisites", f"{name} install or present, for `metadataDb.kind` is cloudNativePg"
     if mirrored and settings.installed:
         yield "prerequisites", "present or absent where `imageMirror` is set: not every chart can be told of one"
     if balancer and settings.external_dns == INSTALL:

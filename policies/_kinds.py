@@ -53,6 +53,8 @@ SERVED_AS: Final = {
     "security.istio.io/AuthorizationPolicy": ("v1", "authorizationpolicies"),
     "security.istio.io/RequestAuthentication": ("v1", "requestauthentications"),
     "monitoring.coreos.com/ServiceMonitor": ("v1", "servicemonitors"),
+    "postgresql.cnpg.io/Cluster": ("v1", "clusters"),
+    "postgresql.cnpg.io/ScheduledBackup": ("v1", "scheduledbackups"),
     "mlplatform.dev/ABTest": ("v1alpha1", "abtests"),
 }
 """Version and plural of the kinds that a cluster serves."""

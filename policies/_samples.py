@@ -61,3 +61,13 @@ def budget(selector: Any) -> Resource:
 def service(selector: Any, **labels: Any) -> Resource:
     """Return a Service."""
     return thing("core/Service", "server", {"metadata": {"labels": labels}, "spec": {"selector": selector}})
+
+
+def database_cluster(plugins: Any, name: str = "db") -> Resource:
+    """Return servers of PostgreSQL as CloudNativePG runs them."""
+    return thing("postgresql.cnpg.io/Cluster", name, {"spec": {"plugins": plugins}})
+
+
+def backup_plan(**spec: Any) -> Resource:
+    """Return a plan of backups, of the servers `db` unless another cluster is given."""
+    return thing("postgresql.cnpg.io/ScheduledBackup", "daily", {"spec": {"cluster": {"name": "db"}, **spec}})

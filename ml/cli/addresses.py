@@ -81,10 +81,10 @@ class Directory:
 
 async def directory(kubectl: Kubectl, outputs: StackOutputs, *, show_secrets: bool) -> Directory:
     """Collect what there is to reach; Secrets are read only when they are to be shown."""
-    store = outputs.object_store
+    store, administrator = outputs.object_store, outputs.metadata_db.admin_secret
     logins = {
         **({"object store administrator": (store.admin_secret, _LOGIN)} if store else {}),
-        "PostgreSQL administrator": (outputs.metadata_db.admin_secret, _LOGIN),
+        **({"PostgreSQL administrator": (administrator, _LOGIN)} if administrator else {}),
         **({"tokens for API and experiments page": (outputs.api_tokens, _SCOPES)} if outputs.api_tokens else {}),
     }
     return Directory(

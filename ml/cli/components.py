@@ -67,7 +67,7 @@ def check_slot(model: Model, name: str) -> str:
 def _all_parts(outputs: StackOutputs) -> dict[str, list[Part]]:
     namespace, edge = outputs.namespace, outputs.gateway.namespace
     controller = Part(namespace=namespace, kind="deployment", name=outputs.controller)
-    store, database = outputs.object_store, outputs.metadata_db.service
+    store, database = outputs.object_store, outputs.metadata_db.workload
     parts = {
         **({"metadata-db": [Part(namespace=namespace, kind="statefulset", name=database)]} if database else {}),
         DATABASE_EXPORTER: [Part(namespace=namespace, kind="deployment", name=DATABASE_EXPORTER)],

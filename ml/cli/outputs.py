@@ -17,6 +17,7 @@ _HOSTS: Final = ("ml", "api")
 """Web pages have no host where nobody may open them from outside."""
 _CLOUD_STORE: Final = "s3"
 _CLOUD_DATABASE: Final = "rds"
+_DATABASE_CLUSTER: Final = "cloudNativePg"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,10 @@ class MetadataDb:
     host: str
     """What those clients call it."""
     port: int
+    workload: str
+    """StatefulSet of the platform that runs it; empty where the cloud or an operator does."""
     admin_secret: str
+    """Empty where nobody is its administrator over the network."""
     consumers: Mapping[str, str]
     """Secret by consumer."""
 
@@ -274,12 +278,15 @@ def _stable_first(slot: tuple[str, object]) -> tuple[bool, str]:
 
 
 def _metadata_db(fields: _Fields) -> MetadataDb:
-    in_cloud = fields.text("kind", optional=True) == _CLOUD_DATABASE
+    kind = fields.text("kind", optional=True)
+    in_cloud = kind == _CLOUD_DATABASE
+    service = "" if in_cloud else fields.text("service")
     return MetadataDb(
-        service="" if in_cloud else fields.text("service"),
-        host=fields.text("host" if in_cloud else "service"),
+        service=service,
+        host=fields.text("host") if in_cloud else service,
         port=fields.number("port"),
-        admin_secret=fields.text("adminSecret"),
+        workload="" if kind else service,
+        admin_secret=fields.text("adminSecret", optional=kind == _DATABASE_CLUSTER),
         consumers=fields.texts("consumers"),
     )
 

@@ -74,13 +74,21 @@ PREREQUISITES: Final[Mapping[str, Prerequisite]] = {
     ),
     "cloudNativePg": Prerequisite(
         title="CloudNativePG",
-        version="1.26",
+        version="1.30",
         definitions={
             "clusters.postgresql.cnpg.io": "v1",
             "databases.postgresql.cnpg.io": "v1",
+            "databaseroles.postgresql.cnpg.io": "v1",
             "scheduledbackups.postgresql.cnpg.io": "v1",
         },
         operator="app.kubernetes.io/name=cloudnative-pg",
+    ),
+    # Its own manifest gives the Deployment no label that tells it from others, the chart does.
+    "barmanCloud": Prerequisite(
+        title="Barman Cloud plugin",
+        version="0.14",
+        definitions={"objectstores.barmancloud.cnpg.io": "v1"},
+        operator="app.kubernetes.io/name=plugin-barman-cloud",
     ),
     "gpuOperator": Prerequisite(
         title="NVIDIA GPU operator",

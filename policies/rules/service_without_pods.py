@@ -13,11 +13,14 @@ from policies._selecting import selects
 
 
 def check(stack: Situated) -> Iterator[Finding]:
-    """Find Services whose selector fits no pod template of their namespace."""
+    """Find Services whose selector fits no pod template of their namespace, and no servers that an operator makes."""
     pods = Pods(stack.of(*PODS))
+    served = {(cluster.namespace, cluster.name) for cluster in stack.of("postgresql.cnpg.io/Cluster")}
     for door in stack.of("core/Service"):
         wanted = read(door.properties, "spec.selector")
         if wanted is MISSING or not pods.in_namespace(door.namespace):
+            continue
+        if (door.namespace, read(wanted, "[cnpg.io/cluster]")) in served:
             continue
         selector = {"matchLabels": wanted}
         truths = {selects(selector, labels) for labels in pods.for_selector(door.namespace, wanted)}

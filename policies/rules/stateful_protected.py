@@ -23,7 +23,14 @@ def check(stack: Situated) -> Iterator[Finding]:
             )
 
 
-_HOLD_DATA = ("apps/StatefulSet", "core/PersistentVolumeClaim", "aws:rds/Instance", "aws:rds/Cluster", "aws:s3/Bucket")
+_HOLD_DATA = (
+    "apps/StatefulSet",
+    "core/PersistentVolumeClaim",
+    "postgresql.cnpg.io/Cluster",
+    "aws:rds/Instance",
+    "aws:rds/Cluster",
+    "aws:s3/Bucket",
+)
 _CLAIMS = {"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}
 RULE = StackRule(
     id="stateful-protected",

@@ -19,7 +19,7 @@ from ml.events.types import FINAL_PHASES
 from tests.support.prometheus import binaries
 
 RUNBOOKS = Path(__file__).resolve().parents[2] / "docs" / "runbooks"
-GROUPS: list[dict[str, Any]] = _alerts.rule_groups("envoy", 5)["groups"]
+GROUPS: list[dict[str, Any]] = _alerts.rule_groups("envoy", 5, database_servers=3)["groups"]
 ALERTS: dict[str, dict[str, Any]] = {
     rule["alert"]: rule for group in GROUPS for rule in group["rules"] if "alert" in rule
 }
@@ -37,6 +37,17 @@ MOST, OTHER_MOST = (f'{MOST_SERIES}{{scaler="{name}"}}' for name in ("api", "oth
 RUNS = 'mlplatform_pipeline_runs_total{instance="10.0.0.1",pipeline="train-models",result="%s"}'
 OTHER_RUNS = RUNS.replace("0.1", "0.2")
 SUCCEEDED, FAILED = RUNS % "succeeded", RUNS % "failed"
+TAKEN, BACKUP_FAILED = (
+    f'barman_cloud_cloudnative_pg_io_last_{word}_backup_timestamp{{instance="10.0.0.1"}}'
+    for word in ("available", "failed")
+)
+ARCHIVED, NOT_ARCHIVED = (
+    f'cnpg_pg_stat_archiver_last_{word}_time{{instance="10.0.0.1"}}' for word in ("archived", "failed")
+)
+SERVERS = [f'up{{instance="10.0.0.{number}",job="metadata-db-cluster"}}' for number in (1, 2, 3)]
+FOLLOWS, RECEIVES, LAG = (
+    f'cnpg_pg_replication_{name}{{instance="10.0.0.%s"}}' for name in ("in_recovery", "is_wal_receiver_up", "lag")
+)
 
 CASES: list[tuple[str, str, bool, dict[str, str]]] = [
     ("ModelLatencyHigh", "a tenth is slower than the objective", True,
@@ -88,6 +99,28 @@ CASES: list[tuple[str, str, bool, dict[str, str]]] = [
      {WANTED: "5x30", MOST: "10x30", 'keda_scaled_object_errors_total{scaledObject="api"}': "7x30"}),
     ("AutoscalerBlind", "KEDA does not answer", True,
      {WANTED: "5x30", MOST: "10x30", 'up{job="keda",instance="x"}': "1x10 0x20"}),
+    ("DatabaseBackupMissing", "the last one is of the day before yesterday", True,
+     {TAKEN: "-100000x30", BACKUP_FAILED: "-900000x30"}),
+    ("DatabaseBackupMissing", "today's failed", True, {TAKEN: "-50000x30", BACKUP_FAILED: "-100x30"}),
+    ("DatabaseBackupMissing", "yesterday's failed and today's did not", False,
+     {TAKEN: "-100x30", BACKUP_FAILED: "-50000x30"}),
+    ("DatabaseBackupMissing", "a server does not know of it yet", False,
+     {TAKEN: "-100x30", BACKUP_FAILED: "-900000x30", TAKEN.replace("0.1", "0.2"): "-90000x30"}),
+    ("DatabaseArchivingFails", "the last try failed", True, {ARCHIVED: "100x30", NOT_ARCHIVED: "160+60x30"}),
+    ("DatabaseArchivingFails", "it worked after a failure", False, {ARCHIVED: "160+60x30", NOT_ARCHIVED: "100x30"}),
+    ("DatabaseArchivingFails", "it never failed", False, {ARCHIVED: "100x30", NOT_ARCHIVED: "-1x30"}),
+    ("DatabaseServerMissing", "one of three does not answer", True,
+     {SERVERS[0]: "1x30", SERVERS[1]: "1x30", SERVERS[2]: "1x10 0x20"}),
+    ("DatabaseServerMissing", "there is none", True, {GATEWAY: "1x30"}),
+    ("DatabaseServerMissing", "all answer", False, dict.fromkeys(SERVERS, "1x30")),
+    ("DatabaseServerMissing", "one was replaced within five minutes", False,
+     {SERVERS[0]: "1x30", SERVERS[1]: "1x30", SERVERS[2]: "1x20 0x5 1x5"}),
+    ("DatabaseReplicaBehind", "it is two minutes behind", True, {LAG % 2: "120x30"}),
+    ("DatabaseReplicaBehind", "it receives nothing", True,
+     {FOLLOWS % 2: "1x30", RECEIVES % 2: "0x30", LAG % 2: "0x30"}),
+    ("DatabaseReplicaBehind", "it follows", False, {FOLLOWS % 2: "1x30", RECEIVES % 2: "1x30", LAG % 2: "1x30"}),
+    ("DatabaseReplicaBehind", "it is the one that writes", False,
+     {FOLLOWS % 1: "0x30", RECEIVES % 1: "0x30", LAG % 1: "0x30"}),
 ]  # fmt: skip
 """Alert, situation, whether it fires after half an hour, and series with a sample per minute."""
 
@@ -101,7 +134,7 @@ def promtool(*arguments: str, cwd: Path) -> str:
 
 
 def write_rules(folder: Path, proxy: GatewayProxy = "envoy") -> None:
-    (folder / "rules.yaml").write_text(yaml.safe_dump(_alerts.rule_groups(proxy, 5), width=1000))
+    (folder / "rules.yaml").write_text(yaml.safe_dump(_alerts.rule_groups(proxy, 5, database_servers=3), width=1000))
 
 
 def run_case(folder: Path, test: dict[str, Any], proxy: GatewayProxy = "envoy") -> None:

@@ -42,6 +42,8 @@ def test_each_has_a_namespace_of_its_own_when_declared(graph: Graph) -> None:
     namespaces = {str(item.inputs["name"]): str(item.inputs["namespace"]) for item in graph.of_type(RELEASE)}
     mesh = {name for name, namespace in namespaces.items() if namespace == "istio-system"}
     assert mesh == {"istio-base", "istiod", "istio-ingressgateway"}
+    # The operator finds its plugin beside itself only.
+    assert namespaces.pop("plugin-barman-cloud") == namespaces["cloudnative-pg"]
     others = [namespace for name, namespace in namespaces.items() if name not in mesh]
     assert len(set(others)) == len(others)
     assert all(item.inputs["createNamespace"] is True for item in graph.of_type(RELEASE))
@@ -91,6 +93,14 @@ def test_monitors_are_declared_only_where_their_definitions_come_first_when_inst
     alone = declare_one(Prerequisites, wanted=("certManager",))
     assert values(alone, "cert-manager")["prometheus"]["servicemonitor"] == {"enabled": False}
     assert not release(alone, "cert-manager").depends_on
+
+
+def test_plugin_comes_after_what_it_uses_when_installed(graph: Graph) -> None:
+    plugin = release(graph, "plugin-barman-cloud")
+    assert {release(graph, name).urn for name in ("cert-manager", "cloudnative-pg")} <= set(plugin.depends_on)
+    # Somebody else's certificate manager and operator are there already.
+    alone = declare_one(Prerequisites, wanted=("barmanCloud",))
+    assert not release(alone, "plugin-barman-cloud").depends_on
 
 
 @pytest.mark.parametrize("brought", [True, False])

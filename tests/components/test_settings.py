@@ -78,7 +78,7 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
     (
         "unknown key",
         {"colour": "red"},
-        "colour is an unknown key: allowed is one of access, admissionPolicies, api, autoscaling, aws, cl",
+        "colour is an unknown key: allowed is one of access, admissionPolicies, api, autoscaling, aws, ba",
     ),
     ("key of the code", {"protect_data": "true"}, "protect_data is an unknown key"),
     ("unknown nested key", {"trackingServer": '{"worker": 2}'}, "trackingServer.worker is an unknown key: allowed is"),
@@ -109,7 +109,7 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
     (
         "text for a table",
         {"metadataDb": "big"},
-        'metadataDb = "big": allowed is a table of kind, maxConnections, resources',
+        'metadataDb = "big": allowed is a table of cluster, kind, maxConnections',
     ),
     ("list for a table", {"images": "[]"}, "images = []: allowed is a table of"),
     ("broken JSON", {"images": "{"}, 'images = "{": allowed is a table of'),

@@ -213,7 +213,7 @@ def test_refused_authorities_are_not_shown_when_they_may_be_a_key() -> None:
         ({}, RDS, "a section with `database` where `metadataDb.kind` is rds"),
         ({"database": DATABASE}, {}, "a section without `database` unless `metadataDb.kind` is rds"),
         ({"database": DATABASE}, {"kind": "pod"}, "a section without `database` unless `metadataDb.kind` is rds"),
-        ({"database": DATABASE}, {"kind": "aurora"}, "one of pod, rds"),
+        ({"database": DATABASE}, {"kind": "aurora"}, "one of pod, cloudNativePg, rds"),
     ],
 )
 def test_half_of_a_database_is_refused_when_the_other_is_missing(
@@ -225,5 +225,5 @@ def test_half_of_a_database_is_refused_when_the_other_is_missing(
 
 def test_rds_is_refused_when_there_is_no_account() -> None:
     others = {"imageRegistry": "registry.test", "context": "dev", "metadataDb": json.dumps(RDS)}
-    with pytest.raises(SettingsError, match="pod, unless `aws` is set"):
+    with pytest.raises(SettingsError, match="pod or cloudNativePg, unless `aws` is set"):
         parse({"masterSecret": SECRET, **others}, {"masterSecret"})

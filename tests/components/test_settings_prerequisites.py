@@ -55,6 +55,8 @@ def test_values_are_taken_when_they_are_allowed() -> None:
         ({"kedda": "install"}, {}, "prerequisites.kedda is an unknown key"),
         ({"externalDns": "install"}, {}, "prerequisites.externalDnsProvider = null: allowed is a provider's name"),
         ({"externalDnsProvider": "aws"}, {}, "allowed is absent, unless `externalDns` is install"),
+        ({"barmanCloud": "install", "cloudNativePg": "present"}, {}, "prerequisites.certManager"),
+        ({"barmanCloud": "install", "certManager": "install"}, {}, "prerequisites.cloudNativePg"),
         (
             {"certManager": "absent"},
             {"access": {"tls": "gateway", "certificateIssuer": {"name": "public"}}},

@@ -24,6 +24,7 @@ TOKENS = {
     "Api": "mlplatform:index:Api",
     "Autoscaler": "mlplatform:index:Autoscaler",
     "CloudFoundation": "mlplatform:index:CloudFoundation",
+    "CloudNativeMetadataDb": "mlplatform:index:CloudNativeMetadataDb",
     "CloudRoles": "mlplatform:index:CloudRoles",
     "ClusterServices": "mlplatform:index:ClusterServices",
     "DatabaseAlarms": "mlplatform:index:DatabaseAlarms",

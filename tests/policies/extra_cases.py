@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from policies._kinds import CONTROLLED, POD_SPECS, PODS
 from policies._model import Resource, Verdict
 from policies._paths import MISSING, UNKNOWN, changed
-from policies._samples import LABELS, budget, iam_policy, network_policy, service, thing, workload
+from policies._samples import (
+    LABELS,
+    backup_plan,
+    budget,
+    database_cluster,
+    iam_policy,
+    network_policy,
+    service,
+    thing,
+    workload,
+)
 
 _BROKEN: Final = Verdict.VIOLATION
 _POD: Final = "spec.template.spec"
@@ -205,6 +216,9 @@ def _said(kind: str, *names: str) -> set[tuple[str, Verdict]]:
     return {(f"{kind} models/{name}", _BROKEN) for name in names}
 
 
+_SERVERS: Final = "postgresql.cnpg.io/Cluster"
+_OF_SERVERS: Final = {"cnpg.io/cluster": "db", "cnpg.io/podRole": "instance"}
+_ARCHIVER: Final = {"name": "barman-cloud.cloudnative-pg.io", "isWALArchiver": True}
 _CLAIMS: Final = [{"metadata": {"name": "data"}}]
 _BOTH: Final = network_policy({"matchLabels": LABELS}, "Ingress", "Egress")
 _MONITORED: Final = service(LABELS, **{"app.kubernetes.io/name": "monitoring"})
@@ -241,9 +255,37 @@ EXTRA_STACKS: Final[dict[str, list[tuple[tuple[Resource, ...], set[tuple[str, Ve
         *[((_runs(kind), _door("lost", {"app": "sever"})), _said("core/Service", "lost")) for kind in PODS],
         *[((_runs(kind), _door("found", LABELS)), set[tuple[str, Verdict]]()) for kind in PODS],
         (
+            (workload(), database_cluster([]), _door("found", _OF_SERVERS), _door("lost", {"cnpg.io/cluster": "no"})),
+            _said("core/Service", "lost"),
+        ),
+        (
+            (workload(), replace(database_cluster([]), namespace="other"), _door("lost", _OF_SERVERS)),
+            _said("core/Service", "lost"),
+        ),
+        (
+            (workload(), database_cluster([]), _door("found", _OF_SERVERS), _door("lost", {"app": "db"})),
+            _said("core/Service", "lost"),
+        ),
+        (
             (workload(), _door("by-hand", None), _door("found", LABELS), _door("lost", {"app": "sever"})),
             _said("core/Service", "lost"),
         ),
+    ],
+    "database-cluster-backup": [
+        ((database_cluster(MISSING), backup_plan()), _said(_SERVERS, "db")),
+        ((database_cluster([]), backup_plan()), _said(_SERVERS, "db")),
+        ((database_cluster([{"isWALArchiver": False}]), backup_plan()), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]),), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]), backup_plan(cluster={"name": "another"})), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]), replace(backup_plan(), namespace="other")), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]), database_cluster([], "second"), backup_plan()), _said(_SERVERS, "second")),
+        ((database_cluster(UNKNOWN), backup_plan()), {(f"{_SERVERS} models/db", Verdict.UNKNOWN)}),
+        ((database_cluster(UNKNOWN),), _said(_SERVERS, "db")),
+        (
+            (database_cluster([_ARCHIVER]), backup_plan(cluster={"name": UNKNOWN})),
+            {(f"{_SERVERS} models/db", Verdict.UNKNOWN)},
+        ),
+        ((database_cluster([]), backup_plan(cluster={"name": UNKNOWN})), _said(_SERVERS, "db")),
     ],
     "stateful-backup": [
         (

@@ -21,7 +21,14 @@ from policies.engine import evaluate
 from policies.render.__main__ import lines
 from policies.report import as_data, as_sarif, ordered, word
 from tests.policies.samples import resource_of
-from tests.support.stacks import PIPELINES_WITH_PAGE, ROOT, STACKS
+from tests.support.stacks import (
+    DATABASE_CLUSTER,
+    DATABASE_CLUSTER_IN_CLOUD,
+    PIPELINES_WITH_PAGE,
+    ROOT,
+    STACKS,
+    StackUnderTest,
+)
 
 _STACKS = ("local", "dev", "staging", "prod")
 
@@ -58,6 +65,36 @@ def test_nothing_is_refused_or_unknown_when_pipelines_have_a_page(configuration:
     report = evaluate(rendered_with_page(), configuration, "dev")
     assert [(item.rule.id, item.finding.resource.title) for item in report.judged if item.refuses] == []
     assert report.of(Verdict.UNKNOWN) == ()
+
+
+@pytest.mark.parametrize("variant", [DATABASE_CLUSTER, DATABASE_CLUSTER_IN_CLOUD], ids=["dev", "staging"])
+def test_nothing_is_refused_or_unknown_when_an_operator_runs_the_database(
+    configuration: Configuration, variant: StackUnderTest
+) -> None:
+    resources = sources.from_lines("\n".join(lines(variant.run(preview=True))))
+    report = evaluate(resources, configuration, variant.name)
+    assert [(item.rule.id, item.finding.resource.title) for item in report.judged if item.refuses] == []
+    assert report.of(Verdict.UNKNOWN) == ()
+    # It needs no exemption, as the pod does that has no backup.
+    assert "metadata-db" not in {item.finding.resource.name for item in report.of(Verdict.EXEMPT)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "patch", "rule"),
+    [
+        ("postgresql.cnpg.io/Cluster", {"spec.plugins.0.isWALArchiver": False}, "database-cluster-backup"),
+        ("postgresql.cnpg.io/ScheduledBackup", {"spec.suspend": True}, "database-cluster-backup"),
+    ],
+)
+def test_database_is_refused_when_its_backups_are_switched_off(
+    configuration: Configuration, kind: str, patch: dict[str, object], rule: str
+) -> None:
+    resources = sources.from_lines("\n".join(lines(DATABASE_CLUSTER.run(preview=True))))
+    weakened = [
+        replace(item, properties=changed(item.properties, patch)) if item.kind == kind else item for item in resources
+    ]
+    report = evaluate(weakened, configuration, "dev")
+    assert {item.rule.id for item in report.judged if item.refuses} == {rule}
 
 
 @pytest.mark.parametrize("resource", ["nvidia.com/gpu", "nvidia.com/gpu.shared"])

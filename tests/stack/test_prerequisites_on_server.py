@@ -110,12 +110,12 @@ def test_served_versions_are_named_when_the_needed_one_is_not_among_them(server:
 
 
 def test_image_is_named_when_the_operator_is_too_old(server: ControlPlane, project: Path) -> None:
-    for plural, kind in (("clusters", "Cluster"), ("databases", "Database"), ("scheduledbackups", "ScheduledBackup")):
-        define(server, "postgresql.cnpg.io", plural, kind, "v1")
+    for kind in ("Cluster", "Database", "DatabaseRole", "ScheduledBackup"):
+        define(server, "postgresql.cnpg.io", f"{kind.lower()}s", kind, "v1")
     labels = {"app.kubernetes.io/name": "cloudnative-pg"}
-    run_operator(server, labels, "ghcr.io/cloudnative-pg/cloudnative-pg:1.25.3")
+    run_operator(server, labels, "ghcr.io/cloudnative-pg/cloudnative-pg:1.29.3")
     done = ask(server, project, {"cloudNativePg": "present"})
-    assert "  - CloudNativePG 1.26 or later: ghcr.io/cloudnative-pg/cloudnative-pg:1.25.3 runs\n" in done.stderr
+    assert "  - CloudNativePG 1.30 or later: ghcr.io/cloudnative-pg/cloudnative-pg:1.29.3 runs\n" in done.stderr
     run_operator(server, labels, f"ghcr.io/cloudnative-pg/cloudnative-pg:1.30.0@sha256:{'0' * 64}")
     assert ask(server, project, {"cloudNativePg": "present"}).exit_code == 0
 

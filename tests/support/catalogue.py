@@ -15,6 +15,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 import components
+from components._backups import BackupStore
 from components._base import PlatformComponent
 from components._cloud import ManagedDatabase
 from components._database import DatabaseAccess
@@ -41,6 +42,7 @@ from components.experiment_controller import ExperimentController, ExperimentCon
 from components.gateway import Gateway, GatewayArgs, HostRoute
 from components.gpu_operator import GpuOperator, GpuOperatorArgs
 from components.metadata_db import MetadataDb, MetadataDbArgs
+from components.metadata_db_cloudnative import CloudNativeMetadataDb, CloudNativeMetadataDbArgs
 from components.metadata_db_managed import ManagedMetadataDb, ManagedMetadataDbArgs
 from components.metadata_db_rds import MetadataDbRds
 from components.model_server import ModelServer, ModelServerArgs
@@ -111,6 +113,29 @@ def metadata_db(instance: str) -> MetadataDbArgs:
         storage_class="fast",
         max_connections=123,
         resources=RESOURCES,
+        protect=True,
+    )
+
+
+def cloudnative_metadata_db(instance: str) -> CloudNativeMetadataDbArgs:
+    return CloudNativeMetadataDbArgs(
+        namespace=instance,
+        image=IMAGE,
+        secrets=secrets(),
+        consumers=("mlflow", "events"),
+        observer="exporter",
+        instances=3,
+        storage_gib=7,
+        wal_storage_gib=2,
+        storage_class="fast",
+        max_connections=123,
+        resources=RESOURCES,
+        backups=BackupStore(folder="s3://backups/db", region="eu-west-1"),
+        backup_days=21,
+        archive=f"{instance}-1",
+        restore=None,
+        apart=True,
+        operator=GatewayPeer(namespace="cnpg-system", selector={"app.kubernetes.io/name": "cloudnative-pg"}),
         protect=True,
     )
 
@@ -411,6 +436,7 @@ EXAMPLES: Final[Mapping[type[PlatformComponent], Example]] = {
         component=PlatformNamespace, args=lambda name: PlatformNamespaceArgs(namespace=name, protect=True)
     ),
     MetadataDb: Example(component=MetadataDb, args=metadata_db),
+    CloudNativeMetadataDb: Example(component=CloudNativeMetadataDb, args=cloudnative_metadata_db),
     ManagedMetadataDb: Example(component=ManagedMetadataDb, args=managed_metadata_db),
     ObjectStore: Example(component=ObjectStore, args=object_store),
     TrackingServer: Example(component=TrackingServer, args=tracking_server),

@@ -221,7 +221,7 @@ def cluster_services(instance: str) -> ClusterServicesArgs:
 
 def cloud_roles(instance: str) -> CloudRolesArgs:
     """Return the roles of a stack."""
-    return CloudRolesArgs(scope=scope(instance), bucket=f"{instance}-objects", replica_bucket=f"{instance}-copies")
+    return CloudRolesArgs(scope=scope(instance), copies={f"{instance}-objects": f"{instance}-copies"})
 
 
 def disk_class(instance: str) -> DiskClassArgs:

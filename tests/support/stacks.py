@@ -98,6 +98,25 @@ TEAMS_IN_CLOUD: Final = StackUnderTest(name="staging", added={"teams": _TEAMS})
 """A stack on AWS with the same two teams: the store is the cloud's."""
 
 
+_WITH_OPERATOR: Final = {"cloudNativePg": "install", "barmanCloud": "install", "certManager": "install"}
+DATABASE_CLUSTER: Final = StackUnderTest(
+    name="dev",
+    added={
+        "metadataDb": {"kind": "cloudNativePg", "cluster": {"instances": 3}},
+        "prerequisites": _WITH_OPERATOR,
+    },
+)
+"""The shared cluster with a PostgreSQL that CloudNativePG runs, and backups in the platform's own store."""
+DATABASE_CLUSTER_IN_CLOUD: Final = StackUnderTest(
+    name="staging",
+    added={
+        "metadataDb": {"kind": "cloudNativePg", "cluster": {"instances": 3, "backupDays": 35}},
+        "prerequisites": {"istio": "install", "keda": "install", **_WITH_OPERATOR},
+    },
+)
+"""A stack on AWS with such a PostgreSQL, and backups in a bucket of their own."""
+
+
 def as_text(value: object) -> str:
     """Return a configuration value as the engine writes it."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -15,6 +15,7 @@ from policies._quantity import parse
 _SERVERS: Final = ("Deployment", "StatefulSet")
 _FEWEST: Final = {"ScaledObject": "minReplicaCount", "HorizontalPodAutoscaler": "minReplicas"}
 """Kinds of autoscalers, with the field that says how many pods they leave at least."""
+_DATABASE: Final = "kubernetes:postgresql.cnpg.io/v1:Cluster"
 _GIB: Final = 2**30
 
 
@@ -38,6 +39,7 @@ def demanded(rendered: Rendered) -> Demand:
         for server in _servers(rendered)
         for container in server.inputs["spec"]["template"]["spec"]["containers"]
     ]
+    asked += [(int(cluster["instances"]), cluster["resources"]["requests"]) for cluster in _databases(rendered)]
     return Demand(
         cpus=sum(replicas * _amount(requests, "cpu") for replicas, requests in asked),
         memory_gib=sum(replicas * _amount(requests, "memory") for replicas, requests in asked) / _GIB,
@@ -52,7 +54,17 @@ def disks_gib(rendered: Rendered) -> float:
         for server in _servers(rendered)
         for claim in server.inputs["spec"].get("volumeClaimTemplates", [])
     ]
+    claims += [
+        (int(cluster["instances"]), {"storage": cluster[volume]["size"]})
+        for cluster in _databases(rendered)
+        for volume in ("storage", "walStorage")
+    ]
     return sum(replicas * _amount(requests, "storage") for replicas, requests in claims) / _GIB
+
+
+def _databases(rendered: Rendered) -> Iterator[Mapping[str, Any]]:
+    """Return what is declared of the databases that CloudNativePG runs, each of several servers."""
+    yield from (item.inputs["spec"] for item in rendered.of(_DATABASE))
 
 
 def _servers(rendered: Rendered) -> Iterator[Declared]:

@@ -65,7 +65,7 @@ async def write_and_read_row(kubectl: Kubectl, outputs: StackOutputs, consumer: 
         await connection.commit()
         row = await (await connection.execute("SELECT token FROM mlp_verify")).fetchone()
     if row != (token,):
-        raise UserError(f"wrote {token!r} and read {row!r}", f"see `mlp logs {database.service}`")
+        raise UserError(f"wrote {token!r} and read {row!r}", "see what the server's log says")
     return f"as {secret['username']} in {secret['dbname']}"
 
 

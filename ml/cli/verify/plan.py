@@ -24,14 +24,14 @@ def plan_checks(kubectl: Kubectl, outputs: StackOutputs, token: str) -> list[Che
         outputs: what the stack tells about itself.
         token: a text nobody else writes, to tell this run's data from other data.
     """
-    database_name = outputs.metadata_db.service or METADATA_DB_SERVICE
+    database_name = outputs.metadata_db.workload or METADATA_DB_SERVICE
     store = outputs.object_store
     checks = [
         Check(
             component=database_name,
             what=f"write and read a row as {consumer}",
             run=partial(database.write_and_read_row, kubectl, outputs, consumer, token),
-            has_logs=bool(outputs.metadata_db.service),
+            has_logs=bool(outputs.metadata_db.workload),
         )
         for consumer in outputs.metadata_db.consumers
     ]

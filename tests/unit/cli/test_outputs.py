@@ -119,6 +119,20 @@ def test_database_of_the_cloud_has_neither_logs_nor_tunnel_when_it_is_rds() -> N
         assert not check.has_logs
 
 
+def test_database_has_a_tunnel_and_no_administrator_when_an_operator_runs_it() -> None:
+    secrets = {"mlflow": "metadata-db-mlflow", "events": "metadata-db-events"}
+    cluster = {"kind": "cloudNativePg", "service": "metadata-db-rw", "port": 5432, "consumers": secrets}
+    outputs = parse_outputs({**OUTPUTS, "metadataDb": cluster})
+    assert outputs.metadata_db.host == "metadata-db-rw"
+    assert "metadata-db" not in component_names(outputs)
+    connection = Connection(stack="dev", project_dir=Path(), environment={}, context=None)
+    shown = asyncio.run(directory(Kubectl(connection), outputs, show_secrets=False))
+    assert "service/metadata-db-rw 5432" in shown.tunnels["PostgreSQL"]
+    assert "PostgreSQL administrator" not in {credential.name for credential in shown.credentials}
+    checks = [check for check in plan_checks(Kubectl(connection), outputs, "token") if "write and read" in check.what]
+    assert {(check.component, check.has_logs) for check in checks} == {("metadata-db", False)}
+
+
 def test_address_of_the_database_is_missed_when_the_cloud_runs_it() -> None:
     without = {key: value for key, value in RDS.items() if key != "host"}
     with pytest.raises(UserError, match=r"`metadataDb\.host` is missing"):
