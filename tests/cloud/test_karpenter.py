@@ -21,22 +21,26 @@ from components.node_pool import Gpus, GpuSlices, NodePool
 from components.node_provisioner import NodeProvisioner
 from tests.support.api_server import manifest_of
 from tests.support.catalogue import declare_one
-from tests.support.karpenter import PATIENCE_SECONDS, POOL_LABEL, Karpenter, karpenter
+from tests.support.karpenter import PATIENCE_SECONDS, Karpenter, karpenter
 from tests.support.paper_cluster import NAMESPACE, awaited, model_server, scheduling_cluster
 from tests.support.recording_monitor import Graph, reveal
-from tests.support.stacks import STACKS
+from tests.support.stacks import CLOUD_STACKS, STACKS
 
 pytestmark = pytest.mark.slow
 
 IDLE = "1s"
 """Shortened: after this Karpenter still takes up to 10 s to look and waits 15 s for a second thought."""
 MOST_IDLE_SECONDS = 900
+"""That of GPU nodes, by what is asked of the platform."""
 GPU = Resources(cpu_millis=500, memory_mib=512, memory_limit_mib=1024, gpus=1)
 TURN = Resources(cpu_millis=500, memory_mib=512, memory_limit_mib=1024, gpus=1, gpu_resource="nvidia.com/gpu.shared")
 MEDIUM = Resources(cpu_millis=2000, memory_mib=512, memory_limit_mib=1024)
 """One to a CPU node."""
 LARGE = Resources(cpu_millis=6000, memory_mib=512, memory_limit_mib=1024)
 """More than a CPU node has."""
+AT_ONCE_SECONDS = 8.0
+"""Less than the 15 s that Karpenter thinks about the next."""
+CARD = Gpus(accelerator="l4", per_node=1, limit=8)
 TURNS = Gpus(accelerator="l40s", per_node=1, limit=2, time_slices=2)
 SLICES = Gpus(accelerator="h100", per_node=1, limit=2, slices=GpuSlices(model="h100.80gb", profile="3g.40gb", count=2))
 
@@ -84,39 +88,40 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Karpenter]:
         yield running
 
 
-def test_gpu_node_comes_stays_and_goes_as_pods_do(running: Karpenter) -> None:
-    pool, cluster = pool_of(STACKS["staging"].run(), "gpu-l4"), running.cluster
-    assert seconds(pool["spec"]["disruption"]["consolidateAfter"]) <= MOST_IDLE_SECONDS
-    running.add_pool(pool, idle=IDLE)
-    on_gpu = model_server(server_resources=GPU, accelerator="l4")
-    assert not running.claims_of("gpu-l4"), "no node before a pod asks"
-    nodes = {}
-    for name in ("gpu-first", "gpu-second"):
-        cluster.add_pod(name, on_gpu)
-        nodes[name] = running.node_of(name)["metadata"]["name"]
-    assert {claim["status"]["nodeName"] for claim in running.claims_of("gpu-l4").values()} == set(nodes.values())
-    assert len(set(nodes.values())) == 2
+@pytest.mark.parametrize("stack", CLOUD_STACKS)
+def test_gpu_nodes_idle_for_a_quarter_of_an_hour_at_most(stack: str) -> None:
+    pools = [item.manifest["spec"] for item in STACKS[stack].run().of_kind("NodePool") if item.name != "cpu"]
+    assert pools
+    for pool in pools:
+        assert pool["disruption"]["consolidationPolicy"] == "WhenEmpty"
+        assert seconds(pool["disruption"]["consolidateAfter"]) <= MOST_IDLE_SECONDS
 
-    # The stack allows two cards.
+
+def test_cards_are_used_again_and_their_limit_is_kept_when_more_pods_ask(running: Karpenter) -> None:
+    pool, cluster = pool_of(STACKS["staging"].run(), "gpu-l4"), running.cluster
     assert pool["spec"]["limits"] == {"nvidia.com/gpu": "2"}
-    cluster.add_pod("gpu-third", on_gpu)
-    assert "exceed limits for nodepool" in running.refusal_of("gpu-third")
+    running.add_pool(pool)
+    on_gpu = model_server(server_resources=GPU, accelerator="l4")
+    nodes: dict[str, str] = {}
+    for name in ("card-1", "card-2"):
+        cluster.add_pod(name, on_gpu)
+        nodes[name] = running.node_of(name)
+    assert len(set(nodes.values())) == 2
+    cluster.add_pod("card-3", on_gpu)
+    assert "exceed limits for nodepool" in running.refusal_of("card-3")
+    cluster.delete_pods(["card-1"])
+    assert running.node_of("card-3") == nodes["card-1"]
     assert len(running.claims_of("gpu-l4")) == 2
-    # A card that is free is taken; a node that is free goes.
-    cluster.delete_pods(["gpu-first"])
-    assert running.node_of("gpu-third")["metadata"]["name"] == nodes["gpu-first"]
-    cluster.delete_pods(["gpu-second"])
-    running.await_gone(nodes["gpu-second"])
-    assert list(running.nodes_of("gpu-l4")) == [nodes["gpu-first"]]
 
 
 def test_no_gpu_node_comes_when_a_pod_asks_for_none(running: Karpenter) -> None:
-    before = set(running.claims_of("gpu-l4"))
+    graph = declare_one(NodePool, instance="untouched", families=("g6",), gpus=replace(CARD, accelerator="untouched"))
+    running.add_pool(pool_of(graph, "untouched"))
     running.cluster.add_pod("cpu-small", model_server())
-    assert running.node_of("cpu-small")["metadata"]["labels"][POOL_LABEL] == "cpu"
+    assert running.node_of("cpu-small") in running.nodes_of("cpu")
     running.cluster.add_pod("cpu-large", model_server(server_resources=LARGE))
     assert "did not tolerate taint" in running.refusal_of("cpu-large")
-    assert set(running.claims_of("gpu-l4")) == before
+    assert not running.claims_of("untouched")
 
 
 @pytest.mark.parametrize(("card", "capacity"), [("t4", "spot"), ("a10g", "on-demand")])
@@ -124,12 +129,14 @@ def test_machine_is_spot_where_there_is_any_when_a_pool_takes_both(
     running: Karpenter, card: str, capacity: str
 ) -> None:
     """Of these only the t4's has offers on the spot market."""
-    pool = pool_of(STACKS["prod"].run(), f"gpu-{card}")
-    running.add_pool(pool)
+    pool = f"gpu-{card}"
+    running.add_pool(pool_of(STACKS["prod"].run(), pool))
+    assert not running.claims_of(pool), "no node before a pod asks"
     running.cluster.add_pod(f"on-{card}", model_server(server_resources=GPU, accelerator=card))
-    labels = running.node_of(f"on-{card}")["metadata"]["labels"]
-    assert labels["karpenter.sh/capacity-type"] == capacity
-    assert labels[POOL_LABEL] == f"gpu-{card}"
+    node = running.node_of(f"on-{card}")
+    (claim,) = running.claims_of(pool).values()
+    assert claim["status"]["nodeName"] == node
+    assert running.nodes_of(pool)[node]["metadata"]["labels"]["karpenter.sh/capacity-type"] == capacity
 
 
 def test_as_few_nodes_come_as_cards_have_turns_when_cards_are_shared(running: Karpenter) -> None:
@@ -155,7 +162,7 @@ def test_as_few_nodes_come_as_cards_have_slices_when_cards_are_cut(running: Karp
     pool = divided(running, "slices", "p5", SLICES, {"nvidia.com/gpu": "2"})
     on_slice = model_server(server_resources=GPU, accelerator="h100")
     running.cluster.add_pods(("slice-1", "slice-2"), on_slice)
-    assert len({running.node_of(name)["metadata"]["name"] for name in ("slice-1", "slice-2")}) == 1
+    assert len({running.node_of(name) for name in ("slice-1", "slice-2")}) == 1
     assert len(running.claims_of(pool)) == 1
     running.cluster.add_pods(("slice-3", "slice-4"), on_slice)
     for name in ("slice-3", "slice-4"):
@@ -166,7 +173,7 @@ def test_as_few_nodes_come_as_cards_have_slices_when_cards_are_cut(running: Karp
 
 
 def test_a_slot_goes_on_serving_when_its_nodes_are_replaced_for_their_age(running: Karpenter) -> None:
-    gpus = Gpus(accelerator="aging", per_node=1, limit=8)
+    gpus = replace(CARD, accelerator="aging")
     running.add_pool(
         pool_of(declare_one(NodePool, instance="aging", families=("g6",), gpus=gpus), "aging"), expire="20s"
     )
@@ -191,21 +198,21 @@ def test_a_slot_goes_on_serving_when_its_nodes_are_replaced_for_their_age(runnin
     running.cluster.plane.kubectl("delete", f"--namespace={NAMESPACE}", "deployment", "aging-model-stable")
 
 
-def test_as_many_idle_nodes_go_at_once_as_the_budget_of_their_pool_allows(running: Karpenter) -> None:
-    """All of the GPU nodes, which cost most; one of the CPU nodes."""
-    gpus = Gpus(accelerator="several", per_node=1, limit=8)
-    graph = declare_one(NodePool, instance="several", families=("g6",), gpus=gpus)
-    running.add_pool(pool_of(graph, "several"), idle=IDLE)
-    pods = ("several-1", "several-2", "medium-1", "medium-2")
-    running.cluster.add_pods(pods[:2], model_server(server_resources=GPU, accelerator="several"))
-    running.cluster.add_pods(pods[2:], model_server(server_resources=MEDIUM))
-    on = {name: running.node_of(name)["metadata"]["name"] for name in pods}
-    assert len(set(on.values())) == 4
-    running.cluster.delete_pods(pods)
-    going = [on["several-1"], on["several-2"]]
-    awaited(
-        lambda: not set(going) & set(running.nodes_of("several")), lambda: running.nodes_of("several"), PATIENCE_SECONDS
-    )
-    staying = [node for name, node in running.nodes_of("cpu").items() if name in (on["medium-1"], on["medium-2"])]
-    assert staying
-    assert any("deletionTimestamp" not in node["metadata"] for node in staying)
+def test_idle_nodes_go_as_many_at_once_as_their_budget_allows_when_pods_are_gone(running: Karpenter) -> None:
+    """All GPU nodes, which cost most, but not one that works; CPU nodes one by one."""
+    graph = declare_one(NodePool, instance="idle", families=("g6",), gpus=replace(CARD, accelerator="idle"))
+    running.add_pool(pool_of(graph, "idle"), idle=IDLE)
+    on_gpu, on_cpu = ("gpu-1", "gpu-2", "gpu-3"), ("cpu-1", "cpu-2")
+    running.cluster.add_pods(on_gpu, model_server(server_resources=GPU, accelerator="idle"))
+    running.cluster.add_pods(on_cpu, model_server(server_resources=MEDIUM))
+    nodes = {name: running.node_of(name) for name in (*on_gpu, *on_cpu)}
+    assert len(set(nodes.values())) == 5
+    running.cluster.delete_pods([*on_gpu[:2], *on_cpu])
+
+    idle_gpu, idle_cpu = {nodes["gpu-1"], nodes["gpu-2"]}, {nodes["cpu-1"], nodes["cpu-2"]}
+    awaited(lambda: running.going(idle_gpu), lambda: running.nodes_of("idle"), PATIENCE_SECONDS)
+    awaited(lambda: running.going(idle_gpu) == idle_gpu, lambda: running.nodes_of("idle"), AT_ONCE_SECONDS)
+    one = awaited(lambda: running.going(idle_cpu), lambda: running.nodes_of("cpu"), PATIENCE_SECONDS)
+    assert len(one) == 1
+    awaited(lambda: len(running.claims_of("idle")) == 1, lambda: running.claims_of("idle"))
+    assert list(running.nodes_of("idle")) == [nodes["gpu-3"]]

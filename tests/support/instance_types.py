@@ -1,4 +1,4 @@
-"""Machines that Karpenter may choose from where no cloud is asked: a few of AWS's, with the labels that it gives them."""
+"""Machines that Karpenter may choose from where no cloud is asked: a few of AWS's, with the labels it gives them."""
 
 from __future__ import annotations
 

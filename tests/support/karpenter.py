@@ -11,6 +11,7 @@ import json
 import os
 import threading
 from collections.abc import Generator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,12 +23,13 @@ from tests.support.instance_types import INSTANCE_TYPES
 from tests.support.paper_cluster import NAMESPACE, Cluster, awaited, running
 from tests.support.stacks import ROOT
 
-CARDS = "nvidia.com/gpu"
 POOL_LABEL = "karpenter.sh/nodepool"
 _CLASS = {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "paper"}
 _DEFINITIONS = ROOT / "tests" / "support" / "crds"
 _OUR_DEFINITIONS = ("karpenter-1.14.1-nodepools.yaml", "karpenter-1.14.1-nodeoverlays.yaml")
 _ITS_DEFINITIONS = ("karpenter.sh_nodeclaims.yaml", "karpenter.kwok.sh_kwoknodeclasses.yaml")
+_NODES = "/api/v1/nodes"
+_CLAIMS = "/apis/karpenter.sh/v1/nodeclaims"
 _HEARTBEAT_SECONDS = 10
 _LOOK_SECONDS = 0.2
 PATIENCE_SECONDS = 120.0
@@ -51,7 +53,7 @@ class Kubelets(threading.Thread):
     def run(self) -> None:
         try:
             while not self._ended.wait(_LOOK_SECONDS):
-                for node in self._client.list("/api/v1/nodes"):
+                for node in self._client.list(_NODES):
                     self._unless_gone(self._tend_node, cast("dict[str, Any]", node))
                 for pod in self._client.list(f"/api/v1/namespaces/{NAMESPACE}/pods", fieldSelector="spec.nodeName!="):
                     self._unless_gone(self._tend_pod, cast("dict[str, Any]", pod))
@@ -94,7 +96,7 @@ class Kubelets(threading.Thread):
             "lastHeartbeatTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         status = {"capacity": capacity, "allocatable": capacity, "conditions": [condition]}
-        self._apply("Node", metadata, f"/api/v1/nodes/{metadata['name']}", status)
+        self._apply("Node", metadata, f"{_NODES}/{metadata['name']}", status)
 
     def _tend_pod(self, pod: dict[str, Any]) -> None:
         metadata = pod["metadata"]
@@ -131,43 +133,34 @@ class Karpenter:
 
     def claims_of(self, pool: str) -> dict[str, dict[str, Any]]:
         """Return the claims of a pool by name."""
-        found = self.cluster.plane.client.list("/apis/karpenter.sh/v1/nodeclaims", labelSelector=f"{POOL_LABEL}={pool}")
-        return {item["metadata"]["name"]: item for item in cast("list[dict[str, Any]]", found)}
+        return self._by_name(_CLAIMS, labelSelector=f"{POOL_LABEL}={pool}")
 
     def nodes_of(self, pool: str) -> dict[str, dict[str, Any]]:
         """Return the nodes of a pool by name."""
-        found = self.cluster.plane.client.list("/api/v1/nodes", labelSelector=f"{POOL_LABEL}={pool}")
-        return {item["metadata"]["name"]: item for item in cast("list[dict[str, Any]]", found)}
+        return self._by_name(_NODES, labelSelector=f"{POOL_LABEL}={pool}")
 
-    def node_of(self, pod: str) -> dict[str, Any]:
+    def going(self, nodes: AbstractSet[str]) -> set[str]:
+        """Return which of these nodes are on their way out, or gone."""
+        present = self._by_name(_NODES)
+        return {name for name in nodes if name not in present or "deletionTimestamp" in present[name]["metadata"]}
+
+    def node_of(self, pod: str) -> str:
         """Return the node that a pod got."""
-        name = self.cluster.node_of(pod, PATIENCE_SECONDS)
-        return cast("dict[str, Any]", self.cluster.plane.get(f"/api/v1/nodes/{name}"))
+        return self.cluster.node_of(pod, PATIENCE_SECONDS)
 
     def refusal_of(self, pod: str) -> str:
         """Return why Karpenter makes no node for a pod."""
         path, of_pod = f"/api/v1/namespaces/{NAMESPACE}/events", f"involvedObject.name={pod},reason=FailedScheduling"
 
         def look() -> str | None:
-            found = cast("list[dict[str, Any]]", self.cluster.plane.client.list(path, fieldSelector=of_pod))
+            found = self._by_name(path, fieldSelector=of_pod).values()
             return next((it["message"] for it in found if it["source"].get("component") == "karpenter"), None)
 
         return awaited(look, lambda: self.cluster.pod(pod)["status"], PATIENCE_SECONDS)
 
-    def await_gone(self, node: str) -> None:
-        """Wait until neither a node nor its claim is there."""
-
-        def remaining() -> list[str]:
-            nodes = self.cluster.plane.client.list("/api/v1/nodes")
-            claims = self.cluster.plane.client.list("/apis/karpenter.sh/v1/nodeclaims")
-            of_claims = [cast("dict[str, Any]", it).get("status", {}).get("nodeName") for it in claims]
-            return [
-                it
-                for it in (*(cast("dict[str, Any]", it)["metadata"]["name"] for it in nodes), *of_claims)
-                if it == node
-            ]
-
-        awaited(lambda: not remaining(), remaining, PATIENCE_SECONDS)
+    def _by_name(self, path: str, **selectors: str) -> dict[str, dict[str, Any]]:
+        found = cast("list[dict[str, Any]]", self.cluster.plane.client.list(path, **selectors))
+        return {item["metadata"]["name"]: item for item in found}
 
 
 @contextmanager
