@@ -10,12 +10,12 @@ import copy
 import json
 import os
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from local import toolchain
 from local.provider.kubeclient import ApiError
@@ -54,9 +54,9 @@ class Kubelets(threading.Thread):
         try:
             while not self._ended.wait(_LOOK_SECONDS):
                 for node in self._client.list(_NODES):
-                    self._unless_gone(self._tend_node, cast("dict[str, Any]", node))
+                    self._unless_gone(self._tend_node, node)
                 for pod in self._client.list(f"/api/v1/namespaces/{NAMESPACE}/pods", fieldSelector="spec.nodeName!="):
-                    self._unless_gone(self._tend_pod, cast("dict[str, Any]", pod))
+                    self._unless_gone(self._tend_pod, pod)
         except Exception as error:  # noqa: BLE001 kept for whoever ends this thread
             self._trouble = error
 
@@ -71,7 +71,7 @@ class Kubelets(threading.Thread):
         if self._trouble is not None:
             raise self._trouble
 
-    def _unless_gone(self, tend: Any, thing: dict[str, Any]) -> None:
+    def _unless_gone(self, tend: Callable[[dict[str, Any]], None], thing: dict[str, Any]) -> None:
         try:
             tend(thing)
         except ApiError as error:
@@ -159,8 +159,7 @@ class Karpenter:
         return awaited(look, lambda: self.cluster.pod(pod)["status"], PATIENCE_SECONDS)
 
     def _by_name(self, path: str, **selectors: str) -> dict[str, dict[str, Any]]:
-        found = cast("list[dict[str, Any]]", self.cluster.plane.client.list(path, **selectors))
-        return {item["metadata"]["name"]: item for item in found}
+        return {item["metadata"]["name"]: item for item in self.cluster.plane.client.list(path, **selectors)}
 
 
 @contextmanager
