@@ -57,8 +57,8 @@ def test_as_many_pods_as_turns_share_a_card_when_it_is_divided_by_time(cluster: 
     graph = declare_one(NodePool, gpus=Gpus(accelerator="t4", per_node=1, limit=4, time_slices=2))
     (pool,), (overlay,) = graph.of_kind("NodePool"), graph.of_kind("NodeOverlay")
     announced = overlay.manifest["spec"]["capacity"]
-    assert announced == {"nvidia.com/gpu.shared": "2"}
-    cluster.add_gpu_node("shared-1", pool.manifest, {"nvidia.com/gpu": "0", **announced})
+    assert announced == {"nvidia.com/gpu": "0", "nvidia.com/gpu.shared": "2"}
+    cluster.add_gpu_node("shared-1", pool.manifest, announced)
     sharing = model_server(server_resources=TURN, accelerator="t4")
     for name in ("turn-1", "turn-2"):
         cluster.add_pod(name, sharing)
