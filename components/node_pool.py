@@ -51,6 +51,24 @@ class Gpus:
     slices: GpuSlices | None = None
     """Into what each card is cut; None leaves it whole."""
 
+    @property
+    def announced(self) -> dict[str, str]:
+        """What a node has instead of the whole cards that AWS lists; empty where it has these."""
+        if self.slices is not None:
+            return {GPU_RESOURCE: str(self.per_node * self.slices.count)}
+        if self.time_slices > 1:
+            # A pod that wants a whole card must not get a node here: without the card it would never be ready, and
+            # what was never ready is not removed when it idles.
+            return {GPU_RESOURCE: "0", SHARED_GPU_RESOURCE: str(self.per_node * self.time_slices)}
+        return {}
+
+    @property
+    def limits(self) -> dict[str, str]:
+        """The limit as nodes count what they have: in slices or turns, where cards are divided."""
+        if self.time_slices > 1:
+            return {SHARED_GPU_RESOURCE: str(self.limit * self.time_slices)}
+        return {GPU_RESOURCE: str(self.limit * (self.slices.count if self.slices else 1))}
+
 
 @dataclass(frozen=True, kw_only=True)
 class NodePoolArgs:
@@ -83,9 +101,8 @@ class NodePool(PlatformComponent):
         # The class is known by its name; it is there before the pool because the pool takes the name from it.
         self._class_name = pulumi.Output.all(node_class.urn).apply(lambda _: name)
         self.pool = self._create(name, f"{_CORE}/v1", "NodePool", self._pool_spec())
-        gpus = args.gpus
-        if gpus is not None and gpus.time_slices > 1:
-            self._create(f"{name}-overlay", f"{_CORE}/v1alpha1", "NodeOverlay", self._overlay_spec(gpus))
+        if args.gpus is not None and args.gpus.announced:
+            self._create(f"{name}-overlay", f"{_CORE}/v1alpha1", "NodeOverlay", self._overlay_spec(args.gpus))
         self.finish(pool=self._class_name)
 
     def _create(
@@ -123,11 +140,10 @@ class NodePool(PlatformComponent):
         }
 
     def _overlay_spec(self, gpus: Gpus) -> dict[str, Any]:
-        """Tell Karpenter what a node will have before there is one: it knows whole cards only, and would add none."""
-        turns = gpus.per_node * gpus.time_slices
+        """Tell Karpenter what a node will have before there is one: it knows whole cards only."""
         return {
             "requirements": [{"key": "karpenter.sh/nodepool", "operator": "In", "values": [self._name]}],
-            "capacity": {SHARED_GPU_RESOURCE: str(turns)},
+            "capacity": gpus.announced,
         }
 
     def _pool_spec(self) -> dict[str, Any]:
@@ -146,7 +162,7 @@ class NodePool(PlatformComponent):
         return {
             "template": {"metadata": {"labels": labels}, "spec": spec},
             "disruption": self._disruption(),
-            "limits": {**args.limits, **({GPU_RESOURCE: str(_counted(args.gpus))} if args.gpus else {})},
+            "limits": {**args.limits, **(args.gpus.limits if args.gpus else {})},
         }
 
     def _requirements(self) -> list[dict[str, Any]]:
@@ -173,11 +189,6 @@ class NodePool(PlatformComponent):
             # One node at a time, and none to save money while people work.
             "budgets": [{"nodes": "1"}, {"nodes": "0", "reasons": ["Underutilized"], **_OFFICE_HOURS}],
         }
-
-
-def _counted(gpus: Gpus) -> int:
-    """Return the pool's limit as its nodes count their GPUs: in slices, where cards are cut."""
-    return gpus.limit * (gpus.slices.count if gpus.slices else 1)
 
 
 def _user_data(gpus: Gpus | None) -> str | None:

@@ -54,7 +54,7 @@ class ClusterServices(PlatformComponent):
                 node_role=args.parts.node_role,
                 replicas=2 if self._aws.highly_available else 1,
                 image_mirror=args.image_mirror,
-                node_overlays=any(pool.time_slices > 1 for pool in self._aws.gpu_pools),
+                node_overlays=any(_gpus(pool).announced for pool in self._aws.gpu_pools),
             ),
             self.child(),
         )

@@ -105,6 +105,10 @@ _PULUMI_CHECKSUMS: Final = (
     f"https://github.com/pulumi/pulumi/releases/download/v{_PULUMI_VERSION}/pulumi-{_PULUMI_VERSION}-checksums.txt"
 )
 _LANGUAGE_HOST_SCRIPT: Final = "pulumi-language-python-exec"
+_KARPENTER_DEFINITIONS: Final = (
+    ("pkg/apis/crds", "karpenter.sh_nodeclaims.yaml"),
+    ("kwok/apis/crds", "karpenter.kwok.sh_kwoknodeclasses.yaml"),
+)
 
 GO_TOOLS: Final = (
     GoTool(
@@ -210,6 +214,18 @@ GO_TOOLS: Final = (
         version="7.15.6",
         packages={"oauth2-proxy": "github.com/oauth2-proxy/oauth2-proxy/v7"},
         folder="oauth2-proxy",
+        for_tests=True,
+    ),
+    GoTool(
+        # Karpenter's core, which the controller for AWS is built around, with a cloud whose machines are objects only.
+        name="karpenter",
+        version="1.14.1",
+        packages={"karpenter": "sigs.k8s.io/karpenter/kwok"},
+        folder="karpenter",
+        files={
+            name: ModuleFile(folder="karpenter", module="sigs.k8s.io/karpenter", path=f"{folder}/{name}")
+            for folder, name in _KARPENTER_DEFINITIONS
+        },
         for_tests=True,
     ),
 )

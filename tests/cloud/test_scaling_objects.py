@@ -67,9 +67,7 @@ def test_autoscaler_is_refused_when_its_bounds_cross(server: ControlPlane, tmp_p
 @pytest.mark.parametrize("gpus", [SHARED, SLICED], ids=["shared", "sliced"])
 def test_pool_is_taken_when_its_cards_are_divided(server: ControlPlane, gpus: Gpus, tmp_path: Path) -> None:
     objects = declare_one(NodePool, gpus=gpus).kubernetes_objects()
-    assert {item.kind for item in objects} == {"EC2NodeClass", "NodePool"} | (
-        {"NodeOverlay"} if gpus is SHARED else set()
-    )
+    assert {item.kind for item in objects} == {"EC2NodeClass", "NodePool", "NodeOverlay"}
     for item in objects:
         assert "created (server dry run)" in judge(server, tmp_path, item.manifest)
 

@@ -28,9 +28,9 @@ def plugin_settings(gpus: Gpus) -> Any:
     return tomllib.loads(node_class.manifest["spec"]["userData"])["settings"]["kubelet-device-plugins"]["nvidia"]
 
 
-def limit_of(gpus: Gpus) -> str:
+def limits_of(gpus: Gpus) -> dict[str, str]:
     (pool,) = declare_one(NodePool, gpus=gpus).of_kind("NodePool")
-    return pool.manifest["spec"]["limits"]["nvidia.com/gpu"]
+    return pool.manifest["spec"]["limits"]
 
 
 def test_nodes_are_told_nothing_when_cards_stay_whole() -> None:
@@ -45,14 +45,14 @@ def test_turns_have_a_name_of_their_own_when_a_card_is_shared() -> None:
         "device-sharing-strategy": "time-slicing",
         "time-slicing": {"replicas": 3, "rename-by-default": True, "fail-requests-greater-than-one": True},
     }
-    assert limit_of(SHARED) == "4"
+    assert limits_of(SHARED) == {"nvidia.com/gpu.shared": "12"}, "4 cards of 3 turns"
 
 
 def test_karpenter_knows_of_turns_before_there_is_a_node_when_a_card_is_shared() -> None:
     (overlay,) = declare_one(NodePool, instance="gpu-l4", gpus=SHARED).of_kind("NodeOverlay")
     assert overlay.manifest["spec"] == {
         "requirements": [{"key": "karpenter.sh/nodepool", "operator": "In", "values": ["gpu-l4"]}],
-        "capacity": {"nvidia.com/gpu.shared": "6"},
+        "capacity": {"nvidia.com/gpu": "0", "nvidia.com/gpu.shared": "6"},
     }
     schemas.check_custom(overlay.manifest)
     for overlays, expected in ((True, {"nodeOverlay": True}), (False, None)):
@@ -66,8 +66,9 @@ def test_every_slice_counts_when_cards_are_cut() -> None:
         "device-partitioning-strategy": "mig",
         "mig": {"profile": {"a100.40gb": "1g.5gb"}},
     }
-    assert limit_of(SLICED) == "56", "8 cards of 7 slices"
-    assert not declare_one(NodePool, gpus=SLICED).of_kind("NodeOverlay")
+    assert limits_of(SLICED) == {"nvidia.com/gpu": "56"}, "8 cards of 7 slices"
+    (overlay,) = declare_one(NodePool, gpus=SLICED).of_kind("NodeOverlay")
+    assert overlay.manifest["spec"]["capacity"] == {"nvidia.com/gpu": "56"}, "one node has all of them"
 
 
 def policy(graph: Graph) -> dict[str, Any]:

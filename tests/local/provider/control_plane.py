@@ -85,7 +85,9 @@ def control_plane(folder: Path, toolchain: Toolchain) -> Generator[ControlPlane]
                 # It gives up on an API server that is not healthy within seconds, which a loaded machine's is not.
                 _await(lambda: client.text("/readyz", {}) == "ok", folder)
             with (folder / f"{name}.log").open("wb") as log:
-                processes.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=folder))
+                # Killed tests leave none of them behind either.
+                bound = ["setpriv", "--pdeathsig=KILL", *command]
+                processes.append(subprocess.Popen(bound, stdout=log, stderr=log, cwd=folder))
         _await(lambda: client.find("/api/v1/namespaces/default/serviceaccounts/default") is not None, folder)
         yield ControlPlane(admin, client, toolchain.bin("kubectl"))
         client.close()
