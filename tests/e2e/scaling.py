@@ -8,7 +8,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self, cast
@@ -35,7 +35,7 @@ _SERVED: Final = re.compile(r"^:tensorflow:serving:request_count\{[^}]*\} (\S+)$
 
 
 @contextlib.contextmanager
-def scaled(cluster: Cluster) -> Iterator[None]:
+def scaled(cluster: Cluster) -> Generator[None]:
     """Let KEDA decide how many pods every slot has; the stack is as before when the block is left.
 
     KEDA itself stays in the node until that is destroyed.
@@ -111,7 +111,8 @@ def sees_both_measures(cluster: Cluster) -> bool:
     """Tell whether the autoscaler has an answer about CPU and one from Prometheus, and acts by them."""
     status = autoscaler(cluster)
     conditions = {condition["type"]: condition["status"] for condition in status.get("conditions", [])}
-    measured = {metric["type"] for metric in status.get("currentMetrics") or [] if metric["type"]}
+    metrics = cast("list[dict[str, Any]]", status.get("currentMetrics") or [])
+    measured = {metric["type"] for metric in metrics if metric["type"]}
     return conditions.get("ScalingActive") == "True" and measured == {"ContainerResource", "External"}
 
 

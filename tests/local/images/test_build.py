@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from local.images.binaries import Binaries
 from local.images.build import describe
 from local.images.errors import ImageError
 from local.images.folders import Folders
@@ -19,7 +20,11 @@ _ON_DEMAND = {binary for tool in GO_TOOLS if tool.on_demand for binary in tool.b
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toolchain:
     """The cluster's programs, none of which is a real one; `pause` is there already."""
     monkeypatch.setenv("MLP_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr("local.images.binaries.Binaries._pause", lambda _self: _file(tmp_path, "pause"))
+
+    def pause(_self: Binaries) -> Path:
+        return _file(tmp_path, "pause")
+
+    monkeypatch.setattr(Binaries, "_pause", pause)
     names = {binary for tool in GO_TOOLS for binary in tool.binaries} - _ON_DEMAND
     return Toolchain({name: _file(tmp_path, name) for name in names})
 

@@ -93,7 +93,8 @@ def test_pods_keep_to_the_restricted_profile(name: str) -> None:
 @each
 def test_nobody_may_read_every_secret_or_write_everything(name: str) -> None:
     for (kind, _), item in _objects(name).items():
-        for rule in item.get("rules", []) if kind == "ClusterRole" else []:
+        rules = cast("list[dict[str, list[str]]]", item.get("rules", []))
+        for rule in rules if kind == "ClusterRole" else []:
             assert "secrets" not in rule["resources"]
             assert "*" not in rule["verbs"]
             assert "*" not in rule["apiGroups"]
