@@ -49,6 +49,7 @@ def run(running: Platform) -> list[str]:
         eventually(
             lambda: scaling.sees_both_measures(cluster), within_seconds=300, what="the autoscaler sees both measures"
         )
+        eventually(lambda: scaling.rests(cluster), within_seconds=_LIMIT_SECONDS, what="one pod is enough")
         rounds = [_round(cluster, visitors) for _ in range(_ROUNDS)]
     lines = ["| what | " + " | ".join(f"round {number + 1}" for number in range(_ROUNDS)) + " |"]
     lines.append("|---|" + "---:|" * _ROUNDS)
@@ -67,7 +68,7 @@ def _round(cluster: Cluster, visitors: Visitors) -> Round:
     calm = visitors.are(1, rest_seconds=_REST_SECONDS)
     fewer_wanted = _when(lambda: scaling.wanted(cluster) < MOST) - calm
     least_wanted = _when(lambda: scaling.wanted(cluster) == LEAST) - calm
-    least_left = _when(lambda: len(scaling.pods(cluster)) == LEAST) - calm
+    least_left = _when(lambda: scaling.rests(cluster)) - calm
     return Round(
         first_wanted=first_wanted,
         all_wanted=all_wanted,

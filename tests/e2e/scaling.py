@@ -49,20 +49,28 @@ def scaled(cluster: Cluster) -> Generator[None]:
         for key, value in _SETTINGS.items():
             stack.set_config(f"autoscaling.modelServer.{key}", str(value))
         stack.up()
-        _settle(cluster)
+        _wait_for_stable(cluster)
         yield
     finally:
         file.write_text(before, encoding="utf-8")
         stack.up()
-        _settle(cluster)
+        _wait_for_stable(cluster)
+        selector = f"{contracts.MODEL_LABEL},{contracts.SLOT_LABEL}={contracts.STABLE_SLOT}"
+        eventually(
+            lambda: (
+                len(cluster.kubectl("get", "pods", "-l", selector, "-o", "name").split())
+                == len(contracts.DEFAULT_MODELS)
+            ),
+            within_seconds=_READY_SECONDS,
+            what="each stable slot has one pod, and those before have ended",
+        )
 
 
-def _settle(cluster: Cluster) -> None:
-    """Wait until the slots that hold a version have only pods of the newest kind, and those before have gone."""
+def _wait_for_stable(cluster: Cluster) -> None:
+    """Wait until the slots that hold a version have only pods of the newest kind."""
     for model in contracts.DEFAULT_MODELS:
         workload = f"deployment/{contracts.slot_workload(model, contracts.STABLE_SLOT)}"
         cluster.kubectl("rollout", "status", workload, f"--timeout={_READY_SECONDS}s")
-    eventually(lambda: len(pods(cluster)) == LEAST, within_seconds=_READY_SECONDS, what="one pod of the slot is left")
 
 
 def pods(cluster: Cluster) -> list[str]:
@@ -105,6 +113,11 @@ def wanted(cluster: Cluster) -> int:
 def autoscaler(cluster: Cluster) -> dict[str, Any]:
     """Return the status of the autoscaler that KEDA has made for the slot."""
     return cast("dict[str, Any]", cluster.get("horizontalpodautoscaler", f"keda-hpa-{WORKLOAD}").get("status", {}))
+
+
+def rests(cluster: Cluster) -> bool:
+    """Tell whether the slot has as few pods as it may, and none of them is about to end."""
+    return wanted(cluster) == len(pods(cluster)) == len(serving(cluster)) == LEAST
 
 
 def sees_both_measures(cluster: Cluster) -> bool:
