@@ -27,7 +27,12 @@ _OFFLINE = {
     "policies": "bench.policies",
     "regions": "bench.regions",
 }
-_LIVE = {"engine": "bench.engine", "serving": "bench.serving", "splitting": "bench.splitting"}
+_LIVE = {
+    "engine": "bench.engine",
+    "serving": "bench.serving",
+    "splitting": "bench.splitting",
+    "scaling": "bench.scaling",
+}
 
 
 def main(wanted: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -10,24 +11,26 @@ import typer
 from local import paths, toolchain
 from local.images.binaries import Binaries, export
 from local.images.build import describe, ensure
-from local.images.catalog import BINARY_FOLDER, read_containerfiles
+from local.images.catalog import BINARY_FOLDER, programs, read_containerfiles
 from local.images.errors import ImageError
 from local.images.folders import Folders
 from local.images.lock import compile_all
 from local.images.prune import prune as prune_cache
 from local.images.store import Store
-from local.progress import ConsoleProgress
+from local.progress import ConsoleProgress, Progress
 from local.toolchain import ToolchainError
+from local.toolchain.catalog import GO_TOOLS
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 _BYTES_PER_MB = 1_000_000
+_Names = Annotated[list[str] | None, typer.Argument(help="images; all that the cluster needs, if absent")]
 
 
 @app.command()
-def build(names: Annotated[list[str] | None, typer.Argument(help="images; all, if absent")] = None) -> None:
+def build(names: _Names = None) -> None:
     """Make the images that the cache lacks and print their references."""
     progress = ConsoleProgress()
-    references = ensure(toolchain.ensure(progress=progress), progress, names or None)
+    references = ensure(_tools(names, progress), progress, names or None)
     store = Store(Folders.in_cache().store)
     for name, reference in references.items():
         typer.echo(f"{store.size_bytes([reference]) / _BYTES_PER_MB:7.0f} MB  {name:15}  {reference}")
@@ -35,14 +38,14 @@ def build(names: Annotated[list[str] | None, typer.Argument(help="images; all, i
 
 
 @app.command()
-def binaries() -> None:
-    """Write the compiled programs to build/bin, where `docker build` and `buildah build` expect them."""
+def binaries(names: _Names = None) -> None:
+    """Write the programs of images to build/bin, where `docker build` and `buildah build` expect them."""
     progress = ConsoleProgress()
     root = paths.repo_root()
-    sources = [source for _, file in read_containerfiles(root).values() for source in file.sources]
-    programs = sorted({source.rpartition("/")[2] for source in sources if source.startswith(f"{BINARY_FOLDER}/")})
-    tools = toolchain.ensure(progress=progress)
-    export(Binaries(tools, root, Folders.in_cache().programs, progress), programs, root / BINARY_FOLDER)
+    found = Binaries(_tools(names, progress), root, Folders.in_cache().programs, progress)
+    files = {name: file for name, (_, file) in read_containerfiles(root).items() if not names or name in names}
+    copied = sorted({program for file in files.values() for program in programs(file)})
+    export(found, [program for program in copied if names or found.has(program)], root / BINARY_FOLDER)
 
 
 @app.command()
@@ -59,6 +62,14 @@ def prune() -> None:
     images = describe(toolchain.ensure(progress=progress), progress)
     for removed in prune_cache(images, progress):
         typer.echo(f"removed {removed}")
+
+
+def _tools(images: Iterable[str] | None, progress: Progress) -> toolchain.Toolchain:
+    """Return the cluster's tools and, of those that it has only on demand, what these images copy."""
+    files = read_containerfiles(paths.repo_root())
+    copied = {program for name in images or () if name in files for program in programs(files[name][1])}
+    asked = [tool.name for tool in GO_TOOLS if tool.on_demand and copied.intersection(tool.binaries)]
+    return toolchain.ensure([*toolchain.CLUSTER_TOOLS, *asked], progress)
 
 
 def main() -> int:

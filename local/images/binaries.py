@@ -34,6 +34,13 @@ class Binaries:
         self._folder = folder
         self._progress = progress
 
+    def has(self, program: str) -> bool:
+        """Say whether the toolchain has a program: some of them it has only on demand."""
+        try:
+            return program == PAUSE or bool(self._tools.bin(program))
+        except KeyError:
+            return False
+
     def find(self, program: str) -> Path:
         """Return the file of one program, compiling `pause` if that is the one.
 

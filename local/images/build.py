@@ -8,7 +8,7 @@ from local import paths
 from local.images import debian
 from local.images.binaries import Binaries, Tools
 from local.images.builder import Builder
-from local.images.catalog import Image, discover
+from local.images.catalog import Image, discover, programs, read_containerfiles
 from local.images.containerfile import DEBIAN, ContainerfileError
 from local.images.errors import ImageError
 from local.images.folders import Folders, locked
@@ -22,7 +22,7 @@ def describe(tools: Tools, progress: Progress, names: Iterable[str] | None = Non
     Args:
         tools: the toolchain, with the programs that the images copy.
         progress: told what is being done.
-        names: the images wanted, with what they are made from; all if absent.
+        names: the images wanted, with what they are made from; if absent, all whose programs the toolchain has.
 
     Raises:
         ImageError: a name is unknown, or a container file breaks a rule or copies something that does not exist.
@@ -31,6 +31,9 @@ def describe(tools: Tools, progress: Progress, names: Iterable[str] | None = Non
     root = paths.repo_root()
     binaries = Binaries(tools, root, folders.programs, progress)
     try:
+        if names is None:
+            files = {name: file for name, (_, file) in read_containerfiles(root).items()}
+            names = [name for name, file in files.items() if all(map(binaries.has, programs(file)))]
         return discover(root, binaries.find, debian.image_reference(), names)
     except (ContainerfileError, FileNotFoundError) as error:
         raise ImageError(str(error)) from None
@@ -50,7 +53,7 @@ def ensure(
     Args:
         tools: the toolchain; programs `buildah`, `skopeo`, `mmdebstrap`, and those that images copy.
         progress: told what is being done.
-        names: logical names; all that containers run, if absent.
+        names: logical names; if absent, all that containers run and whose programs the toolchain has.
         before_making: called if an image that needs packages has to be made, before anything is; may raise.
 
     Raises:

@@ -17,6 +17,13 @@ BINARY_FOLDER = "build/bin"
 RECIPE = "buildah, OCI, layers dated 0, 2"
 """Part of every image's identity: change the number when the way of building changes what comes out."""
 
+
+def programs(containerfile: Containerfile) -> list[str]:
+    """Return the compiled programs that an image copies."""
+    prefix = f"{BINARY_FOLDER}/"
+    return [source.removeprefix(prefix) for source in containerfile.sources if source.startswith(prefix)]
+
+
 BinaryFinder = Callable[[str], Path]
 """Takes the name of a compiled program and returns its file."""
 

@@ -20,7 +20,7 @@ def prune(images: Mapping[str, Image], progress: Progress) -> list[str]:
     nodes keep their images: they have links of their own.
 
     Args:
-        images: every image of the tree.
+        images: every image that the cluster needs; those that it has only on demand go, too.
         progress: told what is being done.
     """
     folders = Folders.in_cache()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from local import images, mesh, node, paths, toolchain
 from local.lifecycle import diagnosis, engines, services
 from local.lifecycle.instance import Instance
-from local.lifecycle.stack import Stack
+from local.lifecycle.stack import Stack, expected_prerequisites
 from local.node.layout import Layout
 from local.progress import Progress, heartbeat
 from local.toolchain.facts import taken_ports
@@ -76,7 +76,8 @@ def prepare(instance: Instance, progress: Progress) -> Platform:
     ports = () if running else (instance.api_port, instance.gateway_port)
     if instance.node_dir.exists():
         _wait_until_free(ports)
-    toolchain.preflight(ports=ports, images_follow=True)
+    brought = [name for name in expected_prerequisites() if name in node.PREREQUISITES]
+    toolchain.preflight(_tools(brought), ports, images_follow=True)
     tools = toolchain.ensure(progress=progress)
     references = images.ensure(tools, progress, before_making=toolchain.require_for_images)
     instance.create_files()
@@ -93,8 +94,29 @@ def prepare(instance: Instance, progress: Progress) -> Platform:
     node.install_addons(handle, references, progress)
     platform = _platform(instance, tools, handle)
     _install_mesh(platform, references, progress)
+    for name in brought:
+        bring(platform, name, progress)
     platform.stack.prepare({name: references[name] for name in STACK_IMAGES})
     return platform
+
+
+def bring(platform: Platform, name: str, progress: Progress) -> None:
+    """Give a running platform's node one of `node.PREREQUISITES`; built first, where nobody has had it before.
+
+    Raises:
+        node.NodeError, images.ImageError, toolchain.ToolchainError: it could not be built or does not start.
+    """
+    tools = toolchain.ensure(_tools([name]), progress)
+    references = images.ensure(
+        tools, progress, [node.PREREQUISITES[name].image], before_making=toolchain.require_for_images
+    )
+    images.load(platform.node, references, progress)
+    node.install_prerequisite(platform.node, name, references, tools, progress)
+
+
+def _tools(prerequisites: Sequence[str]) -> list[str]:
+    """Return the names of the tools for a cluster that has these, too."""
+    return [*toolchain.CLUSTER_TOOLS, *(node.PREREQUISITES[name].tool for name in prerequisites)]
 
 
 def _wait_until_free(ports: Sequence[int]) -> None:

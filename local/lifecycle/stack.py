@@ -26,10 +26,23 @@ from local.lifecycle import engines
 from local.lifecycle.instance import STACK, Instance, write_private
 from local.provider import install as provider_install
 from local.toolchain import Toolchain
+from ml.contracts.prerequisites import PRESENT
 
 _PROJECT = "mlplatform"
 _SECRET_KEY = f"{_PROJECT}:masterSecret"
 _PROGRAM_LINK = "program"
+
+
+def settings() -> dict[str, Any]:
+    """Return the settings that the repository has for this stack, by full name."""
+    return dict(_load(paths.repo_root() / f"Pulumi.{STACK}.yaml").get("config", {}))
+
+
+def expected_prerequisites() -> list[str]:
+    """Return what the stack takes to be present in its cluster."""
+    states = settings().get(f"{_PROJECT}:prerequisites")
+    known = cast("dict[str, Any]", states) if isinstance(states, dict) else {}
+    return [name for name, state in known.items() if state == PRESENT]
 
 
 class StackError(Exception):
@@ -151,16 +164,15 @@ class Stack:
     def _write_config(self, images: Mapping[str, str]) -> None:
         file = self.instance.project_dir / f"Pulumi.{STACK}.yaml"
         current = _load(file)
-        settings = dict(_load(paths.repo_root() / f"Pulumi.{STACK}.yaml").get("config", {}))
-        settings |= {
+        config = settings() | {
             f"{_PROJECT}:kubeconfig": str(self.kubeconfig),
             f"{_PROJECT}:images": dict(images),
             f"{_PROJECT}:gatewayAddress": self.instance.gateway_address,
         }
         stored_secret = current.get("config", {}).get(_SECRET_KEY)
         if stored_secret is not None:
-            settings[_SECRET_KEY] = stored_secret
-        current["config"] = settings
+            config[_SECRET_KEY] = stored_secret
+        current["config"] = config
         file.write_text(yaml.safe_dump(current, sort_keys=False), encoding="utf-8")
         if stored_secret is None:
             # By standard input: an argument would be readable in the list of processes.

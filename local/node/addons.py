@@ -40,12 +40,13 @@ def install_addons(handle: NodeHandle, images: Mapping[str, str], progress: Prog
     if lacking:
         raise NodeError(f"images {', '.join(lacking)}: no reference given; needed are {', '.join(IMAGES)}")
     with heartbeat(progress, "installing the node's addons and resource definitions"):
-        definitions = (str(path) for path in definition_files())
-        _kubectl(handle, *_apply("-", *definitions), stdin=manifests(handle.config.name, images))
-        _kubectl(handle, "wait", "--for=condition=Established", "--timeout=60s", *_files(definition_files()))
+        definitions = [str(path) for path in definition_files()]
+        files = [f"--filename={file}" for file in definitions]
+        apply(handle, "-", *definitions, stdin=manifests(handle.config.name, images))
+        kubectl(handle, "wait", "--for=condition=Established", "--timeout=60s", *files)
     with heartbeat(progress, "waiting for name service"):
         timeout = f"--timeout={_ROLLOUT_SECONDS}s"
-        _kubectl(handle, "--namespace=kube-system", "rollout", "status", "deployment/coredns", timeout)
+        kubectl(handle, "--namespace=kube-system", "rollout", "status", "deployment/coredns", timeout)
 
 
 def manifests(instance: str, images: Mapping[str, str]) -> str:
@@ -57,7 +58,12 @@ def manifests(instance: str, images: Mapping[str, str]) -> str:
         "CLUSTER_DOMAIN": CLUSTER_DOMAIN,
         "DNS_SERVICE_ADDRESS": DNS_SERVICE_ADDRESS,
     }
-    return "---\n".join(Template((_FOLDER / "addons" / name).read_text()).substitute(values) for name in _FILES)
+    return "---\n".join(manifest(name, values) for name in _FILES)
+
+
+def manifest(file: str, values: Mapping[str, str]) -> str:
+    """Return one file of addons/ with its placeholders filled in."""
+    return Template((_FOLDER / "addons" / file).read_text()).substitute(values)
 
 
 def definition_files() -> list[Path]:
@@ -65,16 +71,23 @@ def definition_files() -> list[Path]:
     return sorted((_FOLDER / "crds").glob("*.yaml"))
 
 
-def _apply(*files: str) -> tuple[str, ...]:
+def apply(handle: NodeHandle, *files: str, stdin: str | None = None) -> None:
+    """Create or repair what is in these files; `-` stands for `stdin`.
+
+    Raises:
+        NodeError: the API server refused something.
+    """
     named = (f"--filename={name}" for name in files)
-    return ("apply", "--server-side", "--force-conflicts", f"--field-manager={_FIELD_MANAGER}", *named)
+    manager = f"--field-manager={_FIELD_MANAGER}"
+    kubectl(handle, "apply", "--server-side", "--force-conflicts", manager, *named, stdin=stdin)
 
 
-def _files(paths: list[Path]) -> tuple[str, ...]:
-    return tuple(f"--filename={path}" for path in paths)
+def kubectl(handle: NodeHandle, *arguments: str, stdin: str | None = None) -> None:
+    """Run kubectl on a node.
 
-
-def _kubectl(handle: NodeHandle, *arguments: str, stdin: str | None = None) -> None:
+    Raises:
+        NodeError: it failed; the message holds what it said.
+    """
     command = [handle.config.binaries["kubectl"], f"--kubeconfig={handle.kubeconfig}", *arguments]
     # Else kubectl keeps what it learned in the user's home, where nobody would remove it.
     environment = {**os.environ, "KUBECACHEDIR": str(Layout(handle.config.state_dir).kubectl_cache)}

@@ -63,8 +63,8 @@ class GoTool:
     release: Release | None = None
     files: Mapping[str, ModuleFile] = field(default_factory=lambda: dict[str, ModuleFile]())
     """Further files that lie beside the binaries: name -> where it comes from."""
-    for_tests: bool = False
-    """Whether only tests run it: the embedded cluster comes up without."""
+    on_demand: bool = False
+    """Whether the embedded cluster comes up without it: only who names it gets it."""
 
     @property
     def binaries(self) -> tuple[str, ...]:
@@ -108,6 +108,15 @@ _LANGUAGE_HOST_SCRIPT: Final = "pulumi-language-python-exec"
 _KARPENTER_DEFINITIONS: Final = (
     ("pkg/apis/crds", "karpenter.sh_nodeclaims.yaml"),
     ("kwok/apis/crds", "karpenter.kwok.sh_kwoknodeclasses.yaml"),
+)
+_KEDA_MODULE: Final = "github.com/kedacore/keda/v2"
+_KEDA_DEFINITIONS: Final = (
+    "eventing.keda.sh_cloudeventsources.yaml",
+    "eventing.keda.sh_clustercloudeventsources.yaml",
+    "keda.sh_clustertriggerauthentications.yaml",
+    "keda.sh_scaledjobs.yaml",
+    "keda.sh_scaledobjects.yaml",
+    "keda.sh_triggerauthentications.yaml",
 )
 
 GO_TOOLS: Final = (
@@ -214,7 +223,21 @@ GO_TOOLS: Final = (
         version="7.15.6",
         packages={"oauth2-proxy": "github.com/oauth2-proxy/oauth2-proxy/v7"},
         folder="oauth2-proxy",
-        for_tests=True,
+        on_demand=True,
+    ),
+    GoTool(
+        name="keda",
+        version="2.20.2",
+        packages={
+            "keda-operator": f"{_KEDA_MODULE}/cmd/operator",
+            "keda-adapter": f"{_KEDA_MODULE}/cmd/adapter",
+        },
+        folder="keda",
+        files={
+            name: ModuleFile(folder="keda", module=_KEDA_MODULE, path=f"config/crd/bases/{name}")
+            for name in _KEDA_DEFINITIONS
+        },
+        on_demand=True,
     ),
     GoTool(
         # Karpenter's core, which the controller for AWS is built around, with a cloud whose machines are objects only.
@@ -226,7 +249,7 @@ GO_TOOLS: Final = (
             name: ModuleFile(folder="karpenter", module="sigs.k8s.io/karpenter", path=f"{folder}/{name}")
             for folder, name in _KARPENTER_DEFINITIONS
         },
-        for_tests=True,
+        on_demand=True,
     ),
 )
 
@@ -254,3 +277,5 @@ DEBIAN_TOOLS: Final = (
 
 Tool = GoTool | DebianTool
 TOOLS: Final[Mapping[str, Tool]] = {tool.name: tool for tool in (*GO_TOOLS, *DEBIAN_TOOLS)}
+CLUSTER_TOOLS: Final = tuple(name for name, tool in TOOLS.items() if isinstance(tool, DebianTool) or not tool.on_demand)
+"""What the embedded cluster cannot do without."""

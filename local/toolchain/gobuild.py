@@ -41,8 +41,9 @@ def _build_packages(tool: GoTool, folder: Path, binaries: Path) -> None:
         options = [_COMPILER_FLAGS, "-ldflags", flags, "-o", f"{output}/"]
         _go(["build", *options, *tool.packages.values()], folder, f"building {tool.name}")
         built = list(Path(output).iterdir())
-        for name in tool.packages:
-            (source,) = built if len(tool.packages) == 1 else [path for path in built if path.name == name]
+        for name, package in tool.packages.items():
+            last = package.rpartition("/")[2]
+            (source,) = built if len(built) == 1 else [path for path in built if path.name == last]
             source.rename(binaries / name)
 
 

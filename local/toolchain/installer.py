@@ -12,7 +12,7 @@ from local.paths import cache_dir
 from local.progress import Progress
 from local.toolchain import debian, gobuild, installed
 from local.toolchain.cache import Cache
-from local.toolchain.catalog import TOOLS, DebianTool, GoTool, Tool
+from local.toolchain.catalog import CLUSTER_TOOLS, TOOLS, DebianTool, GoTool, Tool
 from local.toolchain.errors import ToolchainError
 from local.toolchain.releases import Makers
 from local.toolchain.toolchain import Toolchain
@@ -61,7 +61,7 @@ def select(names: Iterable[str] | None) -> list[Tool]:
         ToolchainError: a name is unknown.
     """
     if names is None:
-        return [tool for tool in TOOLS.values() if isinstance(tool, DebianTool) or not tool.for_tests]
+        return select(CLUSTER_TOOLS)
     chosen = list(dict.fromkeys(names))
     unknown = [name for name in chosen if name not in TOOLS]
     if unknown:

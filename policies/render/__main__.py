@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import runpy
 import sys
 from collections.abc import Mapping
@@ -111,4 +112,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_code = main(sys.argv[1:])
+    sys.stdout.flush()
+    # At once: taking half a million imported objects down one by one would take a quarter of the time.
+    os._exit(exit_code)

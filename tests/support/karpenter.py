@@ -135,6 +135,10 @@ class Karpenter:
         """Return the claims of a pool by name."""
         return self._by_name(_CLAIMS, labelSelector=f"{POOL_LABEL}={pool}")
 
+    def node_of_claim(self, pool: str, claim: str) -> str | None:
+        """Return the node that a claim has become; None if that is not known yet."""
+        return self.claims_of(pool)[claim].get("status", {}).get("nodeName")
+
     def nodes_of(self, pool: str) -> dict[str, dict[str, Any]]:
         """Return the nodes of a pool by name."""
         return self._by_name(_NODES, labelSelector=f"{POOL_LABEL}={pool}")

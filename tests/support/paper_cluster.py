@@ -18,7 +18,7 @@ from tests.support import pods
 from tests.support.catalogue import declare_one
 
 NAMESPACE = "serving"
-_MODEL = "some-model"
+MODEL = "some-model"
 PATIENCE_SECONDS = 15.0
 _Found = TypeVar("_Found")
 
@@ -148,12 +148,12 @@ def scheduling_cluster(folder: Path) -> Generator[Cluster]:
             plane.kubectl("create", "namespace", NAMESPACE)
             plane.kubectl("wait", f"--namespace={NAMESPACE}", "--for=create", "serviceaccount/default", "--timeout=30s")
             cluster = Cluster(plane, folder)
-            for item in declare_one(PriorityClasses, instance=_MODEL).kubernetes_objects():
+            for item in declare_one(PriorityClasses, instance=MODEL).kubernetes_objects():
                 cluster.create(item.manifest)
             yield cluster
 
 
 def model_server(**changes: Any) -> dict[str, Any]:
     """Return the pod of a model's stable slot."""
-    graph = declare_one(ModelServer, instance=_MODEL, **changes)
-    return pods.template_of(graph.object("Deployment", f"{_MODEL}-stable"))
+    graph = declare_one(ModelServer, instance=MODEL, **changes)
+    return pods.template_of(graph.object("Deployment", f"{MODEL}-stable"))

@@ -84,9 +84,8 @@ def started(stack: str, project: Path = PROJECT) -> Generator[Rendering]:
     if not (project / f"Pulumi.{stack}.yaml").is_file():
         known = ", ".join(sorted(file.name.split(".")[1] for file in project.glob("Pulumi.*.yaml")))
         raise UserError(f"there is no stack `{stack}`", f"take one of: {known}")
-    # Most of the time goes into importing the providers' SDKs, which are mostly documentation: without it (-OO), and
-    # with byte code that is kept even where the machine forbids that, it takes half as long.
-    command = [sys.executable, "-OO", "-m", "policies.render", stack, str(project)]
+    command = [sys.executable, "-m", "policies.render", stack, str(project)]
+    # Byte code is kept even where the machine forbids it: compiling the program each time takes longer than running it.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with subprocess.Popen(
         command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

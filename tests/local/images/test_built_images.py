@@ -38,7 +38,8 @@ _BYTES_PER_MB = 1_000_000
 
 @pytest.fixture(scope="module")
 def tools() -> Tools:
-    return toolchain.ensure(progress=ConsoleProgress())
+    """Those of the cluster, and what images are made of on demand."""
+    return toolchain.ensure([*toolchain.CLUSTER_TOOLS, "keda"], ConsoleProgress())
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from local.images.catalog import read_containerfiles
+from local.images.binaries import PAUSE
+from local.images.catalog import programs, read_containerfiles
 from local.images.containerfile import DEBIAN_REFERENCE, Containerfile
 from local.images.lock import locked_packages
 from local.paths import repo_root
+from local.toolchain.catalog import GO_TOOLS
 
 _ROOT = repo_root()
 _FILES = {name: file for name, (_, file) in read_containerfiles(_ROOT).items()}
@@ -31,6 +33,12 @@ def test_containers_do_not_run_as_root_when_an_image_is_runnable(name: str) -> N
 
     assert users, "the final stage must say USER <uid>:<gid>"
     assert re.fullmatch(r"[1-9][0-9]*:[1-9][0-9]*", users[-1]), "numbers, so that Kubernetes can check runAsNonRoot"
+
+
+@pytest.mark.parametrize("name", list(_FILES))
+def test_every_program_is_one_that_the_toolchain_may_have_when_an_image_copies_it(name: str) -> None:
+    """An image whose programs it has not is left out, so a wrong name would go unnoticed."""
+    assert set(programs(_FILES[name])) <= {PAUSE, *(binary for tool in GO_TOOLS for binary in tool.binaries)}
 
 
 @pytest.mark.parametrize("name", list(_FILES))

@@ -51,11 +51,11 @@ def test_all_binaries_are_there_when_a_tool_has_several(tmp_path: Path) -> None:
         (folder / name / "main.go").write_text(PROGRAM.replace('"version "', f'"{name} "'))
     binaries = tmp_path / "bin"
     binaries.mkdir()
-    tool = replace(TOOL, packages={name: f"example.com/thing/{name}" for name in ("one", "two")})
+    tool = replace(TOOL, packages={f"thing-{name}": f"example.com/thing/{name}" for name in ("one", "two")})
     build(tool, tmp_path, binaries, lambda _message: None)
-    assert sorted(path.name for path in binaries.iterdir()) == ["one", "two"]
+    assert sorted(path.name for path in binaries.iterdir()) == ["thing-one", "thing-two"]
     for name in ("one", "two"):
-        done = subprocess.run([binaries / name], capture_output=True, text=True, check=True)
+        done = subprocess.run([binaries / f"thing-{name}"], capture_output=True, text=True, check=True)
         assert done.stderr == f"{name} 1.2.3"
 
 
