@@ -38,6 +38,32 @@ class Allow:
         return {**found, "Condition": self.conditions} if self.conditions else found
 
 
+def to_use_bucket(bucket: str, what: str, *, folder: str = "") -> list[Allow]:
+    """Return the rights to find, read, write and delete what lies in a bucket, or in one folder of it.
+
+    `what` is the word by which both statements are told from others, such as `Artifacts`.
+    """
+    arn = f"arn:aws:s3:::{bucket}"
+    return [
+        Allow(
+            sid=f"Find{what}",
+            actions=["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"],
+            resources=[arn],
+        ),
+        Allow(
+            sid=f"Use{what}",
+            actions=[
+                "s3:GetObject",
+                "s3:PutObject",
+                "s3:DeleteObject",
+                "s3:AbortMultipartUpload",
+                "s3:ListMultipartUploadParts",
+            ],
+            resources=[f"{arn}/{folder}*"],
+        ),
+    ]
+
+
 def document(statements: Sequence[Mapping[str, Any]]) -> str:
     """Return a policy."""
     return json.dumps({"Version": _VERSION, "Statement": list(statements)})

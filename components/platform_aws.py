@@ -14,7 +14,7 @@ import pulumi_aws as aws
 
 from components._base import PlatformComponent
 from components._cloud import CloudParts, ManagedBucket
-from components._iam import Allow
+from components._iam import Allow, to_use_bucket
 from components.cloud_roles import CloudRoles, CloudRolesArgs
 from components.eks_cluster import EksCluster, EksClusterArgs, SystemNodes
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs, KeyUser
@@ -209,25 +209,6 @@ class CloudFoundation(PlatformComponent):
         )
 
     def _create_identity(self) -> WorkloadIdentity:
-        arn = f"arn:aws:s3:::{self._bucket.name}"
-        allowed = [
-            Allow(
-                sid="FindArtifacts",
-                actions=["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"],
-                resources=[arn],
-            ),
-            Allow(
-                sid="UseArtifacts",
-                actions=[
-                    "s3:GetObject",
-                    "s3:PutObject",
-                    "s3:DeleteObject",
-                    "s3:AbortMultipartUpload",
-                    "s3:ListMultipartUploadParts",
-                ],
-                resources=[f"{arn}/*"],
-            ),
-        ]
         return WorkloadIdentity(
             "tracking-identity",
             WorkloadIdentityArgs(
@@ -235,7 +216,7 @@ class CloudFoundation(PlatformComponent):
                 cluster=self.cluster.cluster_name,
                 namespace=self._settings.namespace,
                 account=TRACKING_SERVER_SERVICE,
-                allowed=allowed,
+                allowed=to_use_bucket(self._bucket.name, "Artifacts"),
             ),
             self.child(),
         )

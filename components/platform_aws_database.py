@@ -13,7 +13,7 @@ import pulumi
 from components._aws import AwsScope
 from components._cloud import ManagedBucket, ManagedDatabase
 from components._database_clients import ADMIN, administrator_password
-from components._iam import Allow
+from components._iam import to_use_bucket
 from components._secrets import SecretSource
 from components.database_alarms import DatabaseAlarms, DatabaseAlarmsArgs
 from components.encryption_key import KeyUser
@@ -123,25 +123,6 @@ def create_backup_identity(
 
     They delete what is older than it must be kept; the bucket keeps what was deleted for a while longer.
     """
-    arn = f"arn:aws:s3:::{bucket.name}"
-    allowed = [
-        Allow(
-            sid="FindBackups",
-            actions=["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"],
-            resources=[arn],
-        ),
-        Allow(
-            sid="UseBackups",
-            actions=[
-                "s3:GetObject",
-                "s3:PutObject",
-                "s3:DeleteObject",
-                "s3:AbortMultipartUpload",
-                "s3:ListMultipartUploadParts",
-            ],
-            resources=[f"{arn}/{METADATA_DB_SERVICE}/*"],
-        ),
-    ]
     return WorkloadIdentity(
         "backup-identity",
         WorkloadIdentityArgs(
@@ -150,7 +131,7 @@ def create_backup_identity(
             namespace=settings.namespace,
             # The operator makes the account, and calls it like the cluster of servers.
             account=METADATA_DB_SERVICE,
-            allowed=allowed,
+            allowed=to_use_bucket(bucket.name, "Backups", folder=f"{METADATA_DB_SERVICE}/"),
         ),
         opts,
     )
