@@ -65,9 +65,10 @@ def service(selector: Any, **labels: Any) -> Resource:
 
 def database_cluster(plugins: Any, name: str = "db") -> Resource:
     """Return servers of PostgreSQL as CloudNativePG runs them."""
-    return thing("postgresql.cnpg.io/Cluster", name, {"spec": {"plugins": plugins}})
+    return thing("postgresql.cnpg.io/Cluster", name, {"spec": {"instances": 3, "plugins": plugins}})
 
 
 def backup_plan(**spec: Any) -> Resource:
     """Return a plan of backups, of the servers `db` unless another cluster is given."""
-    return thing("postgresql.cnpg.io/ScheduledBackup", "daily", {"spec": {"cluster": {"name": "db"}, **spec}})
+    plan = {"cluster": {"name": "db"}, "schedule": "0 0 3 * * *", **spec}
+    return thing("postgresql.cnpg.io/ScheduledBackup", "daily", {"spec": plan})

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from policies._model import Finding, Resource, Severity, Situated, StackRule, unknown
 from policies._paths import UNKNOWN, read
-from policies._samples import backup_plan, database_cluster, thing
+from policies._samples import backup_plan, database_cluster
 
 
 def check(stack: Situated) -> Iterator[Finding]:
@@ -52,7 +52,7 @@ RULE = StackRule(
         backup_plan(cluster={"name": "another"}),
         backup_plan(suspend=False),
     ),
-    neighbour=(thing("mysql.example.org/Cluster", "db", {"spec": {}}),),
+    neighbour=(backup_plan(cluster={"name": "another"}),),
     unknown=(database_cluster([{"isWALArchiver": UNKNOWN}]), backup_plan(cluster={"name": UNKNOWN})),
     missing=(database_cluster([{**_ARCHIVER, "enabled": False}]), backup_plan()),
 )

@@ -1,4 +1,4 @@
-"""A real API server that knows the kinds of the mesh and of experiments."""
+"""A real API server that knows the kinds of the mesh, of experiments and of database clusters."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 _DEFINITIONS = (
     _ROOT / "local" / "node" / "crds" / "istio-1.30.3-crd-all.yaml",
     _ROOT / "components" / "crds" / "abtests.yaml",
+    _ROOT / "tests" / "support" / "crds" / "cnpg-1.30.0-clusters.yaml",
+    _ROOT / "tests" / "support" / "crds" / "cnpg-1.30.0-scheduledbackups.yaml",
     Path(__file__).parent / "service-monitor-crd.yaml",
 )
 
