@@ -42,7 +42,8 @@ def scaled(cluster: Cluster) -> Generator[None]:
     """
     stack, file = cluster.platform.stack, cluster.instance.project_dir / f"Pulumi.{STACK}.yaml"
     before = file.read_text(encoding="utf-8")
-    platform.bring(cluster.platform, "keda", ConsoleProgress())
+    # The node may have been started again since the cluster was met.
+    platform.bring(platform.existing(cluster.instance, ConsoleProgress()), "keda", ConsoleProgress())
     try:
         stack.remove_config("modelServer.replicas")
         stack.set_config("prerequisites.keda", "present")
