@@ -42,14 +42,6 @@ def cluster_pods(name: str) -> dict[str, str]:
     return {CLUSTER_LABEL: name, _ROLE_LABEL: "instance"}
 
 
-def requirements(resources: Resources) -> dict[str, Any]:
-    """Return what a container reserves and may use."""
-    return {
-        "requests": {"cpu": f"{resources.cpu_millis}m", "memory": f"{resources.memory_mib}Mi"},
-        "limits": {"memory": f"{resources.memory_limit_mib}Mi"},
-    }
-
-
 def volume(size_gib: int, storage_class: str | None) -> dict[str, Any]:
     """Return a disk of every server; without a class the cluster's default is taken."""
     return {"size": f"{size_gib}Gi", **({} if storage_class is None else {"storageClass": storage_class})}
@@ -139,7 +131,7 @@ def store_of(backups: BackupStore, days: int) -> dict[str, Any]:
         "retentionPolicy": f"{days}d",
         "instanceSidecarConfiguration": {
             "env": [{"name": "AWS_DEFAULT_REGION", "value": backups.region}],
-            "resources": requirements(_SIDECAR),
+            "resources": _SIDECAR.amounts(),
         },
     }
 

@@ -49,13 +49,18 @@ class Resources:
         if faulty.isdisjoint({"gpus", "gpu_resource"}) and self.gpu_resource != GPU_RESOURCE and self.gpus > 1:
             yield "gpus", f"1 where gpuResource is {SHARED_GPU_RESOURCE}: two turns may be on the same card"
 
+    def amounts(self) -> dict[str, dict[str, str]]:
+        """Return what is reserved and what is the most, as plain data."""
+        gpus = {self.gpu_resource: str(self.gpus)} if self.gpus else {}
+        return {
+            "requests": {"cpu": f"{self.cpu_millis}m", "memory": f"{self.memory_mib}Mi", **gpus},
+            "limits": {"memory": f"{self.memory_limit_mib}Mi", **gpus},
+        }
+
     def requirements(self) -> k8s.core.v1.ResourceRequirementsArgs:
         """Return the form that a container takes."""
-        gpus = {self.gpu_resource: str(self.gpus)} if self.gpus else {}
-        return k8s.core.v1.ResourceRequirementsArgs(
-            requests={"cpu": f"{self.cpu_millis}m", "memory": f"{self.memory_mib}Mi", **gpus},
-            limits={"memory": f"{self.memory_limit_mib}Mi", **gpus},
-        )
+        amounts = self.amounts()
+        return k8s.core.v1.ResourceRequirementsArgs(requests=amounts["requests"], limits=amounts["limits"])
 
 
 def container(

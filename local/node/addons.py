@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -21,6 +21,7 @@ _FOLDER: Final = Path(__file__).parent
 _FILES: Final = ("marker.yaml", "storage.yaml", "coredns.yaml", "metrics-server.yaml")
 _FIELD_MANAGER: Final = "mlplatform-node"
 _ROLLOUT_SECONDS: Final = 120
+_ESTABLISHED_SECONDS: Final = 60
 
 
 def install_addons(handle: NodeHandle, images: Mapping[str, str], progress: Progress) -> None:
@@ -41,9 +42,8 @@ def install_addons(handle: NodeHandle, images: Mapping[str, str], progress: Prog
         raise NodeError(f"images {', '.join(lacking)}: no reference given; needed are {', '.join(IMAGES)}")
     with heartbeat(progress, "installing the node's addons and resource definitions"):
         definitions = [str(path) for path in definition_files()]
-        files = [f"--filename={file}" for file in definitions]
         apply(handle, "-", *definitions, stdin=manifests(handle.config.name, images))
-        kubectl(handle, "wait", "--for=condition=Established", "--timeout=60s", *files)
+        await_definitions(handle, definitions)
     with heartbeat(progress, "waiting for name service"):
         timeout = f"--timeout={_ROLLOUT_SECONDS}s"
         kubectl(handle, "--namespace=kube-system", "rollout", "status", "deployment/coredns", timeout)
@@ -80,6 +80,16 @@ def apply(handle: NodeHandle, *files: str, stdin: str | None = None) -> None:
     named = (f"--filename={name}" for name in files)
     manager = f"--field-manager={_FIELD_MANAGER}"
     kubectl(handle, "apply", "--server-side", "--force-conflicts", manager, *named, stdin=stdin)
+
+
+def await_definitions(handle: NodeHandle, files: Sequence[str]) -> None:
+    """Return once the kinds that these files define can be used.
+
+    Raises:
+        NodeError: that takes too long.
+    """
+    named = (f"--filename={name}" for name in files)
+    kubectl(handle, "wait", "--for=condition=Established", f"--timeout={_ESTABLISHED_SECONDS}s", *named)
 
 
 def kubectl(handle: NodeHandle, *arguments: str, stdin: str | None = None) -> None:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from local.node.addons import apply, kubectl, manifest
+from local.node.addons import apply, await_definitions, kubectl, manifest
 from local.node.handle import NodeHandle
 from local.progress import Progress, heartbeat
 
-_ESTABLISHED_SECONDS: Final = 60
 _READY_SECONDS: Final = 240
 """KEDA's operator makes certificates first, and the kubelet brings them to its pods up to a minute later."""
 
@@ -83,9 +82,8 @@ def install_prerequisite(
     wanted = PREREQUISITES[name]
     with heartbeat(progress, f"installing {name}"):
         definitions = [str(tools.bin(file)) for file in wanted.definitions]
-        files = [f"--filename={file}" for file in definitions]
         apply(handle, *definitions)
-        kubectl(handle, "wait", "--for=condition=Established", f"--timeout={_ESTABLISHED_SECONDS}s", *files)
+        await_definitions(handle, definitions)
         objects = manifest(wanted.manifest, {f"IMAGE_{wanted.image.upper()}": images[wanted.image]})
         apply(handle, "-", stdin=objects)
     with heartbeat(progress, f"waiting for {name}"):

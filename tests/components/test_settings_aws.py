@@ -8,18 +8,9 @@ from typing import Any
 import pytest
 
 from components.settings import Settings, SettingsError, parse
-from tests.support.catalogue_cloud import AUTHORITIES
+from tests.support.catalogue_cloud import AUTHORITIES, AWS
 
 SECRET = "s" * 32
-AWS: dict[str, Any] = {
-    "name": "example",
-    "accountId": "111122223333",
-    "region": "eu-central-1",
-    "replicaRegion": "eu-west-1",
-    "owner": "research",
-    "costCenter": "42",
-    "adminPrincipals": ["arn:aws:iam::111122223333:role/deployer"],
-}
 L4 = {"name": "l4", "families": ["g6"]}
 A100 = {"name": "a100", "families": ["p4d"], "gpusPerNode": 8, "gpuLimit": 8}
 US = {"region": "us-east-1"}

@@ -8,21 +8,12 @@ from typing import Any
 import pytest
 
 from components.settings import Settings, SettingsError, parse
-from tests.support.catalogue_cloud import AUTHORITIES
+from tests.support.catalogue_cloud import AUTHORITIES, AWS
 
 SECRET = "s" * 32
 KIND = {"kind": "cloudNativePg"}
 FOUND = {"cloudNativePg": "present", "barmanCloud": "present"}
 OUTSIDE = {"destination": "s3://backups/ml", "endpoint": "https://s3.example.org", "accessKey": "AK1"}
-AWS: dict[str, Any] = {
-    "name": "example",
-    "accountId": "111122223333",
-    "region": "eu-central-1",
-    "replicaRegion": "eu-west-1",
-    "owner": "research",
-    "costCenter": "42",
-    "adminPrincipals": ["arn:aws:iam::111122223333:role/deployer"],
-}
 
 
 def read(database: dict[str, Any], *, secret: bool = False, **others: Any) -> Settings:

@@ -10,6 +10,7 @@ import pytest
 from components._scaling import Scaler
 from components.platform_scaling import scalers
 from components.settings import Settings, SettingsError, parse
+from tests.support.catalogue_cloud import AWS
 
 SECRET = "s" * 32
 KEDA = json.dumps({"keda": "present"})
@@ -106,18 +107,9 @@ def test_all_problems_are_reported_together_when_there_are_several() -> None:
 
 
 def test_single_pod_is_refused_when_the_stack_must_survive_a_node() -> None:
-    aws = {
-        "name": "example",
-        "accountId": "111122223333",
-        "region": "eu-central-1",
-        "replicaRegion": "eu-west-1",
-        "owner": "research",
-        "costCenter": "42",
-        "adminPrincipals": ["arn:aws:iam::111122223333:role/deployer"],
-    }
     values = {"masterSecret": SECRET, "imageRegistry": "registry.test", "prerequisites": KEDA}
     scaling = json.dumps({"api": {"minimum": 1, "maximum": 3}})
     with pytest.raises(SettingsError, match=r"unless `aws\.highlyAvailable` is false"):
-        parse({**values, "aws": json.dumps(aws), "autoscaling": scaling}, {"masterSecret"})
-    relaxed = json.dumps({**aws, "highlyAvailable": False})
+        parse({**values, "aws": json.dumps(AWS), "autoscaling": scaling}, {"masterSecret"})
+    relaxed = json.dumps({**AWS, "highlyAvailable": False})
     assert parse({**values, "aws": relaxed, "autoscaling": scaling}, {"masterSecret"}).replicas("api") is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import pulumi
 
@@ -32,6 +32,16 @@ from components.workload_identity import WorkloadIdentityArgs
 ACCOUNT: Final = "111122223333"
 TAGS: Final[Mapping[str, str]] = {"owner": "research", "cost-center": "42", "stack": "example"}
 KEY: Final = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1"
+AWS: Final[dict[str, Any]] = {
+    "name": "example",
+    "accountId": "111122223333",
+    "region": "eu-central-1",
+    "replicaRegion": "eu-west-1",
+    "owner": "research",
+    "costCenter": "42",
+    "adminPrincipals": ["arn:aws:iam::111122223333:role/deployer"],
+}
+"""The least that the setting `aws` must say."""
 AUTHORITIES: Final = """\
 -----BEGIN CERTIFICATE-----
 MIIBzzCCAXWgAwIBAgIUA77h5oQ+YaJX9bgvrDPD+tBFMlowCgYIKoZIzj0EAwIw

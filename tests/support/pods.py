@@ -78,3 +78,15 @@ def _container_violations(container: dict[str, Any]) -> Iterator[str]:
         yield f"image {container['image']} is not pinned"
     if not container.get("command"):
         yield "no command: what runs would depend on the image's entry point"
+
+
+def assert_restricted(pod: dict[str, Any]) -> None:
+    """Fail unless a pod of the node's own may do as little as the restricted profile demands, with bounded memory."""
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"]:
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["limits"]["memory"]

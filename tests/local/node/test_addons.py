@@ -9,6 +9,7 @@ import yaml
 
 from local.node import addons
 from local.node.addons import definition_files, manifests
+from tests.support.pods import assert_restricted
 
 IMAGES = {"coredns": "localhost/coredns:1", "metrics-server": "localhost/metrics-server:1", "unused": "x:1"}
 
@@ -34,15 +35,7 @@ def test_images_are_those_given() -> None:
 
 @pytest.mark.parametrize("name", addons.IMAGES)
 def test_pods_keep_to_the_restricted_profile(name: str) -> None:
-    pod = OBJECTS["Deployment", name]["spec"]["template"]["spec"]
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    for container in pod["containers"]:
-        context = container["securityContext"]
-        assert context["allowPrivilegeEscalation"] is False
-        assert context["readOnlyRootFilesystem"] is True
-        assert context["capabilities"] == {"drop": ["ALL"]}
-        assert container["resources"]["limits"]["memory"]
+    assert_restricted(OBJECTS["Deployment", name]["spec"]["template"]["spec"])
 
 
 def test_marker_names_the_instance() -> None:

@@ -14,6 +14,7 @@ from local.node.prerequisites import PREREQUISITES
 from local.paths import repo_root
 from local.toolchain.catalog import CLUSTER_TOOLS, TOOLS, GoTool
 from ml.contracts.prerequisites import PREREQUISITES as KNOWN
+from tests.support.pods import assert_restricted
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 
@@ -79,14 +80,8 @@ def test_objects_lie_in_its_namespace_or_none(name: str) -> None:
 def test_pods_keep_to_the_restricted_profile(name: str) -> None:
     for deployment in _deployments(name):
         pod = deployment["spec"]["template"]["spec"]
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert_restricted(pod)
         for container in pod["containers"]:
-            context = container["securityContext"]
-            assert context["allowPrivilegeEscalation"] is False
-            assert context["readOnlyRootFilesystem"] is True
-            assert context["capabilities"] == {"drop": ["ALL"]}
-            assert container["resources"]["limits"]["memory"]
             assert container["image"] == "localhost/image:1"
 
 
