@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -42,7 +44,16 @@ _SLOW_TESTS = (
 )
 """Tests that wait, start other interpreters or try thousands of cases, in files that are fast otherwise."""
 _FAST_EXAMPLES = 20
+_PYTESTS_OWN = "PYTEST_CURRENT_TEST"
 _NEVER_FAST = tuple(f"{place.removesuffix('/')}/" for place in ("tests/e2e", *_SLOW_PLACES))
+
+
+@pytest.fixture(autouse=True)
+def _environment_is_left_as_it_was() -> Generator[None]:
+    """Fail whoever changes the environment for the tests after it: `monkeypatch` puts back what it found itself."""
+    before = {**os.environ, _PYTESTS_OWN: ""}
+    yield
+    assert {**os.environ, _PYTESTS_OWN: ""} == before
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -206,10 +206,12 @@ def run(
     preview: bool = False,
     config: Mapping[str, str] | None = None,
     encrypted: tuple[str, ...] = (),
+    asks_cluster: bool = False,
 ) -> Graph:
     """Run a program to its end, in an event loop of its own, and return what it declared.
 
-    `config` holds the stack's configuration with namespaced keys, of which `encrypted` are secret.
+    `config` holds the stack's configuration with namespaced keys, of which `encrypted` are secret. Only a program that
+    `asks_cluster` looks for its prerequisites.
     """
     monitor = RecordingMonitor(preview=preview)
 
@@ -234,9 +236,8 @@ def run(
         settings.ROOT.set(None)  # the one that set_mocks has just made; run_in_stack makes its own
         await runtime_stack.run_in_stack(guarded_program)
 
-    # The one turns an Output that is formatted into a text from a silent mistake into an error, the other keeps the
-    # program from looking into a cluster.
-    variables = {"PULUMI_ERROR_OUTPUT_STRING": "true", OFFLINE_VARIABLE: "1"}
+    # The first turns an Output that is formatted into a text from a silent mistake into an error.
+    variables = {"PULUMI_ERROR_OUTPUT_STRING": "true", OFFLINE_VARIABLE: "" if asks_cluster else "1"}
     with (
         mock.patch.object(pulumi.Resource, "__init__", guarded_initialise),
         # Nobody asks in which line a resource was declared, and finding it takes a tenth of the time.

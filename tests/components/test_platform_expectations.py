@@ -10,7 +10,6 @@ import pytest
 from components import platform_expectations
 from components.platform_expectations import UnmetPrerequisitesError, require_prerequisites
 from components.settings import load
-from ml.contracts.prerequisites import OFFLINE_VARIABLE
 from tests.support.recording_monitor import run
 from tests.support.stacks import MASTER_SECRET, STACKS
 
@@ -25,18 +24,20 @@ def place_kubectl(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) ->
     return called
 
 
-def ask(monkeypatch: pytest.MonkeyPatch, *, preview: bool = False, **prerequisites: str) -> None:
-    def program() -> None:
-        monkeypatch.delenv(OFFLINE_VARIABLE)
-        require_prerequisites(load())
-
+def ask(*, preview: bool = False, **prerequisites: str) -> None:
     config = {
         "mlplatform:context": "shared",
         "mlplatform:imageRegistry": "registry.example.org",
         "mlplatform:masterSecret": MASTER_SECRET,
         "mlplatform:prerequisites": json.dumps(prerequisites),
     }
-    run(program, preview=preview, config=config, encrypted=("mlplatform:masterSecret",))
+    run(
+        lambda: require_prerequisites(load()),
+        preview=preview,
+        config=config,
+        encrypted=("mlplatform:masterSecret",),
+        asks_cluster=True,
+    )
 
 
 def test_no_cluster_is_asked_when_a_program_is_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_no_cluster_is_asked_when_a_program_is_recorded(monkeypatch: pytest.Monk
 
 def test_no_cluster_is_asked_when_nothing_is_expected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     called = place_kubectl(monkeypatch, tmp_path, "exit 1")
-    ask(monkeypatch, istio="install")
+    ask(istio="install")
     assert not called.exists()
 
 
@@ -56,7 +57,7 @@ def test_context_of_the_settings_is_asked_and_named_when_something_is_missing(
 ) -> None:
     called = place_kubectl(monkeypatch, tmp_path, "echo '{\"items\": []}'")
     with pytest.raises(UnmetPrerequisitesError, match="not met in the cluster of context `shared`, nothing has been"):
-        ask(monkeypatch)
+        ask()
     assert called.read_text(encoding="utf-8").splitlines()[0].startswith("--context=shared --request-timeout=10s get ")
 
 
@@ -65,14 +66,14 @@ def test_update_is_refused_with_a_remedy_when_there_is_no_kubectl(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UnmetPrerequisitesError, match=r"`kubectl` is not on PATH\n.*make it answer.*MLP_OFFLINE=1"):
-        ask(monkeypatch)
+        ask()
 
 
 def test_update_is_refused_when_the_cluster_takes_too_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(platform_expectations, "_TIMEOUT_SECONDS", 0.2)
     place_kubectl(monkeypatch, tmp_path, "exec sleep 5")
     with pytest.raises(UnmetPrerequisitesError, match=r"no answer within 0\.2 s"):
-        ask(monkeypatch)
+        ask()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_words_of_the_cluster_are_repeated_when_it_refuses(
 ) -> None:
     place_kubectl(monkeypatch, tmp_path, script)
     with pytest.raises(UnmetPrerequisitesError, match=f"stack `test`: .*{words}"):
-        ask(monkeypatch)
+        ask()
 
 
 def test_preview_goes_on_with_a_warning_when_the_cluster_is_silent(
@@ -97,6 +98,6 @@ def test_preview_goes_on_with_a_warning_when_the_cluster_is_silent(
     warned: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", warned.append)
     monkeypatch.setenv("PATH", str(tmp_path))
-    ask(monkeypatch, preview=True)
+    ask(preview=True)
     assert len(warned) == 1
     assert warned[0].endswith("`kubectl` is not on PATH; an update will be refused")

@@ -155,7 +155,6 @@ def declare_inside(server: ControlPlane, monkeypatch: pytest.MonkeyPatch, presen
     monkeypatch.setenv("PATH", str(server.tools), prepend=os.pathsep)
 
     def program() -> None:
-        monkeypatch.delenv(OFFLINE_VARIABLE)
         kubeconfig = pulumi.Output.from_input(server.kubeconfig.read_text(encoding="utf-8"))
         provider = k8s.Provider("inside", kubeconfig=with_prerequisites(load(), kubeconfig))
         provider.urn.apply(declared.append)
@@ -166,7 +165,7 @@ def declare_inside(server: ControlPlane, monkeypatch: pytest.MonkeyPatch, presen
         "mlplatform:masterSecret": MASTER_SECRET,
         "mlplatform:prerequisites": json.dumps({present: "present"}),
     }
-    run(program, config=config, encrypted=("mlplatform:masterSecret",))
+    run(program, config=config, encrypted=("mlplatform:masterSecret",), asks_cluster=True)
 
 
 def test_cluster_of_the_stacks_own_is_used_when_it_has_what_is_expected(
