@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 import yaml
 
+from policies.render import lazy_packages
 from policies.render.recording_monitor import PROJECT, Graph, Secret, Unknown, run
 
 _UNKNOWN_MARK: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -106,6 +107,7 @@ def main(arguments: list[str]) -> int:
         return _EXIT_USAGE
     # The process ends in a second: collecting the cycles of half a million imported objects is a sixth of its time.
     gc.disable()
+    lazy_packages.install()
     folder = Path(arguments[1] if len(arguments) > 1 else ".").resolve()
     print("\n".join(lines(graph(arguments[0], folder))))
     return 0
