@@ -1,9 +1,9 @@
-"""A slot that follows its load: how long more pods take to come, how long they stay, and what requests notice of it.
+"""Parts that follow their load: how long more pods take to come, how long they stay, and what requests notice of it.
 
-KEDA is given to the node and decides about all slots while this runs; afterwards the settings are as before. The load
-comes from the host through the gateway: people who ask again as soon as they are answered, and before and after that
-one who rests. The goal of 60 s is about how soon Kubernetes is told to have as many pods as it may; what a pod then
-needs to load its version comes on top.
+An autoscaler is given to the platform while this runs; afterwards the settings are as before. The load comes from the
+host through the gateway: people who ask again as soon as they are answered, and before and after that one who rests.
+The goal of 60 s is about how soon Kubernetes is told to have as many pods as it may; what a pod then needs to load its
+version comes on top.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from local.lifecycle.platform import Platform
 from tests.e2e import scaling
 from tests.e2e.cluster import Cluster, eventually
-from tests.e2e.scaling import LEAST, MOST, WORKLOAD, Visit, Visitors
+from tests.e2e.scaling import API, LEAST, SLOT, TRACKING_SERVER, Engine, Part
+from tests.e2e.visitors import Visit, Visitors
 
-_ROUNDS = 2
+_CASES: tuple[tuple[Engine, tuple[Part, ...]], ...] = (("keda", (SLOT, API, TRACKING_SERVER)), ("hpa", (SLOT,)))
 _CROWD = 10
 _REST_SECONDS = 0.5
 _LOADED_SECONDS = 60.0
@@ -44,31 +45,37 @@ class Round:
 def run(running: Platform) -> list[str]:
     """Return the lines of the report."""
     cluster = Cluster(running)
-    with scaling.scaled(cluster), Visitors(cluster) as visitors:
-        visitors.are(1, rest_seconds=_REST_SECONDS)
-        eventually(
-            lambda: scaling.sees_both_measures(cluster), within_seconds=300, what="the autoscaler sees both measures"
-        )
-        eventually(lambda: scaling.rests(cluster), within_seconds=_LIMIT_SECONDS, what="one pod is enough")
-        rounds = [_round(cluster, visitors) for _ in range(_ROUNDS)]
-    lines = ["| what | " + " | ".join(f"round {number + 1}" for number in range(_ROUNDS)) + " |"]
-    lines.append("|---|" + "---:|" * _ROUNDS)
-    lines += [_row(what, [read(found) for found in rounds]) for what, read in _FIGURES.items()]
-    failed = len(visitors.failed)
-    return [*lines, f"{WORKLOAD}, {LEAST} to {MOST} pods: {len(visitors.visits)} requests, {failed} failed"]
+    found: dict[str, Round] = {}
+    lines: list[str] = []
+    for engine, parts in _CASES:
+        with scaling.scaled(cluster, engine):
+            for part in parts:
+                with Visitors(part.ask(cluster)) as visitors:
+                    found[f"{part.workload} by {engine}"] = _round(cluster, part, engine, visitors)
+                failed = len(visitors.failed)
+                lines.append(
+                    f"{part.workload} by {engine}, {LEAST} to {part.most} pods: "
+                    f"{len(visitors.visits)} requests, {failed} failed"
+                )
+    table = [_row("what", list(found)), "|---|" + "---:|" * len(found)]
+    table += [_row(what, [f"{read(each):.0f}" for each in found.values()]) for what, read in _FIGURES.items()]
+    return [*table, *lines]
 
 
-def _round(cluster: Cluster, visitors: Visitors) -> Round:
+def _round(cluster: Cluster, part: Part, engine: Engine, visitors: Visitors) -> Round:
+    visitors.are(1, rest_seconds=_REST_SECONDS)
+    _when(lambda: scaling.sees_all_measures(cluster, part, engine))
+    _when(lambda: scaling.rests(cluster, part))
     began = visitors.are(_CROWD)
-    first_wanted = _when(lambda: scaling.wanted(cluster) > LEAST) - began
-    all_wanted = _when(lambda: scaling.wanted(cluster) == MOST) - began
-    first_ready = _when(lambda: len(scaling.serving(cluster)) > LEAST) - began
-    all_ready = _when(lambda: len(scaling.serving(cluster)) == MOST)
+    first_wanted = _when(lambda: scaling.wanted(cluster, part) > LEAST) - began
+    all_wanted = _when(lambda: scaling.wanted(cluster, part) == part.most) - began
+    first_ready = _when(lambda: len(scaling.serving(cluster, part)) > LEAST) - began
+    all_ready = _when(lambda: len(scaling.serving(cluster, part)) == part.most)
     time.sleep(_LOADED_SECONDS)
     calm = visitors.are(1, rest_seconds=_REST_SECONDS)
-    fewer_wanted = _when(lambda: scaling.wanted(cluster) < MOST) - calm
-    least_wanted = _when(lambda: scaling.wanted(cluster) == LEAST) - calm
-    least_left = _when(lambda: scaling.rests(cluster)) - calm
+    fewer_wanted = _when(lambda: scaling.wanted(cluster, part) < part.most) - calm
+    least_wanted = _when(lambda: scaling.wanted(cluster, part) == LEAST) - calm
+    least_left = _when(lambda: scaling.rests(cluster, part)) - calm
     return Round(
         first_wanted=first_wanted,
         all_wanted=all_wanted,
@@ -83,7 +90,7 @@ def _round(cluster: Cluster, visitors: Visitors) -> Round:
 
 
 def _when(condition: Callable[[], bool]) -> float:
-    eventually(condition, within_seconds=_LIMIT_SECONDS, what="the slot follows", every_seconds=_POLL_SECONDS)
+    eventually(condition, within_seconds=_LIMIT_SECONDS, what="the part follows", every_seconds=_POLL_SECONDS)
     return time.monotonic()
 
 
@@ -93,16 +100,16 @@ def _median_ms(visits: list[Visit]) -> float:
 
 _FIGURES: dict[str, Callable[[Round], float]] = {
     f"{_CROWD} people instead of one: a second pod wanted, s": lambda found: found.first_wanted,
-    f"{MOST} pods wanted, s": lambda found: found.all_wanted,
+    "as many pods as there may be wanted, s": lambda found: found.all_wanted,
     "a second pod serves, s": lambda found: found.first_ready,
-    f"{MOST} pods serve, s": lambda found: found.all_ready,
+    "all of them serve, s": lambda found: found.all_ready,
     f"P50 of the {_CROWD} people with {LEAST} pod, ms": lambda found: _median_ms(found.alone),
-    f"P50 of the {_CROWD} people with {MOST} pods, ms": lambda found: _median_ms(found.crowded),
+    f"P50 of the {_CROWD} people with all pods, ms": lambda found: _median_ms(found.crowded),
     "one person again: one pod less wanted, s": lambda found: found.fewer_wanted,
     f"{LEAST} pod wanted, s": lambda found: found.least_wanted,
     f"{LEAST} pod left, the others have ended, s": lambda found: found.least_left,
 }
 
 
-def _row(what: str, values: list[float]) -> str:
-    return f"| {what} | " + " | ".join(f"{value:.0f}" for value in values) + " |"
+def _row(what: str, values: list[str]) -> str:
+    return f"| {what} | {' | '.join(values)} |"

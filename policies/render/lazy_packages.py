@@ -20,7 +20,10 @@ _SDKS: Final = ("pulumi_aws.", "pulumi_kubernetes.")
 _LISTED: Final = re.compile(r"^from \.(\w+) import \*$", re.MULTILINE)
 _EXPORTED: Final = re.compile(r"^__all__ = \[(.*?)\]", re.MULTILINE | re.DOTALL)
 _NAME: Final = re.compile(r"'(\w+)'")
-_SUBPACKAGES: Final = "_utilities.lazy_import("
+_PLAIN: Final = re.compile(
+    r"#.*|import (builtins as _builtins|typing)|from \.+ import _utilities|from \. import outputs|from \.\w+ import \*|"
+)
+"""What a package that only lists its modules consists of."""
 _OUTPUTS: Final = "outputs"
 """The one module that packages offer as such."""
 _HEAD_CHARACTERS: Final = 4096
@@ -32,9 +35,12 @@ def install() -> None:
 
 
 def homes(package: Path) -> Mapping[str, str]:
-    """Return the module of each name that a package takes from its modules; empty if it does anything else as well."""
+    """Return the module of each name that a package takes from its modules.
+
+    Empty if it does anything else as well, or a module does not say what it exports: then it has to be loaded whole.
+    """
     text = (package / "__init__.py").read_text(encoding="utf-8")
-    if _SUBPACKAGES in text:
+    if not all(_PLAIN.fullmatch(line) for line in text.splitlines()):
         return {}
     found: dict[str, str] = {}
     for module in _LISTED.findall(text):
@@ -43,7 +49,9 @@ def homes(package: Path) -> Mapping[str, str]:
             exported = _EXPORTED.search(opened.read(_HEAD_CHARACTERS))
         if exported is None:
             exported = _EXPORTED.search(file.read_text(encoding="utf-8"))
-        found |= dict.fromkeys(_NAME.findall(exported[1]) if exported else (), module)
+        if exported is None:
+            return {}
+        found |= dict.fromkeys(_NAME.findall(exported[1]), module)
     return found
 
 

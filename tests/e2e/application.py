@@ -28,7 +28,7 @@ class Api:
     def __init__(self, cluster: Cluster, scope: str = "decide") -> None:
         self._cluster = cluster
         secret = cluster.get("secret", cluster.outputs["api"]["tokenSecret"])
-        self._token = base64.b64decode(secret["data"][scope]).decode()
+        self.token = base64.b64decode(secret["data"][scope]).decode()
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
         """Return status and document of one request; `path` is below `/ml/ab-tests`."""
@@ -36,7 +36,7 @@ class Api:
             "curl", "--silent", "--show-error", "--max-time", "20", "--request", method,
             "--write-out", "\n%{http_code}",
             "--header", f"Host: {self._cluster.outputs['hosts']['api']}",
-            "--header", f"Authorization: Bearer {self._token}", "--header", "Content-Type: application/json",
+            "--header", f"Authorization: Bearer {self.token}", "--header", "Content-Type: application/json",
             *([] if body is None else ["--data-binary", "@-"]),
             f"http://{self._cluster.instance.gateway_address}/ml/ab-tests{path}",
         ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""KEDA at work: a slot that gets more pods under load and loses them again, while somebody asks all the time."""
+"""KEDA at work: parts that get more pods under load, a slot that loses them again; somebody asks all the time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 from tests.e2e import scaling
 from tests.e2e.cluster import Cluster, eventually
-from tests.e2e.scaling import LEAST, MOST, WORKLOAD, Visitors
+from tests.e2e.scaling import API, LEAST, SLOT, TRACKING_SERVER, Part
+from tests.e2e.visitors import Visitors
 
 # On a machine with little to do all of it takes six minutes; what it may take here says nothing.
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2_400)]
@@ -20,7 +21,7 @@ _SHRUNK_SECONDS = 600
 
 @pytest.fixture(scope="module")
 def scaled(cluster: Cluster) -> Iterator[Cluster]:
-    """The platform with KEDA deciding about its slots."""
+    """The platform with KEDA deciding how many pods its parts have."""
     with scaling.scaled(cluster):
         yield cluster
 
@@ -35,18 +36,12 @@ def test_expected_prerequisite_is_found_when_the_node_has_brought_it(scaled: Clu
 
 
 def test_no_request_fails_when_a_slot_grows_and_shrinks_with_its_load(scaled: Cluster) -> None:
-    with Visitors(scaled) as visitors:
+    with Visitors(SLOT.ask(scaled)) as visitors:
         visitors.are(1, rest_seconds=0.5)
-        eventually(
-            lambda: scaling.sees_both_measures(scaled), within_seconds=180, what="the autoscaler sees CPU and requests"
-        )
-        # Pods that have just started have loaded a model, which looks like load.
-        eventually(lambda: scaling.rests(scaled), within_seconds=_SHRUNK_SECONDS, what=f"{LEAST} pod is enough")
+        _wait_for_rest(scaled, SLOT)
         visitors.are(10)
-        eventually(
-            lambda: len(scaling.serving(scaled)) == MOST, within_seconds=_GROWN_SECONDS, what=f"{MOST} pods serve"
-        )
-        before = {pod: scaling.served(scaled, pod) for pod in scaling.serving(scaled)}
+        _wait_for_growth(scaled, SLOT)
+        before = {pod: scaling.served(scaled, pod) for pod in scaling.serving(scaled, SLOT)}
         eventually(
             lambda: all(scaling.served(scaled, pod) > count for pod, count in before.items()),
             within_seconds=60,
@@ -54,9 +49,38 @@ def test_no_request_fails_when_a_slot_grows_and_shrinks_with_its_load(scaled: Cl
         )
         visitors.are(1, rest_seconds=0.5)
         # Those that end answer what they have in hand first, and somebody goes on asking meanwhile.
-        eventually(lambda: scaling.rests(scaled), within_seconds=_SHRUNK_SECONDS, what=f"{LEAST} pod is left")
+        eventually(lambda: scaling.rests(scaled, SLOT), within_seconds=_SHRUNK_SECONDS, what=f"{LEAST} pod is left")
     assert visitors.failed == []
-    print(f"{WORKLOAD}: {LEAST} -> {MOST} -> {LEAST} pods under {len(visitors.visits)} requests, none failed")
+    print(f"{SLOT.workload}: {LEAST} -> {SLOT.most} -> {LEAST} pods, {len(visitors.visits)} requests, none failed")
+
+
+@pytest.mark.parametrize("part", [API, TRACKING_SERVER], ids=lambda part: part.workload)
+def test_no_request_fails_when_a_part_grows_with_the_requests_for_it(scaled: Cluster, part: Part) -> None:
+    with Visitors(part.ask(scaled)) as visitors:
+        _wait_for_rest(scaled, part)
+        visitors.are(4, rest_seconds=0.1)
+        _wait_for_growth(scaled, part)
+    assert visitors.failed == []
+    assert visitors.visits
+    print(f"{part.workload}: {LEAST} -> {part.most} pods, {len(visitors.visits)} requests, none failed")
+
+
+def _wait_for_rest(cluster: Cluster, part: Part) -> None:
+    eventually(
+        lambda: scaling.sees_all_measures(cluster, part),
+        within_seconds=180,
+        what=f"the autoscaler of {part.workload} sees CPU and requests",
+    )
+    # Pods that have just started have done much at once, which looks like load.
+    eventually(lambda: scaling.rests(cluster, part), within_seconds=_SHRUNK_SECONDS, what=f"{LEAST} pod is enough")
+
+
+def _wait_for_growth(cluster: Cluster, part: Part) -> None:
+    eventually(
+        lambda: len(scaling.serving(cluster, part)) == part.most,
+        within_seconds=_GROWN_SECONDS,
+        what=f"{part.most} pods of {part.workload} answer",
+    )
 
 
 def test_nothing_changes_when_up_runs_while_an_autoscaler_decides(scaled: Cluster) -> None:

@@ -43,6 +43,15 @@ def test_each_name_is_found_where_the_package_has_it_from_when_nothing_is_loaded
     assert all(getattr(package, key) is getattr(import_module(f"{name}.{home}"), key) for key, home in homes.items())
 
 
+@pytest.mark.parametrize(
+    "name", ["pulumi_kubernetes.apiextensions", "pulumi_kubernetes.helm.v3", "pulumi_kubernetes.yaml"]
+)
+def test_package_is_loaded_whole_when_it_does_more_than_list_modules(name: str) -> None:
+    package = import_module(name)
+    assert not hasattr(package, "nothing")
+    assert not lazy_packages.homes(Path(inspect.getfile(package)).parent)
+
+
 def test_only_what_is_used_is_loaded_when_a_program_uses_a_resource() -> None:
     done = run(
         """
