@@ -95,6 +95,11 @@ def test_monitors_are_declared_only_where_their_definitions_come_first_when_inst
     assert not release(alone, "cert-manager").depends_on
 
 
+def test_autoscalers_operator_reads_no_secrets_of_others_when_installed(graph: Graph) -> None:
+    restricted = values(graph, "keda")["permissions"]
+    assert restricted == {part: {"restrict": {"secret": True}} for part in ("operator", "metricServer")}
+
+
 def test_plugin_comes_after_what_it_uses_when_installed(graph: Graph) -> None:
     plugin = release(graph, "plugin-barman-cloud")
     assert {release(graph, name).urn for name in ("cert-manager", "cloudnative-pg")} <= set(plugin.depends_on)
