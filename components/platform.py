@@ -13,6 +13,7 @@ from components._base import PlatformComponent
 from components._cloud import CloudParts
 from components._network import GatewayPeer
 from components._secrets import SecretSource
+from components._tracking_stores import BucketAccess, CloudBucket
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
 from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
 from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
@@ -57,7 +58,7 @@ from components.platform_serving import ServedModel, ServingSurroundings, create
 from components.platform_teams import TeamSurroundings, create_teams, team_buckets
 from components.priority_classes import PriorityClasses, PriorityClassesArgs
 from components.settings import Settings
-from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
+from components.tracking_server import TrackingServer, TrackingServerArgs
 from components.training import Training, TrainingArgs
 from ml.contracts import (
     API_PORT,

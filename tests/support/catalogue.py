@@ -26,6 +26,7 @@ from components._quota import Quota
 from components._scaling import Measure, Scaler
 from components._schema import Sensitive
 from components._secrets import SecretSource
+from components._tracking_stores import BucketAccess
 from components._workload import Resources
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
 from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
@@ -66,7 +67,7 @@ from components.settings import Settings
 from components.spending_budget import SpendingBudget
 from components.team import Team, TeamArgs, TeamBucket
 from components.team_registry import TeamRegistry, TeamRegistryArgs
-from components.tracking_server import BucketAccess, TrackingServer, TrackingServerArgs
+from components.tracking_server import TrackingServer, TrackingServerArgs
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.training import Training, TrainingArgs
 from components.workload_identity import WorkloadIdentity
