@@ -13,10 +13,11 @@ from typing import Any, Final
 from ml.contracts import slot_alias
 from ml.controller.commands import champion_has_moved, chosen_arm, judge
 from ml.controller.evidence import gather
+from ml.controller.fold import MEASURED_STEP, apply
 from ml.controller.observation import Action, Observation, OpenOutcomes, SetRoute, StartEpoch
 from ml.controller.routing import all_to, in_effect, same_route, wanted_route, weights_in_force
 from ml.controller.sequences import next_step, seen_done, step_actions
-from ml.controller.state import ACTIVE_PHASES, MEASURED_STEP, SPEC_COMMAND, ExperimentState, apply
+from ml.controller.state import ACTIVE_PHASES, SPEC_COMMAND, ExperimentState
 from ml.controller.timing import decision_is_due
 from ml.events.decisions import record
 from ml.events.types import (

@@ -18,6 +18,7 @@ import numpy as np
 
 from ml.contracts import CHAMPION_ALIAS, slot_alias
 from ml.controller.commands import COMMAND_ANNOTATION
+from ml.controller.fold import fold
 from ml.controller.ports import (
     AbTest,
     RequestCounts,
@@ -29,7 +30,7 @@ from ml.controller.ports import (
     UnavailableError,
 )
 from ml.controller.reconciler import Reconciled, Reconciler
-from ml.controller.state import ExperimentState, fold
+from ml.controller.state import ExperimentState
 from ml.events.memory import MemoryEventStore
 from ml.events.ports import EpochOutcomes, EventStore, OutcomeSums, StoreUnavailableError, UnitsSeen
 from ml.events.types import AnyEvent, ModelPromoted, experiment_stream, model_stream
