@@ -13,7 +13,6 @@ from components._base import PlatformComponent
 from components._cloud import CloudParts
 from components._network import GatewayPeer
 from components._secrets import SecretSource
-from components._tracking_stores import BucketAccess, CloudBucket
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
 from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
 from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
@@ -56,9 +55,10 @@ from components.platform_pipelines import (
 from components.platform_scaling import create_autoscalers, slot_deployments
 from components.platform_serving import ServedModel, ServingSurroundings, create_models
 from components.platform_teams import TeamSurroundings, create_teams, team_buckets
+from components.platform_tracking import ARTIFACTS, TrackingSurroundings, create_tracking_server
 from components.priority_classes import PriorityClasses, PriorityClassesArgs
 from components.settings import Settings
-from components.tracking_server import TrackingServer, TrackingServerArgs
+from components.tracking_server import TrackingServer
 from components.training import Training, TrainingArgs
 from ml.contracts import (
     API_PORT,
@@ -69,7 +69,6 @@ from ml.contracts import (
     TRACKING_SERVER_SERVICE,
 )
 
-_MLFLOW_BUCKET = "mlflow-artifacts"
 _API_PATHS = "/ml/"
 """What of the API is public: neither its metrics nor its probes."""
 
@@ -97,7 +96,7 @@ class MlPlatform(PlatformComponent):
         self._peer = GatewayPeer(namespace=gateway.namespace, selector=gateway.selector)
         self._hosts = hosts(args.settings)
         self._buckets = {
-            MLFLOW: _MLFLOW_BUCKET,
+            MLFLOW: ARTIFACTS,
             **pipeline_buckets(args.settings),
             **team_buckets(args.settings),
             **backup_buckets(args.settings),
@@ -181,39 +180,18 @@ class MlPlatform(PlatformComponent):
 
     def _create_tracking_server(self) -> TrackingServer:
         settings = self._settings
-        return TrackingServer(
-            TRACKING_SERVER_SERVICE,
-            TrackingServerArgs(
-                namespace=self.namespace.namespace,
-                namespace_name=settings.namespace,
-                image=settings.image(_versions.MLFLOW),
-                secrets=self._secrets,
-                database=access_of(self.metadata_db, MLFLOW),
-                artifacts=self._artifacts(),
-                public_host=self._hosts.get(MLFLOW_PAGE),
-                gateway=front_of(settings, MLFLOW_PAGE, self._peer),
-                allowed_hosts=settings.tracking_server.allowed_hosts,
-                workers=settings.tracking_server.workers,
-                replicas=settings.replicas("tracking_server"),
-                cpu_millis=settings.tracking_server.cpu_millis,
-                memory_per_worker_mib=settings.tracking_server.memory_per_worker_mib,
-                workspaces=bool(settings.teams),
-            ),
-            # The gate: its database, its bucket and the users of both exist before MLflow first asks for them.
-            self.child(depends_on=[part for part in (self.metadata_db, self.object_store) if part is not None]),
+        around = TrackingSurroundings(
+            namespace=self.namespace.namespace,
+            secrets=self._secrets,
+            database=access_of(self.metadata_db, MLFLOW),
+            # Only a stack whose cloud has a bucket goes without a store of its own.
+            store=self.object_store or cast("CloudParts", self._cloud).bucket,
+            public_host=self._hosts.get(MLFLOW_PAGE),
+            page_front=front_of(settings, MLFLOW_PAGE, self._peer),
         )
-
-    def _artifacts(self) -> BucketAccess | CloudBucket:
-        if self.object_store is None:
-            bucket = cast("CloudParts", self._cloud).bucket
-            return CloudBucket(bucket=bucket.name, region=bucket.region)
-        return BucketAccess(
-            secret=self.object_store.consumer_secrets[MLFLOW],
-            bucket=_MLFLOW_BUCKET,
-            endpoint=self.object_store.endpoint,
-            fingerprint=self.object_store.consumer_fingerprint(MLFLOW),
-            label=OBJECT_STORE_SERVICE,
-        )
+        # The gate: its database, its bucket and the users of both exist before MLflow first asks for them.
+        waits_for = [part for part in (self.metadata_db, self.object_store) if part is not None]
+        return create_tracking_server(settings, around, self.child(depends_on=waits_for))
 
     def _create_event_store(self) -> EventStore:
         return EventStore(
