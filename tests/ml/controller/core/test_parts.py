@@ -25,7 +25,8 @@ from ml.events.types import (
     StepDone,
 )
 from ml.experiments.ramp import weights_at
-from tests.ml.controller.core.world import LONG, two_arms
+from tests.ml.controller.core.simulated_model import LONG
+from tests.ml.controller.core.world import two_arms
 
 AT = st.floats(0, 2e9)
 events = st.one_of(
