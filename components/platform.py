@@ -12,17 +12,13 @@ from components import _versions
 from components._base import PlatformComponent
 from components._cloud import CloudParts
 from components._network import GatewayPeer
-from components._scraping import GatewayProxy
 from components._secrets import SecretSource
 from components.ab_test_definition import AbTestDefinition, AbTestDefinitionArgs
 from components.admission_policies import AdmissionPolicies, AdmissionPoliciesArgs
-from components.api import Api, ApiArgs, OidcIssuer, RequestRates
 from components.database_exporter import DatabaseExporter, DatabaseExporterArgs
 from components.event_store import EventStore, EventStoreArgs
-from components.experiment_controller import ExperimentController, ExperimentControllerArgs
 from components.gateway import Gateway, GatewayArgs, HostRoute
-from components.model_server import ModelServer, ModelServerArgs
-from components.monitoring import Monitoring, MonitoringArgs
+from components.monitoring import Monitoring
 from components.object_store import ObjectStore, ObjectStoreArgs
 from components.pipeline_service import PipelineService
 from components.platform_access import (
@@ -33,7 +29,6 @@ from components.platform_access import (
     certificate_issuer,
     create_logins,
     front_of,
-    gateway_port,
     hosts,
     page_routes,
 )
@@ -44,40 +39,36 @@ from components.platform_database import (
     access_of,
     backup_buckets,
     create_metadata_db,
-    measured_servers,
     operators,
 )
+from components.platform_experiments import ExperimentSurroundings, create_api, create_controller
 from components.platform_gpus import arrange_gpus
+from components.platform_monitoring import MeasuredParts, create_monitoring
 from components.platform_namespace import PlatformNamespace, PlatformNamespaceArgs
 from components.platform_outputs import stack_outputs
 from components.platform_pipelines import (
     Surroundings,
     create_pipeline_namespace,
     create_pipelines,
-    measured,
     pipeline_buckets,
 )
-from components.platform_prerequisites import metrics_reader
-from components.platform_scaling import asking, create_autoscalers, measured_scaling, scalers, slot_deployments
+from components.platform_scaling import create_autoscalers, slot_deployments
+from components.platform_serving import ServedModel, ServingSurroundings, create_models
 from components.platform_teams import TeamSurroundings, create_teams, team_buckets
+from components.platform_tracking import ARTIFACTS, TrackingSurroundings, create_tracking_server
 from components.priority_classes import PriorityClasses, PriorityClassesArgs
-from components.settings import ModelSettings, Settings
-from components.tracking_server import BucketAccess, CloudBucket, TrackingServer, TrackingServerArgs
-from components.traffic_split import TrafficSplit, TrafficSplitArgs
+from components.settings import Settings
+from components.tracking_server import TrackingServer
 from components.training import Training, TrainingArgs
 from ml.contracts import (
     API_PORT,
     API_SERVICE,
     DATABASE_EXPORTER,
-    EXPERIMENT_CONTROLLER,
     GATEWAY_NAME,
     OBJECT_STORE_SERVICE,
-    PROMETHEUS_SERVICE,
     TRACKING_SERVER_SERVICE,
-    kube_name,
 )
 
-_MLFLOW_BUCKET = "mlflow-artifacts"
 _API_PATHS = "/ml/"
 """What of the API is public: neither its metrics nor its probes."""
 
@@ -105,7 +96,7 @@ class MlPlatform(PlatformComponent):
         self._peer = GatewayPeer(namespace=gateway.namespace, selector=gateway.selector)
         self._hosts = hosts(args.settings)
         self._buckets = {
-            MLFLOW: _MLFLOW_BUCKET,
+            MLFLOW: ARTIFACTS,
             **pipeline_buckets(args.settings),
             **team_buckets(args.settings),
             **backup_buckets(args.settings),
@@ -132,7 +123,8 @@ class MlPlatform(PlatformComponent):
         )
         self.database_exporter = self._create_database_exporter()
         self.monitoring = self._create_monitoring()
-        self.api = self._create_api()
+        experimenting = self._experiment_surroundings()
+        self.api = create_api(args.settings, experimenting, self.child())
         self.pipelines = self._create_pipelines(self._pipeline_namespace) if self._pipeline_namespace else None
         self.logins = create_logins(
             args.settings,
@@ -140,10 +132,10 @@ class MlPlatform(PlatformComponent):
             self.child(),
         )
         self.gateway = self._create_gateway()
-        self.models = {model.name: self._create_model(model) for model in args.settings.models}
+        self.models = self._create_models()
         arrange_gpus(self, args.settings, self.namespace.namespace)
         self._create_autoscalers()
-        self.controller = self._create_controller()
+        self.controller = create_controller(args.settings, experimenting, self.child())
         self.training = Training("training", TrainingArgs(namespace=self.namespace.namespace), self.child())
         around = TeamSurroundings(
             platform_namespace=self.namespace.namespace,
@@ -188,39 +180,18 @@ class MlPlatform(PlatformComponent):
 
     def _create_tracking_server(self) -> TrackingServer:
         settings = self._settings
-        return TrackingServer(
-            TRACKING_SERVER_SERVICE,
-            TrackingServerArgs(
-                namespace=self.namespace.namespace,
-                namespace_name=settings.namespace,
-                image=settings.image(_versions.MLFLOW),
-                secrets=self._secrets,
-                database=access_of(self.metadata_db, MLFLOW),
-                artifacts=self._artifacts(),
-                public_host=self._hosts.get(MLFLOW_PAGE),
-                gateway=front_of(settings, MLFLOW_PAGE, self._peer),
-                allowed_hosts=settings.tracking_server.allowed_hosts,
-                workers=settings.tracking_server.workers,
-                replicas=settings.replicas("tracking_server"),
-                cpu_millis=settings.tracking_server.cpu_millis,
-                memory_per_worker_mib=settings.tracking_server.memory_per_worker_mib,
-                workspaces=bool(settings.teams),
-            ),
-            # The gate: its database, its bucket and the users of both exist before MLflow first asks for them.
-            self.child(depends_on=[part for part in (self.metadata_db, self.object_store) if part is not None]),
+        around = TrackingSurroundings(
+            namespace=self.namespace.namespace,
+            secrets=self._secrets,
+            database=access_of(self.metadata_db, MLFLOW),
+            # Only a stack whose cloud has a bucket goes without a store of its own.
+            store=self.object_store or cast("CloudParts", self._cloud).bucket,
+            public_host=self._hosts.get(MLFLOW_PAGE),
+            page_front=front_of(settings, MLFLOW_PAGE, self._peer),
         )
-
-    def _artifacts(self) -> BucketAccess | CloudBucket:
-        if self.object_store is None:
-            bucket = cast("CloudParts", self._cloud).bucket
-            return CloudBucket(bucket=bucket.name, region=bucket.region)
-        return BucketAccess(
-            secret=self.object_store.consumer_secrets[MLFLOW],
-            bucket=_MLFLOW_BUCKET,
-            endpoint=self.object_store.endpoint,
-            fingerprint=self.object_store.consumer_fingerprint(MLFLOW),
-            label=OBJECT_STORE_SERVICE,
-        )
+        # The gate: its database, its bucket and the users of both exist before MLflow first asks for them.
+        waits_for = [part for part in (self.metadata_db, self.object_store) if part is not None]
+        return create_tracking_server(settings, around, self.child(depends_on=waits_for))
 
     def _create_event_store(self) -> EventStore:
         return EventStore(
@@ -246,65 +217,24 @@ class MlPlatform(PlatformComponent):
         )
 
     def _create_monitoring(self) -> Monitoring:
-        settings = self._settings
-        monitoring = settings.monitoring
-        return Monitoring(
-            PROMETHEUS_SERVICE,
-            MonitoringArgs(
-                namespace=self.namespace.namespace,
-                namespace_name=settings.namespace,
-                image=settings.image(_versions.PROMETHEUS),
-                gateway=self._peer,
-                proxy=cast("GatewayProxy", settings.gateway.proxy),
-                object_store_token=self.object_store and self.object_store.metrics_secret,
-                scrape_interval_seconds=monitoring.scrape_interval_seconds,
-                retention_days=monitoring.retention_days,
-                storage_gib=monitoring.storage_gib,
-                storage_class=settings.storage_class,
-                resources=monitoring.resources,
-                protect=settings.protect_data,
-                teams=bool(settings.teams),
-                elsewhere=(
-                    *measured(settings, self._pipeline_namespace),
-                    *measured_scaling(settings),
-                    *measured_servers(settings, self.namespace.namespace),
-                ),
-                database_servers=settings.metadata_db.servers.instances if settings.metadata_db.is_cluster else 0,
-                scalers=scalers(settings),
-                page_logins=settings.access.login is not None,
-                readers=tuple(reader for reader in (asking(settings), metrics_reader(settings)) if reader is not None),
-            ),
-            self.child(),
+        parts = MeasuredParts(
+            namespace=self.namespace.namespace,
+            gateway=self._peer,
+            object_store=self.object_store,
+            pipeline_namespace=self._pipeline_namespace,
         )
+        return create_monitoring(self._settings, parts, self.child())
 
-    def _create_api(self) -> Api:
-        settings = self._settings.api
-        oidc = settings.oidc
-        return Api(
-            API_SERVICE,
-            ApiArgs(
-                namespace=self.namespace.namespace,
-                image=self._settings.image(_versions.ML),
-                secrets=self._secrets,
-                database=self.event_store.access,
-                test_kind=self.test_definition.kind,
-                public_host=self._hosts["api"],
-                gateway=self._peer,
-                replicas=self._settings.replicas("api"),
-                metrics_url=self.monitoring.url,
-                metrics_label=PROMETHEUS_SERVICE,
-                rates=RequestRates(
-                    reads=settings.reads_per_second,
-                    writes=settings.writes_per_second,
-                    outcomes=settings.outcomes_per_second,
-                ),
-                oidc=oidc
-                and OidcIssuer(
-                    issuer=oidc.issuer, audience=oidc.audience, keys_url=oidc.keys_url, scope_claim=oidc.scope_claim
-                ),
-                resources=settings.resources,
-            ),
-            self.child(),
+    def _experiment_surroundings(self) -> ExperimentSurroundings:
+        return ExperimentSurroundings(
+            namespace=self.namespace.namespace,
+            secrets=self._secrets,
+            event_store=self.event_store,
+            definition=self.test_definition,
+            gateway=self._peer,
+            metrics_url=self.monitoring.url,
+            registry_url=self.tracking_server.url,
+            api_host=self._hosts["api"],
         )
 
     def _create_gateway(self) -> Gateway:
@@ -352,71 +282,20 @@ class MlPlatform(PlatformComponent):
             self.child(depends_on=[store]),
         )
 
-    def _create_model(self, model: ModelSettings) -> tuple[ModelServer, TrafficSplit]:
-        serving = self._settings.model_server
-        server = ModelServer(
-            kube_name(model.name),
-            ModelServerArgs(
-                namespace=self.namespace.namespace,
-                model=model.name,
-                slots=model.slots,
-                image=self._settings.serving_image,
-                sync_image=self._settings.image(_versions.ML),
-                registry_url=self.tracking_server.url,
-                registry_label=TRACKING_SERVER_SERVICE,
-                gateway=self._peer,
-                replicas=self._settings.replicas("model_server"),
-                sync_interval_seconds=serving.sync_interval_seconds,
-                storage_mib=serving.storage_mib,
-                server_resources=self._settings.serving_resources,
-                idle_budget_minutes=serving.idle_budget_minutes,
-                accelerator=serving.accelerator if self._settings.serving_resources.gpus else None,
-                sync_resources=serving.sync_resources,
-            ),
-            self.child(),
+    def _create_models(self) -> Mapping[str, ServedModel]:
+        around = ServingSurroundings(
+            namespace=self.namespace.namespace,
+            registry_url=self.tracking_server.url,
+            gateway=self._peer,
+            gateway_name=self.gateway.gateway,
+            host=self._hosts["ml"],
         )
-        split = TrafficSplit(
-            f"{kube_name(model.name)}-traffic",
-            TrafficSplitArgs(
-                namespace=self.namespace.namespace,
-                model=model.name,
-                slots=model.slots,
-                service=server.service,
-                host=self._hosts["ml"],
-                gateway_name=self.gateway.gateway,
-                gateway_port=gateway_port(self._settings),
-                gateway=self._peer,
-            ),
-            self.child(),
-        )
-        return server, split
+        return create_models(self._settings, around, self.child())
 
     def _create_autoscalers(self) -> None:
         deployments = {
             TRACKING_SERVER_SERVICE: self.tracking_server.deployment,
             API_SERVICE: self.api.deployment,
-            **slot_deployments({name: server for name, (server, _) in self.models.items()}),
+            **slot_deployments({name: model.server for name, model in self.models.items()}),
         }
         create_autoscalers(self._settings, self.namespace.namespace, deployments, self.child())
-
-    def _create_controller(self) -> ExperimentController:
-        settings = self._settings
-        return ExperimentController(
-            EXPERIMENT_CONTROLLER,
-            ExperimentControllerArgs(
-                namespace=self.namespace.namespace,
-                image=settings.image(_versions.ML),
-                replicas=settings.controller.replicas,
-                database=self.event_store.access,
-                test_kind=self.test_definition.kind,
-                registry_url=self.tracking_server.url,
-                registry_label=TRACKING_SERVER_SERVICE,
-                metrics_url=self.monitoring.url,
-                metrics_label=PROMETHEUS_SERVICE,
-                gateway=self._peer,
-                reads_gateway=settings.gateway.proxy == "envoy",
-                split_timeout_seconds=settings.controller.split_timeout_seconds,
-                resources=settings.controller.resources,
-            ),
-            self.child(),
-        )

@@ -14,7 +14,6 @@ import pulumi_aws as aws
 
 from components._base import PlatformComponent
 from components._cloud import CloudParts, ManagedBucket
-from components._iam import Allow, to_use_bucket
 from components.cloud_roles import CloudRoles, CloudRolesArgs
 from components.eks_cluster import EksCluster, EksClusterArgs, SystemNodes
 from components.encryption_key import EncryptionKey, EncryptionKeyArgs, KeyUser
@@ -24,20 +23,17 @@ from components.platform_access import hosts
 from components.platform_aws_database import (
     DatabasePlace,
     backup_bucket,
-    create_backup_identity,
     create_database,
     data_key_users,
     log_key_users,
 )
+from components.platform_aws_identities import UsedBuckets, create_identities, object_key_users
 from components.platform_aws_services import ClusterParts
-from components.platform_teams import team_folder
 from components.public_access import PublicAccess, PublicAccessArgs
 from components.settings import Settings
 from components.settings_aws import AwsSettings
-from components.settings_teams import TeamSettings
 from components.spending_budget import SpendingBudget, SpendingBudgetArgs
-from components.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
-from ml.contracts import METADATA_DB_SERVICE, TRACKING_SERVER_SERVICE
+from components.workload_identity import WorkloadIdentity
 
 _ARTIFACTS = "artifacts"
 
@@ -68,8 +64,8 @@ class CloudFoundation(PlatformComponent):
         self.network = self._create_network(log_key)
         self.cluster = self._create_cluster(log_key)
         in_cloud = args.settings.object_store.kind == "s3"
-        self._teams = args.settings.teams if in_cloud else ()
-        identities = self._create_identities()
+        used = UsedBuckets(artifacts=self._bucket, backups=self.backups)
+        identities = create_identities(args.settings, self._scope, used, self.cluster.cluster_name, self.child())
         self.data_key = self._create_data_key(identities)
         stores = {"object-store": self._bucket if in_cloud else None, "backups": self.backups}
         self._create_stores({name: bucket for name, bucket in stores.items() if bucket is not None}, identities)
@@ -104,13 +100,6 @@ class CloudFoundation(PlatformComponent):
     def parts(self) -> CloudParts:
         """What the platform uses instead of pods."""
         return CloudParts(bucket=self._bucket, database=self.database, backups=self.backups)
-
-    def _create_identities(self) -> list[WorkloadIdentity]:
-        identities = [self._create_identity(), *(self._create_team_identity(team) for team in self._teams)]
-        if self.backups is not None:
-            cluster = self.cluster.cluster_name
-            identities.append(create_backup_identity(self._settings, self._scope, self.backups, cluster, self.child()))
-        return identities
 
     def _create_key(
         self,
@@ -148,18 +137,10 @@ class CloudFoundation(PlatformComponent):
         users = [
             KeyUser(sid="Disks", principal={"AWS": self._scope.role_arn("disks")}, grants=True),
             KeyUser(sid="Replication", principal={"AWS": self._scope.role_arn("replication")}),
-            *self._readers(),
+            *object_key_users(self._settings, self._scope),
             *data_key_users(self._aws),
         ]
         return self._create_key("data-key", "disks and objects", users, after=[self.roles, *identities])
-
-    def _readers(self) -> list[KeyUser]:
-        """Who reads and writes objects."""
-        teams = enumerate((team.consumer for team in self._teams), start=1)
-        readers = {"Artifacts": TRACKING_SERVER_SERVICE, **{f"Team{number}": consumer for number, consumer in teams}}
-        if self.backups is not None:
-            readers["Backups"] = METADATA_DB_SERVICE
-        return [KeyUser(sid=sid, principal={"AWS": self._scope.role_arn(role)}) for sid, role in readers.items()]
 
     def _create_network(self, log_key: EncryptionKey) -> VpcNetwork:
         settings = self._aws
@@ -208,53 +189,6 @@ class CloudFoundation(PlatformComponent):
             self.child(depends_on=[self.roles]),
         )
 
-    def _create_identity(self) -> WorkloadIdentity:
-        return WorkloadIdentity(
-            "tracking-identity",
-            WorkloadIdentityArgs(
-                scope=self._scope,
-                cluster=self.cluster.cluster_name,
-                namespace=self._settings.namespace,
-                account=TRACKING_SERVER_SERVICE,
-                allowed=to_use_bucket(self._bucket.name, "Artifacts"),
-            ),
-            self.child(),
-        )
-
-    def _create_team_identity(self, team: TeamSettings) -> WorkloadIdentity:
-        """Declare who a team's pods are: they may use one folder of the bucket, and list nothing outside it."""
-        arn, folder = f"arn:aws:s3:::{self._bucket.name}", team_folder(team)
-        allowed = [
-            Allow(
-                sid="FindOwnObjects",
-                actions=["s3:ListBucket"],
-                resources=[arn],
-                conditions={"StringLike": {"s3:prefix": f"{folder}*"}},
-            ),
-            Allow(
-                sid="UseOwnObjects",
-                actions=[
-                    "s3:GetObject",
-                    "s3:PutObject",
-                    "s3:DeleteObject",
-                    "s3:AbortMultipartUpload",
-                    "s3:ListMultipartUploadParts",
-                ],
-                resources=[f"{arn}/{folder}*"],
-            ),
-        ]
-        return WorkloadIdentity(
-            f"{team.consumer}-identity",
-            WorkloadIdentityArgs(
-                scope=self._scope,
-                cluster=self.cluster.cluster_name,
-                namespace=team.namespace,
-                account=team.consumer,
-                allowed=allowed,
-            ),
-            self.child(),
-        )
-
     def _create_stores(self, buckets: Mapping[str, ManagedBucket], identities: Sequence[WorkloadIdentity]) -> None:
         """Declare buckets, each with its replica, by the name of the store that they are."""
         if not buckets:
@@ -265,7 +199,7 @@ class CloudFoundation(PlatformComponent):
             "replica-key",
             "copies of objects",
             # Who reads the copy after a disaster is the same as who read the original.
-            [replication, *self._readers()],
+            [replication, *object_key_users(self._settings, self._scope)],
             after=[self.roles, *identities],
             region=settings.replica_region,
         )

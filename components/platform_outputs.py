@@ -111,13 +111,13 @@ def _image_outputs(platform: MlPlatform, settings: Settings) -> dict[str, str]:
 
 
 def _model_outputs(platform: MlPlatform, model: ModelSettings) -> dict[str, Any]:
-    server, split = platform.models[model.name]
+    served = platform.models[model.name]
     return {
-        "service": server.service,
+        "service": served.server.service,
         "slots": {
             slot: {"deployment": deployment, "alias": slot_alias(slot)}
-            for slot, deployment in server.deployments.items()
+            for slot, deployment in served.server.deployments.items()
         },
-        "root": split.root,
-        "split": split.split,
+        "root": served.split.root,
+        "split": served.split.split,
     }

@@ -14,11 +14,12 @@ import pulumi_kubernetes as k8s
 
 from components._accounts import service_account
 from components._base import PlatformComponent
-from components._database import DatabaseAccess, authority_env, authority_mounts, authority_volumes
+from components._database import DatabaseAccess, authority_mounts, authority_volumes
 from components._disruption import disruption_budget, takes_turns
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, allow_cloud, network_policy, offer_service
 from components._secrets import SecretSource
+from components._tracking_stores import BucketAccess, CloudBucket, artifact_env, database_env
 from components._workload import (
     CONFIG_ANNOTATION,
     TMP_DIR,
@@ -45,31 +46,6 @@ _MIGRATE = (
     "import os; from mlflow.db import commands; "
     "commands(['upgrade', os.environ['MLFLOW_BACKEND_STORE_URI']], prog_name='mlflow db')"
 )
-_POOL_SIZE = 5
-_POOL_OVERFLOW = 5
-_REGION = "us-east-1"  # MinIO's own; only its presence matters
-
-
-@dataclass(frozen=True, kw_only=True)
-class BucketAccess:
-    """How the server reaches its bucket."""
-
-    secret: pulumi.Input[str]
-    """Name of a Secret with keys access-key and secret-key."""
-    bucket: str
-    endpoint: str
-    fingerprint: pulumi.Input[str]
-    """Changes when the secret key does."""
-    label: str
-    """Name of the service whose access label the pods carry."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CloudBucket:
-    """A bucket of the cloud, which the server's pods open by being who they are: there is no key."""
-
-    bucket: str
-    region: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +148,7 @@ class TrackingServer(PlatformComponent):
             self._args.image,
             _MIGRATION_RESOURCES,
             command=["python3", "-c", _MIGRATE],
-            env=[*self._database_env(), *self._common_env()],
+            env=[*database_env(self._args.database), *self._common_env()],
             mounts={TMP_DIR: "tmp"},
             read_only_mounts=authority_mounts(self._args.database.authority),
         )
@@ -244,8 +220,8 @@ class TrackingServer(PlatformComponent):
                 *self._origins(),
             ],
             env=[
-                *self._database_env(),
-                *self._artifact_env(),
+                *database_env(args.database),
+                *artifact_env(args.artifacts),
                 env_from_secret("MLFLOW_CRYPTO_KEK_PASSPHRASE", keys, "crypto-passphrase"),
                 env_from_secret("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", keys, "webhook-key"),
                 # Its consumer processes need 2 GiB, and nothing here uses them.
@@ -261,34 +237,6 @@ class TrackingServer(PlatformComponent):
             liveness=http_probe("/health", "http", period_seconds=10, failures=6),
             drain_seconds=UNLISTED_SECONDS if takes_turns(args.replicas) else 0,
         )
-
-    def _database_env(self) -> list[k8s.core.v1.EnvVarArgs]:
-        secret = self._args.database.secret
-        keys = ("username", "password", "host", "port", "dbname")
-        return [
-            *(env_from_secret(f"DATABASE_{key.upper()}", secret, key) for key in keys),
-            # The driver is spelled out: without it SQLAlchemy 2.1 takes another one, which is not installed.
-            env(
-                "MLFLOW_BACKEND_STORE_URI",
-                "postgresql+psycopg2://$(DATABASE_USERNAME):$(DATABASE_PASSWORD)"
-                "@$(DATABASE_HOST):$(DATABASE_PORT)/$(DATABASE_DBNAME)",
-            ),
-            env("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", str(_POOL_SIZE)),
-            env("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW", str(_POOL_OVERFLOW)),
-            *authority_env(self._args.database.authority),
-        ]
-
-    def _artifact_env(self) -> list[k8s.core.v1.EnvVarArgs]:
-        artifacts = self._args.artifacts
-        if isinstance(artifacts, CloudBucket):
-            return [env("AWS_DEFAULT_REGION", artifacts.region)]
-        return [
-            env_from_secret("AWS_ACCESS_KEY_ID", artifacts.secret, "access-key"),
-            env_from_secret("AWS_SECRET_ACCESS_KEY", artifacts.secret, "secret-key"),
-            env("AWS_DEFAULT_REGION", _REGION),
-            env("MLFLOW_S3_ENDPOINT_URL", artifacts.endpoint),
-            env("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", "path"),
-        ]
 
     def _common_env(self) -> list[k8s.core.v1.EnvVarArgs]:
         return [env("MLFLOW_DISABLE_TELEMETRY", "true"), env("HOME", TMP_DIR)]

@@ -1,22 +1,21 @@
 """What a rule demands, as an expression that Python evaluates and that `policies.cel` turns into CEL.
 
-Evaluation has three answers: true, false, and None for "not known yet". A demand that is broken somewhere is broken,
-whatever else is unknown. A value that is missing or of another type fulfils nothing.
+A value that is missing or of another type fulfils nothing.
 """
 
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
 from policies import _quantity
+from policies._demand import Demand, Situation, Truth, every, some
 from policies._paths import MISSING, UNKNOWN, join, read
 
-Truth = bool | None
 Literal = str | int | float | bool
 
 
@@ -25,69 +24,6 @@ class Setting:
     """A value that the pack's configuration decides."""
 
     name: str
-
-
-@dataclass
-class Situation:
-    """What an evaluation knows besides the value, and what it found out."""
-
-    settings: Mapping[str, Any]
-    unknown_paths: list[str] = field(default_factory=list[str])
-
-    def constant(self, value: Any) -> Any:
-        """Return a constant, or what the configuration says for it."""
-        return self.settings[value.name] if isinstance(value, Setting) else value
-
-
-class Demand(ABC):
-    """Something that is true or false of a value."""
-
-    @abstractmethod
-    def holds(self, value: Any, place: str, situation: Situation) -> Truth:
-        """Say whether the value, which lies at `place` of its resource, fulfils this."""
-
-    def __and__(self, other: Demand) -> Demand:
-        return AllOf((self, other))
-
-    def __or__(self, other: Demand) -> Demand:
-        return AnyOf((self, other))
-
-    def __invert__(self) -> Demand:
-        return Not(self)
-
-
-@dataclass(frozen=True)
-class AllOf(Demand):
-    """Every one of several."""
-
-    parts: tuple[Demand, ...]
-
-    def holds(self, value: Any, place: str, situation: Situation) -> Truth:
-        """See `Demand.holds`."""
-        return _every(part.holds(value, place, situation) for part in self.parts)
-
-
-@dataclass(frozen=True)
-class AnyOf(Demand):
-    """One of several."""
-
-    parts: tuple[Demand, ...]
-
-    def holds(self, value: Any, place: str, situation: Situation) -> Truth:
-        """See `Demand.holds`."""
-        return _some(part.holds(value, place, situation) for part in self.parts)
-
-
-@dataclass(frozen=True)
-class Not(Demand):
-    """The opposite; what is unknown stays unknown."""
-
-    part: Demand
-
-    def holds(self, value: Any, place: str, situation: Situation) -> Truth:
-        """See `Demand.holds`."""
-        truth = self.part.holds(value, place, situation)
-        return None if truth is None else not truth
 
 
 class Test(Demand):
@@ -139,7 +75,7 @@ class Is(Test):
 
     def fits(self, found: Any, situation: Situation) -> bool:
         """See `Test.fits`."""
-        return _same(found, situation.constant(self.expected))
+        return _same(found, _constant(self.expected, situation))
 
 
 @dataclass(frozen=True)
@@ -151,7 +87,7 @@ class OneOf(Test):
 
     def fits(self, found: Any, situation: Situation) -> bool:
         """See `Test.fits`."""
-        return any(_same(found, item) for item in situation.constant(self.expected))
+        return any(_same(found, item) for item in _constant(self.expected, situation))
 
 
 @dataclass(frozen=True)
@@ -175,7 +111,7 @@ class StartsWithOneOf(Test):
 
     def fits(self, found: Any, situation: Situation) -> bool:
         """See `Test.fits`."""
-        return isinstance(found, str) and found.startswith(tuple(situation.constant(self.starts)))
+        return isinstance(found, str) and found.startswith(tuple(_constant(self.starts, situation)))
 
 
 @dataclass(frozen=True)
@@ -187,7 +123,7 @@ class AtLeast(Test):
 
     def fits(self, found: Any, situation: Situation) -> bool:
         """See `Test.fits`."""
-        return _is_number(found) and found >= situation.constant(self.least)
+        return _is_number(found) and found >= _constant(self.least, situation)
 
 
 @dataclass(frozen=True)
@@ -199,7 +135,7 @@ class AtMost(Test):
 
     def fits(self, found: Any, situation: Situation) -> bool:
         """See `Test.fits`."""
-        return _is_number(found) and found <= situation.constant(self.most)
+        return _is_number(found) and found <= _constant(self.most, situation)
 
 
 @dataclass(frozen=True)
@@ -211,7 +147,7 @@ class AmountAtMost(Test):
 
     def fits(self, found: Any, situation: Situation) -> bool:
         """See `Test.fits`."""
-        amount, most = _quantity.parse(found), _quantity.parse(situation.constant(self.most))
+        amount, most = _quantity.parse(found), _quantity.parse(_constant(self.most, situation))
         return amount is not None and most is not None and amount <= most
 
 
@@ -241,7 +177,7 @@ class Every(Demand):
 
     def holds(self, value: Any, place: str, situation: Situation) -> Truth:
         """See `Demand.holds`."""
-        return _over(value, self.path, self.item, place, situation, _every)
+        return _over(value, self.path, self.item, place, situation, every)
 
 
 @dataclass(frozen=True)
@@ -253,7 +189,7 @@ class Some(Demand):
 
     def holds(self, value: Any, place: str, situation: Situation) -> Truth:
         """See `Demand.holds`."""
-        return _over(value, self.path, self.item, place, situation, _some)
+        return _over(value, self.path, self.item, place, situation, some)
 
 
 @dataclass(frozen=True)
@@ -271,7 +207,7 @@ class EveryValue(Demand):
             situation.unknown_paths.append(here)
             return None
         items: dict[Any, Any] = cast("dict[Any, Any]", table) if isinstance(table, dict) else {}
-        return _every(_item_holds(self.item, each, f"{here}.{key}", situation) for key, each in items.items())
+        return every(_item_holds(self.item, each, f"{here}.{key}", situation) for key, each in items.items())
 
 
 @dataclass(frozen=True)
@@ -315,14 +251,9 @@ def _item_holds(item: Demand, value: Any, place: str, situation: Situation) -> T
     return item.holds(value, place, situation)
 
 
-def _every(truths: Iterable[Truth]) -> Truth:
-    known = list(truths)
-    return False if False in known else (None if None in known else True)
-
-
-def _some(truths: Iterable[Truth]) -> Truth:
-    known = list(truths)
-    return True if True in known else (None if None in known else False)
+def _constant(value: Any, situation: Situation) -> Any:
+    """Return a constant, or what the configuration says for it."""
+    return situation.settings[value.name] if isinstance(value, Setting) else value
 
 
 def _same(left: Any, right: Any) -> bool:

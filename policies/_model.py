@@ -11,8 +11,8 @@ from enum import Enum
 from functools import cached_property
 from typing import Any, Final, cast
 
+from policies._demand import Demand, Situation
 from policies._kinds import OWNED, POD_SPECS
-from policies._logic import Demand, Situation
 from policies._paths import MISSING, UNKNOWN, join, read
 
 

@@ -8,7 +8,8 @@ from itertools import count
 from typing import Any, Final, cast
 
 from policies import _logic as logic
-from policies._logic import Demand, Setting
+from policies._demand import AllOf, AnyOf, Demand, Not
+from policies._logic import Setting
 from policies._paths import steps
 
 EMPTY_LIST: Final = "dyn([])"
@@ -26,11 +27,11 @@ class _Writer:
     def write(self, demand: Demand, here: str) -> str:
         """Return an expression that is true where the demand holds."""
         match demand:
-            case logic.AllOf(parts):
+            case AllOf(parts):
                 return "(" + " && ".join(self.write(part, here) for part in parts) + ")"
-            case logic.AnyOf(parts):
+            case AnyOf(parts):
                 return "(" + " || ".join(self.write(part, here) for part in parts) + ")"
-            case logic.Not(part):
+            case Not(part):
                 return f"!({self.write(part, here)})"
             case logic.Every(path, item):
                 return self._over(path, item, here, "all")

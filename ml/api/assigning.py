@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ml.api.application_views import AssignmentView
 from ml.api.ports import Ports
 from ml.api.problems import not_found
-from ml.api.views import AssignmentView
 from ml.contracts import STABLE_SLOT, experiment_salt
 from ml.contracts.abtest import AbTestSpec
 from ml.experiments.assignment import assign, assignment_hashes

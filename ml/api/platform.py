@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from ml.contracts import TRAFFIC_ROLE_LABEL, TRAFFIC_ROLE_ROOT
-from ml.controller.splits import declared_slots
+from ml.controller.roots import declared_slots
 from ml.kubernetes import ApiError
 
 _FRESH_SECONDS: Final = 5.0

@@ -15,6 +15,7 @@ from ml.api.documentation import needs, refusals
 from ml.api.guard import guarded
 from ml.api.problems import FieldError, invalid, not_found
 from ml.api.results import results_for
+from ml.api.shapes import Shape, Text
 from ml.api.views import (
     CommandPage,
     CommandView,
@@ -23,8 +24,6 @@ from ml.api.views import (
     ExperimentPage,
     ExperimentSummary,
     HistoryPage,
-    Shape,
-    Text,
     decision_head,
     detail_of,
     summary_fields,

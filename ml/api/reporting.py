@@ -8,22 +8,21 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Request
 from pydantic import Field
 
-from ml.api.assigning import assignment_of
-from ml.api.context import context_of, principal_of
-from ml.api.documentation import needs, refusals, write_refusals
-from ml.api.guard import guarded
-from ml.api.problems import FieldError, invalid
-from ml.api.steering import IdempotencyKey
-from ml.api.views import (
+from ml.api.application_views import (
     AssignmentView,
     OutcomeBatch,
     OutcomeReport,
     OutcomeRequest,
     OutcomeResult,
     OutcomeResults,
-    Shape,
-    Text,
 )
+from ml.api.assigning import assignment_of
+from ml.api.context import context_of, principal_of
+from ml.api.documentation import needs, refusals, write_refusals
+from ml.api.guard import guarded
+from ml.api.problems import FieldError, invalid
+from ml.api.shapes import Shape, Text
+from ml.api.steering import IdempotencyKey
 from ml.contracts.abtest import ModelName
 from ml.events.counting import Outcome
 

@@ -11,7 +11,8 @@ from ml.api.context import context_of, principal_of
 from ml.api.creation import create
 from ml.api.documentation import BASE_PATH, needs, write_refusals
 from ml.api.guard import guarded
-from ml.api.views import CommandReceipt, CommandRequest, CreatedView, CreateRequest, Text
+from ml.api.shapes import Text
+from ml.api.views import CommandReceipt, CommandRequest, CreatedView, CreateRequest
 
 IdempotencyKey = Annotated[
     str | None,

@@ -1,21 +1,18 @@
-"""What the API takes and gives: closed shapes in camel case, times in seconds since 1970, weights out of 1000."""
+"""What the API takes and gives about experiments: they themselves, their history, decisions and commands."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field
 
-from ml.contracts.abtest import MetricName, ModelName, Slot
+from ml.api.shapes import Body, Shape, Why
+from ml.contracts.abtest import Slot
 from ml.controller.daily_units import UnitsSource
-from ml.events.counting import Status
 from ml.events.records import DecisionHead, ExperimentRecord
 from ml.events.types import CommandAction, Phase
 
-MAX_OUTCOMES: Final = 1000
-"""Per request."""
 RESERVED_NAMES: Final = frozenset({"assignments", "outcomes", "ui", "openapi.json"})
 """They mean something else in the API's paths."""
 EXAMPLE_SPEC: Final[dict[str, Any]] = {
@@ -25,24 +22,8 @@ EXAMPLE_SPEC: Final[dict[str, Any]] = {
     "expectedUnitsPerDay": 20000,
 }
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
-Why = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S", description="The reason, for the record.")]
 SpecDocument = dict[str, Any]
 """Validated by admission, which says more about what is wrong than a schema can; `documentation` has its schema."""
-Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\r\n]+$")]
-
-
-class Shape(BaseModel):
-    """A closed part of what is sent or answered."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, allow_inf_nan=False
-    )
-
-
-class Body(Shape):
-    """A body that somebody sends: a text is no number, and a truth value neither."""
-
-    model_config = ConfigDict(strict=True)
 
 
 class CreateRequest(Body):
@@ -204,84 +185,6 @@ class CommandPage(Shape):
     """All commands of an experiment, in order."""
 
     items: tuple[CommandView, ...]
-
-
-class OutcomeRequest(Body):
-    """What an application saw of one user or request; without a metric: only that it was served."""
-
-    id: Text = Field(description="Of this report; the same id twice counts once.")
-    model: ModelName
-    metric: MetricName | None = None
-    value: float | None = Field(
-        default=None, ge=-1e12, le=1e12, description="Needed with a metric; 1 and 0 for yes and no."
-    )
-    user_id: Text | None = None
-    request_id: Text | None = None
-    slot: Slot | None = Field(default=None, description="From the answer's header `x-served-by-slot`.")
-    at: float | None = Field(default=None, ge=0, le=1e11, description="When it happened; left out: now.")
-
-
-class OutcomeBatch(Body):
-    """Several outcomes."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "outcomes": [
-                        {
-                            "id": "order-1",
-                            "model": "research_pattern_predictor",
-                            "metric": "conversion",
-                            "value": 1,
-                            "userId": "u-17",
-                            "slot": "candidate-a",
-                        }
-                    ]
-                }
-            ]
-        }
-    )
-    outcomes: list[OutcomeRequest] = Field(min_length=1, max_length=MAX_OUTCOMES)
-
-
-def _kind_of_report(body: object) -> str:
-    return "OutcomeBatch" if isinstance(body, Mapping) and "outcomes" in body else "OutcomeRequest"
-
-
-OutcomeReport = Annotated[
-    Annotated[OutcomeBatch, Tag("OutcomeBatch")] | Annotated[OutcomeRequest, Tag("OutcomeRequest")],
-    Discriminator(_kind_of_report),
-]
-"""One or several; which, is seen by the field `outcomes`, so that errors are about what was meant."""
-
-
-class OutcomeResult(Shape):
-    """What became of one outcome."""
-
-    id: str
-    status: Status = Field(
-        description="`stored`: kept, but no experiment counts it; `refused`: not kept, see the message."
-    )
-    message: str
-    experiment: str | None
-
-
-class OutcomeResults(Shape):
-    """What became of each outcome, in the order given."""
-
-    results: tuple[OutcomeResult, ...]
-
-
-class AssignmentView(Shape):
-    """Where a user's requests go now."""
-
-    model: str
-    user_id: str
-    slot: str | None = Field(description="null where requests are split at random, or weights are changing just now.")
-    experiment: str | None = Field(description="Name of the experiment that shares out the users; null if none does.")
-    counted: bool = Field(description="Whether the user is part of the comparison.")
-    weights: dict[str, int]
 
 
 def summary_fields(record: ExperimentRecord) -> Mapping[str, Any]:

@@ -9,7 +9,8 @@ from typing import Final, Protocol
 
 from ml.contracts import root_route_name, split_route_name
 from ml.controller.ports import UnavailableError
-from ml.controller.splits import InvalidRootError, parse_root, plan_split
+from ml.controller.roots import InvalidRootError, parse_root
+from ml.controller.splits import plan_split
 from ml.kubernetes import ApiError, ConflictError, JsonObject
 
 LOG: Final = logging.getLogger(__name__)

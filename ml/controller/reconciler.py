@@ -18,6 +18,7 @@ from ml.controller.admission import Queued, Refused, admit
 from ml.controller.daily_units import UnitsMeter
 from ml.controller.evidence import requests_since
 from ml.controller.facts import admission_facts
+from ml.controller.fold import fold
 from ml.controller.observation import Action, Observation
 from ml.controller.observer import ExperimentIndex, Measured, Ports, Trouble, attempt, observe, perform, port_of
 from ml.controller.ports import (
@@ -31,7 +32,6 @@ from ml.controller.ports import (
     UnavailableError,
 )
 from ml.controller.queue import Known, Tick, age, created, earlier_experiments, model_of, refused
-from ml.controller.state import fold
 from ml.controller.status import status_document
 from ml.controller.timing import RETRY_SECONDS, decision_is_due, due_at
 from ml.controller.transitions import actions, plan

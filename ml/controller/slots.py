@@ -14,7 +14,7 @@ from ml.controller.documents import mapping
 from ml.controller.pods import address, is_ready
 from ml.controller.ports import SlotState, UnavailableError
 from ml.controller.recent import Recent
-from ml.controller.splits import declared_slots
+from ml.controller.roots import declared_slots
 from ml.controller.traffic import Routes
 from ml.kubernetes import ApiError, JsonObject, Resources
 

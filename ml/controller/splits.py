@@ -18,7 +18,6 @@ from ml.contracts import (
     MODEL_LABEL,
     SERVING_REST_PORT,
     SLOT_HEADER,
-    SLOTS_ANNOTATION,
     STABLE_SLOT,
     TRAFFIC_ROLE_LABEL,
     TRAFFIC_ROLE_ROOT,
@@ -29,6 +28,7 @@ from ml.contracts import (
 )
 from ml.controller.documents import mapping, objects
 from ml.controller.ports import Mirror, RouteState
+from ml.controller.roots import Root
 from ml.experiments.layout import stretches
 from ml.experiments.specification import TOTAL_WEIGHT
 from ml.kubernetes import VIRTUAL_SERVICES, JsonObject
@@ -36,26 +36,6 @@ from ml.kubernetes import VIRTUAL_SERVICES, JsonObject
 API_VERSION: Final = f"{VIRTUAL_SERVICES.group}/{VIRTUAL_SERVICES.version}"
 KIND: Final = "VirtualService"
 FIELD_MANAGER: Final = "experiment-controller"
-_MODEL_PATH: Final = "/v1/models/"
-
-
-class InvalidRootError(ValueError):
-    """A root VirtualService does not say what its split should be; the message names field and rule."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Root:
-    """What a root VirtualService says about its split."""
-
-    name: str
-    uid: str
-    namespace: str
-    model: str
-    """Name of the model as Kubernetes writes it, which is also the name of its Service."""
-    registry_model: str
-    """Name of the model in the registry and in the path of a request; empty if the route does not say."""
-    slots: tuple[str, ...]
-    """All slots of the model, in the fixed order of destinations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,47 +55,6 @@ def model_of(body: Mapping[str, Any]) -> str | None:
     if labels.get(TRAFFIC_ROLE_LABEL) not in (TRAFFIC_ROLE_ROOT, TRAFFIC_ROLE_SPLIT):
         return None
     return labels.get(MODEL_LABEL) or None
-
-
-def parse_root(body: Mapping[str, Any]) -> Root:
-    """Read a root VirtualService.
-
-    Raises:
-        InvalidRootError: its model label or its slots annotation is missing or wrong.
-    """
-    metadata = mapping(body.get("metadata"))
-    name = str(metadata.get("name", ""))
-    model = mapping(metadata.get("labels")).get(MODEL_LABEL)
-    if not model:
-        raise InvalidRootError(f"VirtualService {name}: label {MODEL_LABEL} is missing; it must name the model")
-    written = str(mapping(metadata.get("annotations")).get(SLOTS_ANNOTATION, ""))
-    slots = tuple(slot.strip() for slot in written.split(",") if slot.strip())
-    if STABLE_SLOT not in slots or len(set(slots)) != len(slots):
-        raise InvalidRootError(
-            f"VirtualService {name}: annotation {SLOTS_ANNOTATION}={written!r}; allowed is a comma separated "
-            f"list of different slots that holds {STABLE_SLOT!r}"
-        )
-    return Root(
-        name=name,
-        uid=str(metadata.get("uid", "")),
-        namespace=str(metadata.get("namespace", "")),
-        model=str(model),
-        registry_model=_registry_model(body),
-        slots=slots,
-    )
-
-
-def declared_slots(roots: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """Return each served model's slots by its registry name; roots that make no sense are left out."""
-    found: dict[str, tuple[str, ...]] = {}
-    for body in roots:
-        try:
-            root = parse_root(body)
-        except InvalidRootError:
-            continue  # the keeper reports it
-        if root.registry_model and not mapping(body.get("metadata")).get("deletionTimestamp"):
-            found[root.registry_model] = root.slots
-    return found
 
 
 def route_of(split: Mapping[str, Any]) -> RouteState | None:
@@ -287,15 +226,6 @@ def _mirror_of(route: Mapping[str, Any]) -> Mirror | None:
         return None
     percent = mapping(route.get("mirrorPercentage")).get("value", 100.0)
     return Mirror(slot=str(slot), percent=float(percent))
-
-
-def _registry_model(body: Mapping[str, Any]) -> str:
-    for route in objects(mapping(body.get("spec")).get("http")):
-        for match in objects(route.get("match")):
-            path = str(mapping(match.get("uri")).get("exact", ""))
-            if path.startswith(_MODEL_PATH):
-                return path.removeprefix(_MODEL_PATH)
-    return ""
 
 
 def _manifest(root: Root, routes: Sequence[Mapping[str, Any]]) -> JsonObject:

@@ -18,7 +18,8 @@ from ml.controller.documents import mapping
 from ml.controller.gateways import ReadBack
 from ml.controller.ports import RouteState, UnavailableError
 from ml.controller.recent import Recent
-from ml.controller.splits import InvalidRootError, parse_root, plan_split, route_of
+from ml.controller.roots import InvalidRootError, parse_root
+from ml.controller.splits import plan_split, route_of
 from ml.controller.virtual_services import VirtualServices
 from ml.kubernetes import ApiError, ConflictError, JsonObject
 

@@ -1,7 +1,7 @@
 """The events of an experiment's life, as they are stored: facts in the past tense, never changed afterwards.
 
 Each type has a `version`; an older stored form is lifted to the newest by `ml.events.upcasting` before it is read. The
-state of an experiment is nothing but the fold of its stream (`ml.controller.state`).
+state of an experiment is nothing but the fold of its stream (`ml.controller.fold`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from typing import Any, Final, cast
 import yaml
 
 from policies.render import lazy_packages
-from policies.render.recording_monitor import PROJECT, Graph, Secret, Unknown, run
+from policies.render.graph import Graph, Secret, Unknown
+from policies.render.recording_monitor import PROJECT, run
 
 _UNKNOWN_MARK: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _IMAGES: Final = ("postgres", "minio", "minio-client", "mlflow", "ml", "training", "model-server", "prometheus")

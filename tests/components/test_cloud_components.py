@@ -8,11 +8,12 @@ from typing import Any
 import pulumi
 import pytest
 
+from components._tracking_stores import CloudBucket
 from components.encryption_key import EncryptionKey
 from components.network_vpc import VpcNetwork
 from components.node_pool import Gpus, NodePool
 from components.platform_aws_services import ClusterServices
-from components.tracking_server import CloudBucket, TrackingServer
+from components.tracking_server import TrackingServer
 from policies.render import aws_outputs
 from tests.support import pods
 from tests.support.catalogue import declare_one

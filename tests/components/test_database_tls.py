@@ -40,7 +40,8 @@ from tests.support.bootstrap import (
     run_script,
     wait_until_open,
 )
-from tests.support.catalogue import DATABASE, declare_one
+from tests.support.catalogue import declare_one
+from tests.support.catalogue_values import DATABASE
 from tests.support.debian_package import unpacked
 from tests.support.ports import free_port
 from tests.support.postgres import open_folder

@@ -8,7 +8,8 @@ import pytest
 
 from components.metadata_db import MetadataDb
 from tests.support import pods
-from tests.support.catalogue import IMAGE, declare_one
+from tests.support.catalogue import declare_one
+from tests.support.catalogue_values import IMAGE
 from tests.support.recording_monitor import Graph
 
 

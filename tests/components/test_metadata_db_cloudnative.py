@@ -1,4 +1,4 @@
-"""What is declared of a database that CloudNativePG runs, alone; tests/stack/test_database_cluster.py has the rest."""
+"""What is declared of a database that CloudNativePG runs, alone; tests/stack has the rest."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from components._workload import Resources
 from components.model_server import ModelServer
 from ml.contracts import SLOT_LABEL
 from tests.support import pods
-from tests.support.catalogue import CLIENT_IMAGE, IMAGE, declare_one
+from tests.support.catalogue import declare_one
+from tests.support.catalogue_values import CLIENT_IMAGE, IMAGE
 from tests.support.recording_monitor import Graph
 
 

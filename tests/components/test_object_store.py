@@ -7,7 +7,8 @@ import pytest
 
 from components.object_store import ObjectStore
 from tests.support import pods
-from tests.support.catalogue import CLIENT_IMAGE, IMAGE, declare_one
+from tests.support.catalogue import declare_one
+from tests.support.catalogue_values import CLIENT_IMAGE, IMAGE
 from tests.support.recording_monitor import Graph
 
 

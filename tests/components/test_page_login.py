@@ -10,7 +10,8 @@ import pytest
 
 from components.page_login import PageLogin
 from tests.support import pods
-from tests.support.catalogue import EXAMPLES, declare, declare_one, page_login
+from tests.support.catalogue import EXAMPLES, declare, declare_one
+from tests.support.catalogue_cluster import page_login
 from tests.support.recording_monitor import Graph
 
 

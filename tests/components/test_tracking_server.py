@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from components.tracking_server import BucketAccess, DatabaseAccess, TrackingServer
+from components._database import DatabaseAccess
+from components._tracking_stores import BucketAccess
+from components.tracking_server import TrackingServer
 from tests.support import pods
 from tests.support.catalogue import declare_one
 from tests.support.recording_monitor import Graph

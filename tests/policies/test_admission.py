@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from policies import cel
+from policies._demand import Demand
 from policies._logic import (
     AmountAtMost,
     AtMost,
-    Demand,
     Equal,
     Every,
     EveryValue,

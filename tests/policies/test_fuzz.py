@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies._demand import Demand
 from policies._kinds import of_manifest
-from policies._logic import Demand
 from policies._model import Resource, Verdict
 from policies._paths import UNKNOWN, steps
 from policies.configuration import Configuration

@@ -8,18 +8,17 @@ from typing import Any
 import pytest
 
 from policies import _quantity
+from policies._demand import Demand, Situation
 from policies._logic import (
     AmountAtMost,
     AtLeast,
     AtMost,
-    Demand,
     Equal,
     Every,
     EveryValue,
     Filled,
     Is,
     Matches,
-    Situation,
     Some,
 )
 from policies._paths import MISSING, UNKNOWN, changed, read

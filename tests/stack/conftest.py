@@ -7,7 +7,9 @@ import functools
 import pytest
 
 from tests.support.recording_monitor import Graph
-from tests.support.stacks import CLOUD_STACKS, STACKS
+from tests.support.stacks import CLOUD_STACKS, DATABASE_CLUSTER, DATABASE_CLUSTER_IN_CLOUD, STACKS
+
+_DATABASE_CLUSTERS = {"given": DATABASE_CLUSTER, "cloud": DATABASE_CLUSTER_IN_CLOUD}
 
 
 @functools.cache
@@ -56,3 +58,27 @@ def local() -> Graph:
 def dev() -> Graph:
     """The stack of a shared cluster."""
     return graph_of("dev")
+
+
+@functools.cache
+def database_cluster_of(cluster: str) -> Graph:
+    """Return what a stack declares on `up` whose database an operator runs, on a cluster that is given or its own."""
+    return _DATABASE_CLUSTERS[cluster].run()
+
+
+@pytest.fixture
+def database_cluster() -> Graph:
+    """Such a stack on somebody's cluster."""
+    return database_cluster_of("given")
+
+
+@pytest.fixture
+def database_cluster_in_cloud() -> Graph:
+    """Such a stack on AWS, on a cluster of its own."""
+    return database_cluster_of("cloud")
+
+
+@pytest.fixture(params=sorted(_DATABASE_CLUSTERS))
+def any_database_cluster(request: pytest.FixtureRequest) -> Graph:
+    """Both in turn."""
+    return database_cluster_of(request.param)

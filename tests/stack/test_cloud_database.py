@@ -12,19 +12,9 @@ import botocore.session
 from botocore import xform_name
 
 from tests.support import pods
-from tests.support.recording_monitor import Graph, Recorded, Secret, reveal
+from tests.support.cloud_resources import ACCOUNT, inputs, named
+from tests.support.recording_monitor import Graph, Secret, reveal
 from tests.support.stacks import ROOT
-
-ACCOUNT = "111122223333"
-
-
-def named(graph: Graph, token: str, name: str) -> Recorded:
-    (found,) = [item for item in graph.of_type(token) if item.name == name]
-    return found
-
-
-def inputs(graph: Graph, token: str, name: str) -> dict[str, Any]:
-    return reveal(dict(named(graph, token, name).inputs))
 
 
 def server(graph: Graph) -> dict[str, Any]:

@@ -1,16 +1,14 @@
-"""Who may reach what: one table, held against a real API server, the declared network policies, a real MinIO and IAM.
+"""Who may reach what: one table, held against a real API server, the declared network policies and a real MinIO.
 
 How the registry keeps teams apart is shown in tests/ml/workspaces. What this does not prove: that a cluster's network
-plugin enforces the policies, that its identity provider says the groups, that AWS reads IAM policies as we do.
+plugin enforces the policies, or that its identity provider says the groups.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import pytest
 
@@ -20,95 +18,9 @@ from tests.support.api_server import api_server, as_list, fill, run
 from tests.support.bootstrap import bootstrap, write_consumer
 from tests.support.network import NAMESPACE_NAME, Network, Pod
 from tests.support.recording_monitor import Graph, reveal
-from tests.support.stacks import TEAMS, TEAMS_IN_CLOUD
+from tests.support.stacks import TEAMS
 from tests.support.stores import refused, running_minio, store_as
-
-PLATFORM: Final = "free-deep-research"
-VISION: Final = "team-vision"
-QUALITY: Final = "quality"
-GROUPS: Final = {VISION: ("ml-vision",), QUALITY: ("ml-text", "contractors")}
-"""Whose people work in which namespace."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One answer of the table."""
-
-    who: str
-    """A team's namespace, or the platform's."""
-    what: str
-    """`work in`, `look into` ... a place, `reach` a service, `use` a bucket."""
-    where: str
-    may: bool
-
-
-def _cells() -> Iterator[Cell]:
-    """The whole table. Every team has the same rights, each at home."""
-    for who, other in ((VISION, QUALITY), (QUALITY, VISION)):
-        home = {"work in", "look into", "read the key of"}
-        never = {"read all secrets of", "enter pods of", "open up", "rule"}
-        for where in (who, other, PLATFORM, "kube-system"):
-            for what in (*sorted(home), *sorted(never)):
-                yield Cell(who=who, what=what, where=where, may=what in home and where == who)
-        yield Cell(who=who, what="see experiments in", where=PLATFORM, may=True)
-        yield Cell(who=who, what="change experiments in", where=PLATFORM, may=False)
-        for service in ("api", "object-store"):
-            yield Cell(who=who, what="reach", where=f"{PLATFORM}/{service}", may=True)
-        for service in ("tracking-server", "metadata-db", "prometheus", "experiment-controller", "database-exporter"):
-            yield Cell(who=who, what="reach", where=f"{PLATFORM}/{service}", may=False)
-        for team, owner in (("vision", VISION), ("text-quality", QUALITY)):
-            yield Cell(who=who, what="reach", where=f"{PLATFORM}/team-{team}-registry", may=owner == who)
-            yield Cell(who=who, what="use", where=f"team-{team}", may=owner == who)
-        for model in ("research-pattern-predictor-stable", "content-quality-model-candidate-a"):
-            yield Cell(who=who, what="reach", where=f"{PLATFORM}/{model}", may=False)
-        yield Cell(who=who, what="reach", where=f"{who}/anything", may=True)
-        yield Cell(who=who, what="reach", where=f"{other}/anything", may=False)
-        yield Cell(who=who, what="reach", where="kubeflow/ml-pipeline", may=False)
-        yield Cell(who=who, what="reach", where="istio-system/gateway", may=False)
-        yield Cell(who=PLATFORM, what="reach", where=f"{who}/anything", may=False)
-        yield Cell(who="kubeflow", what="reach", where=f"{who}/anything", may=False)
-        yield Cell(who=who, what="use", where="mlflow-artifacts", may=False)
-        yield Cell(who=who, what="use", where="pipelines", may=False)
-
-
-MATRIX: Final = tuple(_cells())
-
-ASKED: Final[dict[str, list[tuple[str, str]]]] = {
-    "work in": [("create", "pods"), ("create", "jobs.batch"), ("delete", "deployments.apps"), ("patch", "services")],
-    "look into": [("list", "pods"), ("get", "pods/log"), ("list", "resourcequotas"), ("get", "configmaps")],
-    "read the key of": [("get", "secrets/object-store")],
-    "read all secrets of": [("list", "secrets"), ("get", "secrets/object-store-admin"), ("get", "secrets/api-tokens")],
-    "enter pods of": [("create", "pods/exec"), ("create", "pods/attach"), ("update", "pods/ephemeralcontainers")],
-    "open up": [
-        ("create", "networkpolicies.networking.k8s.io"),
-        ("delete", "networkpolicies.networking.k8s.io"),
-        ("update", "resourcequotas"),
-        ("patch", "limitranges"),
-        ("patch", "namespaces"),
-    ],
-    "rule": [
-        ("create", "roles.rbac.authorization.k8s.io"),
-        ("create", "rolebindings.rbac.authorization.k8s.io"),
-        ("create", "serviceaccounts"),
-        ("create", "serviceaccounts/token"),
-        ("impersonate", "serviceaccounts"),
-    ],
-    "see experiments in": [("list", "abtests.mlplatform.dev"), ("watch", "abtests.mlplatform.dev")],
-    "change experiments in": [
-        ("create", "abtests.mlplatform.dev"),
-        ("patch", "abtests.mlplatform.dev"),
-        ("delete", "abtests.mlplatform.dev"),
-    ],
-}
-"""What is asked of the API server, verb and resource."""
-
-
-def cells(what: set[str]) -> list[Cell]:
-    return [cell for cell in MATRIX if cell.what in what]
-
-
-def named(cell: Cell) -> str:
-    return f"{cell.who} {cell.what} {cell.where}".replace(" ", "-")
+from tests.support.team_rights import ASKED, GROUPS, MATRIX, PLATFORM, QUALITY, VISION, Cell, cells, named
 
 
 def test_table_asks_about_every_team_and_every_place_when_written() -> None:
@@ -346,70 +258,3 @@ def test_teams_key_lies_in_its_namespace_and_the_platforms_only_when_declared(sh
             if key in item.manifest["stringData"].values()
         }
         assert holders == {namespace, PLATFORM}
-
-
-# The cloud's store --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def in_cloud() -> Graph:
-    return TEAMS_IN_CLOUD.run()
-
-
-def may(policy: dict[str, Any], action: str, resource: str, prefix: str | None = None) -> bool:
-    """Say what IAM says of a policy that only allows."""
-    for statement in policy["Statement"]:
-        assert statement["Effect"] == "Allow"
-        fits = any(fnmatchcase(action, it) for it in statement["Action"])
-        fits = fits and any(fnmatchcase(resource, it) for it in statement["Resource"])
-        for operator, wanted in statement.get("Condition", {}).items():
-            assert (operator, set(wanted)) == ("StringLike", {"s3:prefix"})
-            fits = fits and prefix is not None and fnmatchcase(prefix, wanted["s3:prefix"])
-        if fits:
-            return True
-    return False
-
-
-@pytest.mark.parametrize(("team", "other"), [("vision", "text-quality"), ("text-quality", "vision")])
-def test_role_of_a_team_opens_its_folder_and_no_other_when_the_store_is_the_clouds(
-    in_cloud: Graph, team: str, other: str
-) -> None:
-    (found,) = [it for it in in_cloud.of_type("aws:iam/rolePolicy:RolePolicy") if it.name.startswith(f"team-{team}-")]
-    policy = json.loads(reveal(dict(found.inputs))["policy"])
-    bucket = "arn:aws:s3:::mlplatform-staging-artifacts-111122223333"
-    for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
-        assert may(policy, action, f"{bucket}/teams/{team}/a/b")
-        assert not may(policy, action, f"{bucket}/teams/{other}/a/b")
-        assert not may(policy, action, f"{bucket}/teams/{team}")
-        assert not may(policy, action, f"{bucket}/1/run/artifacts/model")
-    assert may(policy, "s3:ListBucket", bucket, f"teams/{team}/")
-    assert not may(policy, "s3:ListBucket", bucket, f"teams/{other}/")
-    assert not may(policy, "s3:ListBucket", bucket, "")
-    assert not may(policy, "s3:ListBucket", bucket)
-    assert not may(policy, "s3:DeleteBucket", bucket)
-
-
-def test_role_of_a_team_is_for_its_account_in_its_namespace_only_when_trusted(in_cloud: Graph) -> None:
-    for team, namespace in (("vision", VISION), ("text-quality", QUALITY)):
-        (role,) = [it for it in in_cloud.of_type("aws:iam/role:Role") if it.name.startswith(f"team-{team}-")]
-        (statement,) = json.loads(reveal(dict(role.inputs))["assumeRolePolicy"])["Statement"]
-        tags = statement["Condition"]["StringEquals"]
-        assert tags["aws:RequestTag/kubernetes-namespace"] == namespace
-        assert tags["aws:RequestTag/kubernetes-service-account"] == f"team-{team}"
-        account = in_cloud.object("ServiceAccount", f"team-{team}")
-        assert account.manifest["metadata"]["namespace"] == namespace
-
-
-def test_keys_of_objects_are_open_to_teams_when_the_store_is_the_clouds(in_cloud: Graph) -> None:
-    for key in ("data-key", "replica-key"):
-        (found,) = [it for it in in_cloud.of_type("aws:kms/key:Key") if it.name == key]
-        policy = reveal(dict(found.inputs))["policy"]
-        assert "role/mlplatform-staging-team-vision" in policy
-        assert "role/mlplatform-staging-team-text-quality" in policy
-
-
-def test_no_key_pair_exists_for_teams_when_the_store_is_the_clouds(in_cloud: Graph) -> None:
-    assert not [item for item in in_cloud.of_kind("Secret") if "team" in item.name]
-    prefix = f"{LABEL_DOMAIN}/access-"
-    (policy,) = [item for item in in_cloud.of_kind("NetworkPolicy") if item.name == "team-vision-to-cloud"]
-    assert policy.manifest["spec"]["podSelector"] == {"matchLabels": {f"{prefix}object-store": "true"}}

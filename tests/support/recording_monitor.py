@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from policies.render.recording_monitor import (
-    PROJECT,
-    Graph,
-    InvalidRegistrationError,
-    Recorded,
-    RecordingMonitor,
-    Secret,
-    Unknown,
-    reveal,
-    run,
-)
+from policies.render.graph import Graph, Recorded, Secret, Unknown, reveal
+from policies.render.recording_monitor import PROJECT, InvalidRegistrationError, RecordingMonitor, run
 
 __all__ = [
     "PROJECT",

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from ml.controller.splits import parse_root, plan_split
+from ml.controller.roots import parse_root
+from ml.controller.splits import plan_split
 from ml.controller.virtual_services import VirtualServices
 from ml.kubernetes import ConflictError
 from tests.ml.controller.cluster import KIND, NAMESPACE, Cluster, eventually

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml.events.types import ExperimentCreated, PhaseEntered
+from ml.events.types import DecisionMade, ExperimentCreated, PhaseEntered
 from ml.experiments.document import to_document
 from ml.experiments.specification import ExperimentSpec, Guardrail, PrimaryMetric, Ramp
 
@@ -49,3 +49,15 @@ def created(experiment: str = "uid-1", at: float = 1000.0, **changes: Any) -> Ex
 
 def entered(phase: Any, at: float = 1001.0, reason: str = "because") -> PhaseEntered:
     return PhaseEntered(at=at, phase=phase, reason=reason)
+
+
+def decided(at: float, action: str = "continue") -> DecisionMade:
+    decision: dict[str, Any] = {
+        "action": action,
+        "reasons": [{"code": "running", "message": "no boundary is crossed yet"}],
+        "weights": {"stable": 500, "candidate-a": 500},
+        "sample_ratio": {"p_value": 0.5},
+    }
+    return DecisionMade(
+        at=at, inputs={}, decision=decision, input_hash="i", previous_hash="p", hash=f"hash-{at}", cursors={}
+    )

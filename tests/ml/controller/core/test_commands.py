@@ -9,7 +9,8 @@ import pytest
 
 from ml.controller.commands import COMMAND_ANNOTATION, InvalidCommandError, read_command
 from ml.events.types import CommandHandled, CommandIssued, experiment_stream
-from tests.ml.controller.core.world import LONG, World, two_arms
+from tests.ml.controller.core.simulated_model import LONG
+from tests.ml.controller.core.world import World, two_arms
 
 
 def handled(world: World) -> list[CommandHandled]:

@@ -11,8 +11,9 @@ from typing import Literal
 
 import pytest
 
+from tests.ml.controller.core.simulated_ports import Killed, unavailable
 from tests.ml.controller.core.test_endings import check_record
-from tests.ml.controller.core.world import Killed, World, two_arms, unavailable
+from tests.ml.controller.core.world import World, two_arms
 
 pytestmark = pytest.mark.slow
 

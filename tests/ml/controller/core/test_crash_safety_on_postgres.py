@@ -22,8 +22,9 @@ from ml.events.pool import DatabaseSettings, Pool, open_pool
 from ml.events.ports import StoreUnavailableError
 from ml.events.schema import migrate, schema_step
 from ml.events.store import PostgresEventStore
+from tests.ml.controller.core.simulated_ports import Killed
 from tests.ml.controller.core.test_endings import check_record
-from tests.ml.controller.core.world import Killed, Wait, World, two_arms
+from tests.ml.controller.core.world import Wait, World, two_arms
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,8 @@ from ml.controller.ports import Mirror
 from ml.events.decisions import replay
 from ml.events.ports import Stored
 from ml.events.types import experiment_stream
-from tests.ml.controller.core.world import LONG, Arm, World, two_arms
+from tests.ml.controller.core.simulated_model import LONG, Arm
+from tests.ml.controller.core.world import World, two_arms
 
 
 def check_record(world: World, name: str = "test") -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.ml.controller.core.world import Killed, World, two_arms, unavailable
+from tests.ml.controller.core.simulated_ports import Killed, unavailable
+from tests.ml.controller.core.world import World, two_arms
 
 pytestmark = pytest.mark.slow
 

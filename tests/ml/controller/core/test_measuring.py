@@ -9,8 +9,10 @@ from ml.controller.daily_units import DailyUnits, from_plan
 from ml.events.ports import UnitsSeen
 from ml.events.types import ExperimentCreated, ExperimentRefused
 from ml.experiments.document import to_document
+from tests.ml.controller.core.simulated_model import MODEL
+from tests.ml.controller.core.simulated_ports import open_gate, unavailable
 from tests.ml.controller.core.test_endings import check_record
-from tests.ml.controller.core.world import MODEL, World, open_gate, two_arms, unavailable
+from tests.ml.controller.core.world import World, two_arms
 
 DAY = 86_400.0
 

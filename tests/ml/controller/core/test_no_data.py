@@ -15,7 +15,9 @@ from ml.controller.evidence import gather
 from ml.controller.ports import RequestCounts, RequestWindow
 from ml.controller.state import ExperimentState
 from ml.events.ports import OutcomeSums
-from tests.ml.controller.core.world import LONG, START, World, two_arms, unavailable
+from tests.ml.controller.core.simulated_model import LONG, START
+from tests.ml.controller.core.simulated_ports import unavailable
+from tests.ml.controller.core.world import World, two_arms
 
 DECISIVE = {"Promoting", "Promoted", "RollingBack", "RolledBack"}
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.controller.dispersion import Dispersion, read_dispersion
+from ml.controller.fold import fold, ramp_target
 from ml.controller.observation import Observation
 from ml.controller.ports import RouteState, SlotState
 from ml.controller.routing import wanted_route
-from ml.controller.state import ExperimentState, fold, ramp_target
+from ml.controller.state import ExperimentState
 from ml.events.types import (
     AnyEvent,
     CommandHandled,
@@ -24,7 +25,8 @@ from ml.events.types import (
     StepDone,
 )
 from ml.experiments.ramp import weights_at
-from tests.ml.controller.core.world import LONG, two_arms
+from tests.ml.controller.core.simulated_model import LONG
+from tests.ml.controller.core.world import two_arms
 
 AT = st.floats(0, 2e9)
 events = st.one_of(

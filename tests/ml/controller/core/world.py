@@ -12,52 +12,36 @@ import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from ml.contracts import CHAMPION_ALIAS, slot_alias
 from ml.controller.commands import COMMAND_ANNOTATION
-from ml.controller.ports import (
-    AbTest,
-    RequestCounts,
-    RequestTotal,
-    RequestWindow,
-    RouteState,
-    SlotState,
-    TestGoneError,
-    UnavailableError,
-)
+from ml.controller.fold import fold
+from ml.controller.ports import AbTest, RequestCounts, RouteState, UnavailableError
 from ml.controller.reconciler import Reconciled, Reconciler
-from ml.controller.state import ExperimentState, fold
+from ml.controller.state import ExperimentState
 from ml.events.memory import MemoryEventStore
-from ml.events.ports import EpochOutcomes, EventStore, OutcomeSums, StoreUnavailableError, UnitsSeen
+from ml.events.ports import EventStore, StoreUnavailableError, UnitsSeen
 from ml.events.types import AnyEvent, ModelPromoted, experiment_stream, model_stream
-from ml.experiments.ratio import RatioSums, mean_sums
+from tests.ml.controller.core.simulated_model import MODEL, START, Arm, default_spec
+from tests.ml.controller.core.simulated_ports import (
+    Gate,
+    Killed,
+    Port,
+    SimulatedOutcomes,
+    SimulatedRegistry,
+    SimulatedRequests,
+    SimulatedSlots,
+    SimulatedTests,
+    SimulatedTraffic,
+    open_gate,
+)
 
-MODEL = "content_quality_model"
-START = 1_800_000_000.0
-LONG = {"name": "converted", "baseline": 0.5, "minimumEffect": 0.007}
-"""A primary metric that takes ten minutes of virtual time."""
 SCRAPE_SECONDS = 5.0
 GATEWAY_DELAY_SECONDS = 1.0
 LOAD_SECONDS = 3.0
-
-
-class Killed(BaseException):
-    """The controller's process is gone, in the middle of a call."""
-
-
-@dataclass
-class Arm:
-    """What is true of a slot's model, and of its pods."""
-
-    version: int | None
-    converts: float = 0.5
-    correct: float = 0.9
-    slow: float = 0.01
-    fails: float = 0.001
-    ready: bool = True
 
 
 @dataclass
@@ -70,7 +54,6 @@ class Sums:
 
 
 _T = TypeVar("_T")
-Gate = Callable[[str, str, Literal["before", "after"]], None]
 
 
 class Store(EventStore, Protocol):
@@ -138,13 +121,13 @@ class World:
     def start_controller(self) -> Reconciler:
         """Return a controller that knows nothing but the stores."""
         self.controller = Reconciler(
-            tests=Port(self, "tests", _Tests(self)),  # pyright: ignore[reportArgumentType] stands in for any port
-            traffic=Port(self, "traffic", _Traffic(self)),  # pyright: ignore[reportArgumentType] likewise
-            slots=Port(self, "slots", _Slots(self)),  # pyright: ignore[reportArgumentType] likewise
-            registry=Port(self, "registry", _Registry(self)),  # pyright: ignore[reportArgumentType] likewise
-            requests=Port(self, "requests", _Requests(self)),  # pyright: ignore[reportArgumentType] likewise
+            tests=Port(self, "tests", SimulatedTests(self)),  # pyright: ignore[reportArgumentType] stands in for any port
+            traffic=Port(self, "traffic", SimulatedTraffic(self)),  # pyright: ignore[reportArgumentType] likewise
+            slots=Port(self, "slots", SimulatedSlots(self)),  # pyright: ignore[reportArgumentType] likewise
+            registry=Port(self, "registry", SimulatedRegistry(self)),  # pyright: ignore[reportArgumentType] likewise
+            requests=Port(self, "requests", SimulatedRequests(self)),  # pyright: ignore[reportArgumentType] likewise
             events=Port(self, "events", self.store),  # pyright: ignore[reportArgumentType] likewise
-            outcomes=Port(self, "outcomes", _Outcomes(self)),  # pyright: ignore[reportArgumentType] likewise
+            outcomes=Port(self, "outcomes", SimulatedOutcomes(self)),  # pyright: ignore[reportArgumentType] likewise
             index=self.store,
         )
         return self.controller
@@ -328,175 +311,6 @@ class World:
     def come_into_force(self, route: RouteState) -> None:
         """The gateway takes a route a little later."""
         self._coming.append((self.now + GATEWAY_DELAY_SECONDS, route))
-
-
-def open_gate(port: str, method: str, when: str) -> None:
-    """Let every call pass."""
-
-
-class Port:
-    """A port whose calls pass the world's gate before and after their effect."""
-
-    def __init__(self, world: World, name: str, real: object) -> None:
-        self._world, self._name, self._real = world, name, real
-
-    def __getattr__(self, method: str) -> Any:
-        async def call(*args: Any, **options: Any) -> Any:
-            self._world.calls += 1
-            self._world.gate(self._name, method, "before")
-            answer = await getattr(self._real, method)(*args, **options)
-            self._world.gate(self._name, method, "after")
-            return answer
-
-        return call
-
-
-def unavailable(port: str) -> Exception:
-    """Return the error by which a port says that it did not get an answer."""
-    return StoreUnavailableError(port) if port in ("events", "outcomes") else UnavailableError(port)
-
-
-class _Tests:
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def list(self) -> Sequence[AbTest]:
-        return list(self.world.tests.values())
-
-    async def write_status(self, test: AbTest, status: Mapping[str, Any]) -> None:
-        if test.uid not in self.world.tests:
-            raise TestGoneError(test.name)
-        self.world.tests[test.uid] = replace(self.world.tests[test.uid], status=status)
-
-
-class _Traffic:
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def set_route(self, model: str, route: RouteState) -> None:
-        self.world.route_was_set(model, route)
-        self.world.written = route
-        self.world.come_into_force(route)
-
-    async def written(self, model: str) -> RouteState | None:
-        return self.world.written if model == MODEL else None
-
-    async def in_force(self, model: str) -> RouteState | None:
-        return self.world.in_force if model == MODEL else None
-
-
-class _Slots:
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def declared(self) -> Mapping[str, Sequence[str]]:
-        return {MODEL: self.world.slots}
-
-    async def state(self, _model: str, slot: str) -> SlotState:
-        arm = self.world.arms.get(slot, Arm(version=None, ready=False))
-        return SlotState(
-            slot=slot, ready_pods=1 if arm.ready else 0, serving_version=arm.version if arm.ready else None
-        )
-
-
-class _Registry:
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def alias(self, _model: str, alias: str) -> int | None:
-        return self.world.aliases.get(alias)
-
-    async def set_alias(self, model: str, alias: str, version: int) -> None:
-        if model != MODEL or alias != CHAMPION_ALIAS:
-            self.world.violations.append(f"alias {alias} of {model}")
-        if self.world.aliases.get(alias) != version:
-            self.world.champion_moves.append(version)
-        self.world.aliases[alias] = version
-        self.world.load(alias)
-
-    async def delete_alias(self, model: str, alias: str) -> None:
-        if model != MODEL or alias == CHAMPION_ALIAS or self.world.in_force.weights.get(alias, 0):
-            self.world.violations.append(f"deleted alias {alias} of {model}")
-        self.world.aliases.pop(alias, None)
-        self.world.load(alias)
-
-
-class _Requests:
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def since(self, moments: Mapping[str, float]) -> Mapping[str, RequestWindow]:
-        skew = self.world.skew_seconds
-        log = [
-            replace(item, started_at=item.started_at + skew, ended_at=item.ended_at + skew)
-            for item in self.world.request_log
-        ]
-        return {
-            model: RequestWindow(
-                counts=[item for item in log if item.started_at >= moment],
-                newest_at=log[-1].ended_at if log else None,
-            )
-            for model, moment in moments.items()
-        }
-
-    async def total(self, _model: str, seconds: float) -> RequestTotal:
-        log = [item for item in self.world.request_log if item.ended_at > self.world.now - seconds]
-        known = self.world.now - log[0].started_at if log else 0.0
-        return RequestTotal(requests=sum(item.requests for item in log), seconds=known)
-
-
-class _Outcomes:
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def open_experiment(
-        self, experiment: str, _model: str, _spec: Mapping[str, object], _salt: str, started_at: float
-    ) -> None:
-        self.world.opened.setdefault(experiment, started_at)
-
-    async def start_epoch(self, experiment: str, index: int, weights: Mapping[str, int], started_at: float) -> None:
-        assert (
-            sum(weights.values()) in (0, 1000) or self.world.violations.append(f"epoch weights {dict(weights)}") is None
-        )
-        self.world.epochs.setdefault(experiment, {}).setdefault(index, started_at)
-
-    async def close_experiment(self, experiment: str, ended_at: float) -> None:
-        self.world.closed.setdefault(experiment, ended_at)
-
-    async def sums(self, experiments: Sequence[str]) -> Mapping[str, OutcomeSums]:
-        return {uid: self._sums(uid) for uid in experiments if uid in self.world.opened}
-
-    async def seen(self, _model: str, *, by_user: bool, since: float) -> UnitsSeen:
-        seen = self.world.seen
-        return seen if by_user and (seen.first_at or 0.0) >= since else UnitsSeen(units=0, first_at=None)
-
-    def _sums(self, uid: str) -> OutcomeSums:
-        epochs: dict[int, EpochOutcomes] = {}
-        for index in self.world.epochs.get(uid, {}):
-            entries = {slot: s for (owner, i, slot), s in self.world.sums.items() if (owner, i) == (uid, index)}
-            metrics: dict[str, dict[str, RatioSums]] = {
-                name: {slot: mean_sums(s.answered, s.hits[name], s.hits[name]) for slot, s in entries.items()}
-                for name in ("converted", "correct")
-            }
-            epochs[index] = EpochOutcomes(units={slot: s.units for slot, s in entries.items()}, metrics=metrics)
-        return OutcomeSums(epochs=epochs, newest_at=self.world.newest_outcome)
-
-
-def default_spec(slots: Sequence[str]) -> dict[str, Any]:
-    """Return a spec that ends within a minute or two of virtual time."""
-    rest = round(50 / max(1, len(slots) - 1), 1)
-    control = 100 - rest * (len(slots) - 1)
-    return {
-        "model": MODEL,
-        "arms": [{"slot": s, "weightPercent": control if s == "stable" else rest} for s in slots],
-        "primary": {"name": "converted", "baseline": 0.5, "minimumEffect": 0.05},
-        "ramp": {"durationSeconds": 0},
-        "durationSeconds": 900,
-        "expectedUnitsPerDay": 34_560_000,
-        "minSampleSize": 500,
-        "reconcileIntervalSeconds": 5,
-        "noData": {"staleAfterSeconds": 30, "timeoutSeconds": 120},
-    }
 
 
 def two_arms(

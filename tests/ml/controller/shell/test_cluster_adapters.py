@@ -18,8 +18,9 @@ from ml.contracts import GATEWAY_ADMIN_PORT, GATEWAY_NAMESPACE, SYNC_PORT
 from ml.controller import ports
 from ml.controller.gateways import ConfigDumps
 from ml.controller.ports import Mirror, RouteState, SlotState, UnavailableError
+from ml.controller.roots import parse_root
 from ml.controller.slots import ClusterSlots
-from ml.controller.splits import parse_root, plan_split
+from ml.controller.splits import plan_split
 from ml.controller.tests_api import AbTests
 from ml.controller.traffic import Routes, SplitTraffic
 from ml.controller.virtual_services import VirtualServices

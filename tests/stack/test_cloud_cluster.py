@@ -1,0 +1,129 @@
+"""The cluster of a stack on AWS and its nodes: who may ask, what is encrypted, which machines come and go."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.support import pods
+from tests.support.cloud_resources import inputs, named
+from tests.support.recording_monitor import Graph, reveal
+
+
+def test_kubernetes_api_answers_inside_only_and_encrypts_secrets_when_deployed(cloud: Graph) -> None:
+    cluster = inputs(cloud, "aws:eks/cluster:Cluster", "cluster")
+    assert cluster["vpcConfig"]["endpointPrivateAccess"] is True
+    assert cluster["vpcConfig"]["endpointPublicAccess"] is False
+    assert cluster["encryptionConfig"]["resources"] == ["secrets"]
+    assert cluster["accessConfig"] == {
+        "authenticationMode": "API",
+        "bootstrapClusterCreatorAdminPermissions": False,
+    }
+    assert set(cluster["enabledClusterLogTypes"]) >= {"api", "audit", "authenticator"}
+    assert float(cluster["version"]) >= 1.35
+    assert cluster["deletionProtection"] is True
+
+
+def test_pods_cannot_ask_for_what_their_node_may_do_when_deployed(cloud: Graph) -> None:
+    (template,) = cloud.of_type("aws:ec2/launchTemplate:LaunchTemplate")
+    assert template.inputs["metadataOptions"] == {
+        "httpEndpoint": "enabled",
+        "httpTokens": "required",
+        "httpPutResponseHopLimit": 1,
+    }
+    for item in cloud.of_kind("EC2NodeClass"):
+        options = item.manifest["spec"]["metadataOptions"]
+        assert (options["httpTokens"], options["httpPutResponseHopLimit"]) == ("required", 1)
+
+
+def test_network_policies_act_when_deployed(cloud: Graph) -> None:
+    addon = inputs(cloud, "aws:eks/addon:Addon", "cluster-vpc-cni")
+    assert json.loads(addon["configurationValues"])["enableNetworkPolicy"] == "true"
+
+
+def test_nodes_come_after_their_network_and_before_what_runs_on_them_when_deployed(cloud: Graph) -> None:
+    nodes = named(cloud, "aws:eks/nodeGroup:NodeGroup", "cluster-system")
+    assert named(cloud, "aws:eks/addon:Addon", "cluster-vpc-cni").urn in nodes.depends_on
+    assert nodes.urn in named(cloud, "aws:eks/addon:Addon", "cluster-coredns").depends_on
+    for component in ("mlplatform:index:ClusterServices", "mlplatform:index:MlPlatform"):
+        (found,) = cloud.of_type(component)
+        assert nodes.urn in found.depends_on
+
+
+def test_kubeconfig_holds_no_secret_when_written(cloud: Graph) -> None:
+    (provider,) = cloud.of_type("pulumi:providers:kubernetes")
+    user = json.loads(reveal(dict(provider.inputs))["kubeconfig"])["users"][0]["user"]
+    assert set(user) == {"exec"}
+    assert user["exec"]["command"] == "aws"
+
+
+def test_log_groups_are_encrypted_and_end_when_deployed(staging: Graph, prod: Graph) -> None:
+    for graph, days, services in ((staging, 30, {"vpc", "eks"}), (prod, 365, {"vpc", "eks", "rds"})):
+        groups = graph.of_type("aws:cloudwatch/logGroup:LogGroup")
+        assert {item.inputs["name"].split("/")[2] for item in groups} == services
+        assert all(item.inputs["retentionInDays"] == days and item.inputs["kmsKeyId"] for item in groups)
+
+
+# Nodes --------------------------------------------------------------------------------------------------------------
+
+
+def values(spec: dict[str, Any], key: str) -> list[str]:
+    (found,) = [item["values"] for item in spec["template"]["spec"]["requirements"] if item["key"].endswith(key)]
+    return found
+
+
+def test_gpu_nodes_take_only_pods_that_ask_for_gpus_when_deployed(cloud: Graph) -> None:
+    pools = [item.manifest["spec"] for item in cloud.of_kind("NodePool") if item.name.startswith("gpu-")]
+    assert pools
+    for spec in pools:
+        taints = spec["template"]["spec"]["taints"]
+        assert taints == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}]
+        assert spec["template"]["metadata"]["labels"]["accelerator"] in {"t4", "a10g", "l4"}
+        assert int(spec["limits"]["nvidia.com/gpu"]) > 0
+
+
+def test_idle_gpu_nodes_go_within_a_quarter_of_an_hour_when_deployed(cloud: Graph) -> None:
+    for item in cloud.of_kind("NodePool"):
+        disruption = item.manifest["spec"]["disruption"]
+        assert int(disruption["consolidateAfter"].removesuffix("s")) <= 900
+        if item.name.startswith("gpu-"):
+            assert disruption["consolidationPolicy"] == "WhenEmpty"
+
+
+def test_gpus_fall_back_from_spot_and_stable_slots_never_depend_on_it_when_deployed(cloud: Graph) -> None:
+    for item in cloud.of_kind("NodePool"):
+        capacity = values(item.manifest["spec"], "capacity-type")
+        assert "on-demand" in capacity
+        assert ("spot" in capacity) or not item.name.startswith("gpu-")
+    (deployment,) = [item for item in cloud.of_kind("Deployment") if item.name == "content-quality-model-stable"]
+    assert "nodeSelector" not in pods.template_of(deployment)["spec"]
+
+
+def test_nodes_are_replaced_in_time_and_bounded_when_deployed(cloud: Graph) -> None:
+    for item in cloud.of_kind("NodePool"):
+        spec = item.manifest["spec"]
+        assert int(spec["template"]["spec"]["expireAfter"].removesuffix("h")) <= 720
+        assert spec["limits"]
+
+
+def test_nodes_and_disks_of_nodes_are_encrypted_when_deployed(cloud: Graph) -> None:
+    (template,) = cloud.of_type("aws:ec2/launchTemplate:LaunchTemplate")
+    assert all(disk["ebs"]["encrypted"] == "true" for disk in template.inputs["blockDeviceMappings"])
+    for item in cloud.of_kind("EC2NodeClass"):
+        assert all(disk["ebs"]["encrypted"] is True for disk in item.manifest["spec"]["blockDeviceMappings"])
+
+
+def test_karpenter_hears_of_machines_that_are_about_to_go_when_deployed(cloud: Graph) -> None:
+    patterns = [json.loads(item.inputs["eventPattern"]) for item in cloud.of_type("aws:cloudwatch/eventRule:EventRule")]
+    assert "EC2 Spot Instance Interruption Warning" in {pattern["detail-type"][0] for pattern in patterns}
+    queue = inputs(cloud, "aws:sqs/queue:Queue", "karpenter-interruptions")["name"]
+    release = inputs(cloud, "kubernetes:helm.sh/v3:Release", "karpenter")
+    assert release["values"]["settings"]["interruptionQueue"] == queue
+    assert release["values"]["nodeSelector"]["mlplatform.dev/pool"] == "system"
+
+
+def test_pools_leave_before_karpenter_does_when_destroyed(cloud: Graph) -> None:
+    release = named(cloud, "kubernetes:helm.sh/v3:Release", "karpenter")
+    components = cloud.of_type("mlplatform:index:NodePool")
+    assert len(components) == len(cloud.of_kind("NodePool"))
+    assert all(release.urn in component.depends_on for component in components)
