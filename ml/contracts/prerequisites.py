@@ -14,6 +14,9 @@ INSTALL: Final = "install"
 PRESENT: Final = "present"
 ABSENT: Final = "absent"
 
+GPU_DEVICE_CLASS: Final = "gpu.nvidia.com"
+"""Kind of device, as NVIDIA's driver for dynamic resource allocation names a whole card; and the driver's own name."""
+
 OFFLINE_VARIABLE: Final = "MLP_OFFLINE"
 """Environment variable; if it is set, the program looks for nothing in the cluster."""
 
