@@ -8,12 +8,11 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components._workload import GPU_RESOURCE
 from ml.contracts.prerequisites import GPU_DEVICE_CLASS
 
 CLAIM = "gpu"
 """Of a pod: the name by which its containers know what was claimed."""
-DEVICE_QUOTA = f"{GPU_DEVICE_CLASS}.deviceclass.resource.k8s.io/devices"
-"""Name under which a quota counts the cards that are claimed, given or not."""
 
 
 def claim_spec(gpus: int, accelerator: str | None) -> k8s.resource.v1.ResourceClaimTemplateSpecArgs:
@@ -31,6 +30,15 @@ def claim_spec(gpus: int, accelerator: str | None) -> k8s.resource.v1.ResourceCl
             )
         )
     )
+
+
+def device_amounts(gpus: int) -> dict[str, str]:
+    """Return the most that may be claimed, as a ResourceQuota takes it; claims count whether they are met or not.
+
+    From Kubernetes 1.36 on the driver also gives cards to pods that ask for them by number. Nobody does that beside
+    claims, so none are allowed: they would be counted elsewhere.
+    """
+    return {f"{GPU_DEVICE_CLASS}.deviceclass.resource.k8s.io/devices": str(gpus), f"requests.{GPU_RESOURCE}": "0"}
 
 
 def pod_claim(template: pulumi.Input[str]) -> k8s.core.v1.PodResourceClaimArgs:

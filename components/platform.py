@@ -371,6 +371,7 @@ class MlPlatform(PlatformComponent):
                 server_resources=self._settings.serving_resources,
                 idle_budget_minutes=serving.idle_budget_minutes,
                 accelerator=serving.accelerator if self._settings.serving_resources.gpus else None,
+                claims=self._settings.gpu.by_claims,
                 sync_resources=serving.sync_resources,
             ),
             self.child(),

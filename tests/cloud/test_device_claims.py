@@ -88,7 +88,12 @@ def claiming(cluster: Cluster, name: str, accelerator: str | None, resources: Re
     (template,) = graph.of_kind("ResourceClaimTemplate")
     manifest = template.manifest
     pod = template_of(graph.object("Deployment", f"{name}-stable"))
-    cluster.create({**manifest, "metadata": {"name": pod["spec"]["resourceClaims"][0]["resourceClaimTemplateName"], "namespace": NAMESPACE}})
+    cluster.create(
+        {
+            **manifest,
+            "metadata": {"name": pod["spec"]["resourceClaims"][0]["resourceClaimTemplateName"], "namespace": NAMESPACE},
+        }
+    )
     print(pod["spec"]["resourceClaims"], pod["spec"]["containers"][0]["resources"], manifest)
     pod["spec"]["priorityClassName"] = model_server()["spec"]["priorityClassName"]
     return pod
