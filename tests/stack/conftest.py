@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from tests.support.recording_monitor import Graph
-from tests.support.stacks import CLOUD_STACKS, STACKS
+from tests.support.stacks import CARD_CLAIMS, CLOUD_STACKS, STACKS
 
 
 @functools.cache
@@ -56,3 +56,14 @@ def local() -> Graph:
 def dev() -> Graph:
     """The stack of a shared cluster."""
     return graph_of("dev")
+
+
+@functools.cache
+def _claimed() -> Graph:
+    return CARD_CLAIMS.run()
+
+
+@pytest.fixture
+def claimed() -> Graph:
+    """The stack of a shared cluster whose pods claim their cards."""
+    return _claimed()
