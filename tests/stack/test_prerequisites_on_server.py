@@ -138,6 +138,16 @@ def test_software_without_definitions_is_found_by_its_deployment_when_it_runs(
     }
 
 
+def test_driver_of_devices_is_found_by_the_kind_that_it_offers(server: ControlPlane, project: Path) -> None:
+    done = ask(server, project, {"draDriver": "present"})
+    assert done.exit_code == 1
+    assert "  - NVIDIA DRA driver 0.4 or later: the cluster has no DeviceClass gpu.nvidia.com\n" in done.stderr
+    assert "let the stack do it" not in done.stderr, "it cannot"
+    kind = {"apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass", "metadata": {"name": "gpu.nvidia.com"}}
+    apply(server, {**kind, "spec": {"selectors": [{"cel": {"expression": "device.driver == 'gpu.nvidia.com'"}}]}})
+    assert ask(server, project, {"draDriver": "present"}).exit_code == 0
+
+
 def test_whoever_may_not_look_is_told_so_when_asking(server: ControlPlane, project: Path) -> None:
     config = json.loads(server.kubectl("config", "view", "--raw", "--output=json"))
     config["users"][0]["user"]["as"] = "system:anonymous"
