@@ -35,10 +35,12 @@ def claim_spec(gpus: int, accelerator: str | None) -> k8s.resource.v1.ResourceCl
 def device_amounts(gpus: int) -> dict[str, str]:
     """Return the most that may be claimed, as a ResourceQuota takes it; claims count whether they are met or not.
 
-    From Kubernetes 1.36 on the driver also gives cards to pods that ask for them by number. Nobody does that beside
-    claims, so none are allowed: they would be counted elsewhere.
+    Nothing is to be had in the driver's other ways, or it would be counted elsewhere: neither slices, nor cards for
+    virtual machines, nor cards by number, which it gives from Kubernetes 1.36 on.
     """
-    return {f"{GPU_DEVICE_CLASS}.deviceclass.resource.k8s.io/devices": str(gpus), f"requests.{GPU_RESOURCE}": "0"}
+    claimed = {GPU_DEVICE_CLASS: gpus, "mig.nvidia.com": 0, "vfio.gpu.nvidia.com": 0}
+    counted = {f"{name}.deviceclass.resource.k8s.io/devices": str(most) for name, most in claimed.items()}
+    return {**counted, f"requests.{GPU_RESOURCE}": "0"}
 
 
 def pod_claim(template: pulumi.Input[str]) -> k8s.core.v1.PodResourceClaimArgs:

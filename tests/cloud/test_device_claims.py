@@ -172,7 +172,14 @@ def test_no_claim_is_written_beyond_the_quota_when_more_pods_come(cluster: Clust
     second = cluster.pod("h100-second")
     assert "nodeName" not in second["spec"], "although the node has cards left"
     assert "resourceClaimStatuses" not in second["status"]
-    # Nor are cards to be had by number, by which they would be counted elsewhere.
+    # Nor are cards to be had in another way, in which they would be counted elsewhere.
+    other = {"deviceClassName": "vfio.gpu.nvidia.com"}
+    claim = {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaim"}
+    metadata = {"name": "for-a-machine", "namespace": NAMESPACE}
+    with pytest.raises(AssertionError, match="exceeded quota: gpus, requested: vfio"):
+        cluster.create(
+            {**claim, "metadata": metadata, "spec": {"devices": {"requests": [{"name": "gpu", "exactly": other}]}}}
+        )
     with pytest.raises(AssertionError, match=r"exceeded quota: gpus, requested: requests\.nvidia\.com/gpu=1"):
         cluster.add_pod("h100-by-number", model_server(server_resources=CARD))
 

@@ -135,9 +135,14 @@ def test_claims_of_devices_are_counted_and_nothing_else_is_had_when_cards_are_cl
     settings = read(**claims(quota=8), modelServer={**ONE, "accelerator": "l4"}, teams=[team])
     graph = declare_one(MlPlatform, settings=settings)
     hard = {item.object_name: item.manifest["spec"]["hard"] for item in graph.of_kind("ResourceQuota")}
-    counted = "gpu.nvidia.com.deviceclass.resource.k8s.io/devices"
-    assert hard["gpus"] == {counted: "8", "requests.nvidia.com/gpu": "0"}
-    assert (hard["team"][counted], hard["team"]["requests.nvidia.com/gpu"]) == ("3", "0")
+    expected = {
+        "gpu.nvidia.com.deviceclass.resource.k8s.io/devices": "8",
+        "mig.nvidia.com.deviceclass.resource.k8s.io/devices": "0",
+        "vfio.gpu.nvidia.com.deviceclass.resource.k8s.io/devices": "0",
+        "requests.nvidia.com/gpu": "0",
+    }
+    assert hard["gpus"] == expected
+    assert {**expected, "gpu.nvidia.com.deviceclass.resource.k8s.io/devices": "3"}.items() <= hard["team"].items()
     (rights,) = [item.manifest["rules"] for item in graph.of_kind("Role") if item.name == "team-vision-role"]
     claimable = {
         resource
