@@ -91,6 +91,11 @@ class Recorded:
         """Name of the Kubernetes object; empty if the provider chooses it."""
         return str(self.manifest.get("metadata", {}).get("name", ""))
 
+    @property
+    def final_name(self) -> str:
+        """Name of the Kubernetes object, as others in the graph refer to it."""
+        return self.object_name or _chosen_name(self.name, self.urn)
+
 
 @dataclass
 class Graph:
@@ -299,12 +304,12 @@ def _settle(request: Any, state: struct_pb2.Struct, urn: str) -> str:
     """Name an object as the Kubernetes provider does, in `state`; return its id."""
     if not request.custom:
         return ""
-    digest = hashlib.sha256(urn.encode()).hexdigest()[:8]
+    chosen = _chosen_name(request.name, urn)
     if not request.type.startswith("kubernetes:"):
-        return f"{request.name}-{digest}"
+        return chosen
     metadata = state.fields["metadata"].struct_value  # reading a missing field of a Struct creates it
     if "name" not in metadata.fields:
-        metadata.fields["name"].string_value = f"{request.name}-{digest}"
+        metadata.fields["name"].string_value = chosen
     name = metadata.fields["name"].string_value
     return f"{metadata.fields['namespace'].string_value}/{name}" if "namespace" in metadata.fields else name
 
@@ -334,3 +339,7 @@ def _unwrap(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def _chosen_name(name: str, urn: str) -> str:
+    return f"{name}-{hashlib.sha256(urn.encode()).hexdigest()[:8]}"
