@@ -1,6 +1,6 @@
 """Whether a cluster has what a stack expects to find there; `mlp prerequisites` and the program ask in the same way.
 
-Reads definitions, Deployments and kinds of device by their paths, so that nothing but these is asked for: no cache.
+Reads definitions, Deployments, devices and nodes by their paths, so that nothing but these is asked for: no cache.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ _GROUPS: Final = "/apis"
 _DEVICES: Final = ("resource.k8s.io", "v1")
 """Group and version in which Kubernetes knows devices."""
 _DEVICE_CLASSES: Final = f"/apis/{'/'.join(_DEVICES)}/deviceclasses"
+_DEVICE_SLICES: Final = f"/apis/{'/'.join(_DEVICES)}/resourceslices"
+"""What drivers say about the devices of nodes."""
+_NODES: Final = "/api/v1/nodes"
+_NAMED_NODES: Final = 5
 _VERSION: Final = re.compile(r":v?(\d+)\.(\d+)[^:/]*$")
 
 
@@ -106,7 +110,7 @@ def _problems(read: Read, wanted: Prerequisite, served: Mapping[str, set[str]]) 
             others = ", ".join(sorted(served[name])) or "no version"
             yield f"{name} is served in {others}, needed is {version}"
     if wanted.device_class is not None:
-        yield from _device_problems(read, wanted.device_class)
+        yield from _device_problems(read, wanted.device_class, wanted.counted_as)
     if wanted.operator is None:
         return
     images = _images(read(f"{_DEPLOYMENTS}?labelSelector={quote(wanted.operator)}"))
@@ -116,7 +120,7 @@ def _problems(read: Read, wanted: Prerequisite, served: Mapping[str, set[str]]) 
     yield from (f"{image} runs" for image in images if _is_older(image, wanted.version))
 
 
-def _device_problems(read: Read, device_class: str) -> Iterator[str]:
+def _device_problems(read: Read, device_class: str, counted_as: str | None) -> Iterator[str]:
     group, version = _DEVICES
     groups = cast("list[JsonObject]", read(_GROUPS).get("groups") or [])
     versions = {each["version"] for item in groups if item["name"] == group for each in item["versions"]}
@@ -124,6 +128,25 @@ def _device_problems(read: Read, device_class: str) -> Iterator[str]:
         yield f"the cluster does not serve {group}/{version}, which Kubernetes does from 1.34 on"
     elif device_class not in {item["metadata"]["name"] for item in _items(read(_DEVICE_CLASSES))}:
         yield f"the cluster has no DeviceClass {device_class}"
+    elif counted_as is not None and (nodes := _counting_twice(read, device_class, counted_as)):
+        others = f" and {len(nodes) - _NAMED_NODES} more" if len(nodes) > _NAMED_NODES else ""
+        yield f"a device plugin hands out the same devices on {', '.join(nodes[:_NAMED_NODES])}{others}"
+
+
+def _counting_twice(read: Read, driver: str, counted_as: str) -> list[str]:
+    """Return the nodes whose devices a driver offers while a device plugin counts them as well."""
+    slices = _items(read(f"{_DEVICE_SLICES}?fieldSelector={quote(f'spec.driver={driver}')}"))
+    offering = {item["spec"].get("nodeName") for item in slices}
+    return sorted(
+        str(node["metadata"]["name"])
+        for node in (_items(read(_NODES)) if offering else [])
+        if node["metadata"]["name"] in offering and _counts(node, counted_as)
+    )
+
+
+def _counts(node: JsonObject, start: str) -> bool:
+    capacity = cast("dict[str, str]", node.get("status", {}).get("capacity") or {})
+    return any(name.startswith(start) and amount != "0" for name, amount in capacity.items())
 
 
 def _images(deployments: JsonObject) -> list[str]:

@@ -34,7 +34,9 @@ class Prerequisite:
     """Labels of the Deployment that runs it, as a selector; None if no Deployment does. Where there is none, somebody
     runs it elsewhere, which is well unless `definitions` is empty."""
     device_class: str | None = None
-    """Kind of device that it offers, which pods claim."""
+    """Kind of device that it offers, which pods claim; of the driver of that name."""
+    counted_as: str | None = None
+    """How the names begin under which a device plugin counts the same devices: never on the same node."""
     installable: bool = True
     """Whether a stack can install it."""
     default: str = ABSENT
@@ -105,7 +107,11 @@ PREREQUISITES: Final[Mapping[str, Prerequisite]] = {
     ),
     # Its releases before 0.4 counted as years do, so no image tells whether it is old enough.
     "draDriver": Prerequisite(
-        title="NVIDIA DRA driver", version="0.4", device_class=GPU_DEVICE_CLASS, installable=False
+        title="NVIDIA DRA driver",
+        version="0.4",
+        device_class=GPU_DEVICE_CLASS,
+        counted_as="nvidia.com/",
+        installable=False,
     ),
     "externalDns": Prerequisite(title="external-dns", version="0.14", operator="app.kubernetes.io/name=external-dns"),
 }
