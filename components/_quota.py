@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from components._devices import device_amounts
 from components._rules import integer
 from components._schema import schema, setting
+from components._workload import GPU_RESOURCE
 
 
 @schema
@@ -15,8 +17,8 @@ class Quota:
     gpus: int = setting(integer(0, 1_000, "whole GPUs in all"), default=0)
     storage_gib: int = setting(integer(1, 1_000_000, "GiB in all volume claims"), default=100)
 
-    def hard(self) -> dict[str, str]:
-        """Return the amounts as a ResourceQuota takes them.
+    def hard(self, *, by_claims: bool = False) -> dict[str, str]:
+        """Return the amounts as a ResourceQuota takes them; `by_claims` if GPUs are claimed as devices.
 
         Ways in from outside the cluster are none: what a namespace offers to the world goes through the gateway.
         """
@@ -24,7 +26,7 @@ class Quota:
             "requests.cpu": str(self.cpus),
             "requests.memory": f"{self.memory_gib}Gi",
             "limits.memory": f"{self.memory_gib}Gi",
-            "requests.nvidia.com/gpu": str(self.gpus),
+            **(device_amounts(self.gpus) if by_claims else {f"requests.{GPU_RESOURCE}": str(self.gpus)}),
             "requests.storage": f"{self.storage_gib}Gi",
             "persistentvolumeclaims": "50",
             "pods": "200",

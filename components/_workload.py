@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -57,10 +58,14 @@ class Resources:
             "limits": {"memory": f"{self.memory_limit_mib}Mi", **gpus},
         }
 
-    def requirements(self) -> k8s.core.v1.ResourceRequirementsArgs:
-        """Return the form that a container takes."""
-        amounts = self.amounts()
-        return k8s.core.v1.ResourceRequirementsArgs(requests=amounts["requests"], limits=amounts["limits"])
+    def requirements(self, claim: str | None = None) -> k8s.core.v1.ResourceRequirementsArgs:
+        """Return the form that a container takes; `claim` is that of its pod by which it has its GPUs instead."""
+        amounts = (self if claim is None else dataclasses.replace(self, gpus=0)).amounts()
+        return k8s.core.v1.ResourceRequirementsArgs(
+            requests=amounts["requests"],
+            limits=amounts["limits"],
+            claims=None if claim is None else [k8s.core.v1.ResourceClaimArgs(name=claim)],
+        )
 
 
 def container(
@@ -78,11 +83,13 @@ def container(
     readiness: k8s.core.v1.ProbeArgs | None = None,
     startup: k8s.core.v1.ProbeArgs | None = None,
     drain_seconds: int = 0,
+    claim: str | None = None,
 ) -> k8s.core.v1.ContainerArgs:
     """Return a container without privileges and with a read-only root file system.
 
     `ports` maps port names to numbers, the mounts map paths to volume names. A container that must go is left alone
-    for `drain_seconds` first: who sends requests learns of it meanwhile, and what is in hand gets its answer.
+    for `drain_seconds` first: who sends requests learns of it meanwhile, and what is in hand gets its answer. `claim`
+    is the pod's claim that brings its GPUs.
     """
     volume_mounts = [
         *(k8s.core.v1.VolumeMountArgs(name=volume, mount_path=path) for path, volume in (mounts or {}).items()),
@@ -104,7 +111,7 @@ def container(
         ]
         or None,
         volume_mounts=volume_mounts or None,
-        resources=resources.requirements(),
+        resources=resources.requirements(claim),
         liveness_probe=liveness,
         readiness_probe=readiness,
         startup_probe=startup,
@@ -131,6 +138,7 @@ def pod_template(
     spread: Mapping[str, str] | None = None,
     gpus: int = 0,
     accelerator: str | None = None,
+    claim: k8s.core.v1.PodResourceClaimArgs | None = None,
     priority: pulumi.Input[str] | None = None,
 ) -> k8s.core.v1.PodTemplateSpecArgs:
     """Return a pod template that the namespace's Pod Security level "restricted" admits.
@@ -138,7 +146,7 @@ def pod_template(
     Only a pod with a `service_account` of its own gets a token; `identity` is an account by which the cloud knows the
     pod, which gets no token for Kubernetes. `spread` are the labels of the pods that should share neither a node nor a
     zone. In `grace_seconds` everything must have ended that a container does before it goes. `accelerator` is the card
-    that the node must have.
+    that the node must have, `claim` what the pod gets of its node's devices.
     """
     return k8s.core.v1.PodTemplateSpecArgs(
         metadata=k8s.meta.v1.ObjectMetaArgs(labels=dict(labels), annotations=dict(annotations or {}) or None),
@@ -151,6 +159,7 @@ def pod_template(
             enable_service_links=False,
             restart_policy=restart_policy,
             priority_class_name=priority,
+            resource_claims=None if claim is None else [claim],
             node_selector={ACCELERATOR_LABEL: accelerator} if accelerator else None,
             termination_grace_period_seconds=grace_seconds,
             topology_spread_constraints=[_spread(spread, key) for key in _SPREAD_OVER] if spread else None,

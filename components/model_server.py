@@ -15,6 +15,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
+from components._devices import CLAIM, claim_spec, pod_claim
 from components._disruption import disruption_budget, takes_turns
 from components._labels import object_labels, selector_labels
 from components._network import GatewayPeer, offer_service
@@ -82,7 +83,9 @@ class ModelServerArgs:
     server_resources: Resources
     sync_resources: Resources
     accelerator: str | None = None
-    """The card that the nodes must have; None takes any node with what the resources ask for."""
+    """The card that pods must get; None takes any."""
+    claims: bool = False
+    """Whether cards are claimed as devices, of the kind that `accelerator` names, instead of asked for by number."""
     idle_budget_minutes: int = 60
     """How long GPUs may wait for requests; on each Deployment that has some."""
 
@@ -101,6 +104,7 @@ class ModelServer(PlatformComponent):
         self._selector = {**selector_labels(_NAME, name), MODEL_LABEL: kube_name(args.model)}
         self.service = self._create_service()
         config = self._create_config()
+        self._claim = self._create_claim() if args.claims and args.server_resources.gpus else None
         self.deployments = {slot: self._create_slot(slot, config) for slot in args.slots}
         offer_service(
             self,
@@ -140,6 +144,18 @@ class ModelServer(PlatformComponent):
         )
         return config.metadata.name
 
+    def _create_claim(self) -> k8s.core.v1.PodResourceClaimArgs:
+        args = self._args
+        # Kubernetes changes none; every pod keeps the claim that it was made with.
+        replaced = pulumi.ResourceOptions(replace_on_changes=["spec"])
+        template = k8s.resource.v1.ResourceClaimTemplate(
+            f"{self._name}-gpus",
+            metadata=k8s.meta.v1.ObjectMetaArgs(namespace=args.namespace, labels=self._labels),
+            spec=claim_spec(args.server_resources.gpus, args.accelerator),
+            opts=pulumi.ResourceOptions.merge(self.child(), replaced),
+        )
+        return pod_claim(template.metadata.name)
+
     def _create_slot(self, slot: str, config: pulumi.Output[str]) -> pulumi.Output[str]:
         args = self._args
         name = f"{self._name}-{slot}"
@@ -157,7 +173,9 @@ class ModelServer(PlatformComponent):
             spread=selector if takes_turns(args.replicas) else None,
             grace_seconds=_STOP_SECONDS + (_DRAIN_SECONDS if takes_turns(args.replicas) else 0),
             gpus=args.server_resources.gpus,
-            accelerator=args.accelerator,
+            # A claim names the card itself.
+            accelerator=args.accelerator if self._claim is None else None,
+            claim=self._claim,
         )
         deployment = k8s.apps.v1.Deployment(
             name,
@@ -195,6 +213,7 @@ class ModelServer(PlatformComponent):
             liveness=tcp_probe("http-rest", period_seconds=10, failures=6),
             # The server ends at once when it is told to, with whatever it has in hand.
             drain_seconds=_DRAIN_SECONDS if takes_turns(self._args.replicas) else 0,
+            claim=CLAIM if self._claim is not None else None,
         )
 
     def _server_flags(self, threads: int) -> Sequence[str]:

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import PlatformComponent
+from components._devices import device_amounts
 from components._labels import object_labels
 from components._scraping import DistantTarget, Elsewhere
 from components._workload import GPU_RESOURCE, SHARED_GPU_RESOURCE
@@ -49,12 +50,16 @@ def arrange_gpus(component: PlatformComponent, settings: Settings, namespace: pu
         )
         GpuOperator("gpu-operator", args, component.child())
     if gpu.quota is not None:
-        asked = {f"requests.{resource}": str(gpu.quota) for resource in (GPU_RESOURCE, SHARED_GPU_RESOURCE)}
+        counted = device_amounts(gpu.quota) if gpu.by_claims else _counted_amounts(gpu.quota)
         k8s.core.v1.ResourceQuota(
             "gpus",
             metadata=k8s.meta.v1.ObjectMetaArgs(
                 name="gpus", namespace=namespace, labels=object_labels("quota", "gpus")
             ),
-            spec=k8s.core.v1.ResourceQuotaSpecArgs(hard=asked),
+            spec=k8s.core.v1.ResourceQuotaSpecArgs(hard=counted),
             opts=component.child(),
         )
+
+
+def _counted_amounts(gpus: int) -> dict[str, str]:
+    return {f"requests.{resource}": str(gpus) for resource in (GPU_RESOURCE, SHARED_GPU_RESOURCE)}

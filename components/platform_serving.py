@@ -70,6 +70,7 @@ def _create_server(
             server_resources=settings.serving_resources,
             idle_budget_minutes=serving.idle_budget_minutes,
             accelerator=serving.accelerator if settings.serving_resources.gpus else None,
+            claims=settings.gpu.by_claims,
             sync_resources=serving.sync_resources,
         ),
         opts,

@@ -109,6 +109,7 @@ def _create_team(
             groups=team.groups,
             cost_center=team.cost_center,
             quota=team.quota,
+            claims=settings.gpu.by_claims,
             services=tuple(services),
             platform_namespace=around.platform_namespace,
             bucket=store and _bucket(settings, team, store),

@@ -20,7 +20,7 @@ from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU, PLATFOR
 from components._workload import SHARED_GPU_RESOURCE, Resources
 from components.settings_access import AccessSettings
 from components.settings_aws import AwsSettings
-from components.settings_gpu import GpuSettings, fitting, serving_problems
+from components.settings_gpu import GpuSettings, claim_problems, fitting, serving_problems
 from components.settings_parts import (
     ApiSettings,
     ControllerSettings,
@@ -134,7 +134,7 @@ class Settings:
         names = [] if "models" in faulty else [model.name for model in self.models]
         if len(set(names)) < len(names):
             found.append(("models", "a list in which every name occurs once"))
-        found += self._scaling_conflicts(faulty) + self._quota_conflicts(faulty)
+        found += self._scaling_conflicts(faulty) + self._quota_conflicts(faulty) + self._claim_conflicts(faulty)
         return [*found, *self._team_conflicts(faulty)]
 
     def _image_conflicts(self) -> list[tuple[str, str]]:
@@ -160,6 +160,13 @@ class Settings:
         if asked <= self.gpu.quota:
             return []
         return [("gpu", f"a quota of {asked} or more, which model servers may ask for")]
+
+    def _claim_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
+        if not faulty.isdisjoint({"gpu", "model_server", "aws"}):
+            return []
+        serving = self.model_server
+        found = claim_problems(self.gpu, serving.resources, serving.accelerator, own_nodes=self.aws is not None)
+        return list(found)
 
     def _scaling_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
         if not faulty.isdisjoint({"autoscaling", "monitoring", "gpu", "model_server", "tracking_server", "api"}):
@@ -248,6 +255,7 @@ class Settings:
                 balancer=balancer,
                 keda_scales=self.autoscaling.engine == "keda" and bool(self.autoscaling.parts()),
                 gpu_operator_told=self.gpu.operator,
+                cards_claimed=self.gpu.by_claims,
                 database_cluster=self.metadata_db.is_cluster,
                 mirrored=self.image_mirror is not None,
             ),

@@ -95,7 +95,8 @@ class ModelServerSettings:
     resources: Resources = setting(section(Resources, _SERVER), default=_SERVER)
     sync_resources: Resources = setting(section(Resources, _SYNC), default=_SYNC)
     accelerator: str | None = setting(_accelerator, default=None)
-    """The card that the nodes of all slots must have, as their label `accelerator` names it; None takes any."""
+    """The card that all slots must have, as the nodes' label `accelerator` names it or, where cards are claimed, as a
+    word of its product's name; None takes any."""
     idle_budget_minutes: int = setting(integer(1, 99_999, "minutes"), default=60)
     """How long a slot's GPUs may wait for requests before somebody has to give them back: a note for people."""
     cpu_fallback: bool = setting(flag(), default=False)

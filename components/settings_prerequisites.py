@@ -27,6 +27,8 @@ class PrerequisitesSettings:
     barman_cloud: str = setting(_state, default=ABSENT)
     """CloudNativePG's plugin for backups, beside the operator; cert-manager lets them trust each other."""
     gpu_operator: str = setting(_state, default=ABSENT)
+    dra_driver: str = setting(choice((PRESENT, ABSENT)), default=ABSENT)
+    """NVIDIA's driver by which pods claim cards; never installed here, for it depends on what the nodes are."""
     external_dns: str = setting(_state, default=ABSENT)
     external_dns_provider: str | None = setting(_provider, default=None)
     """Where names are kept. Its pods get no key here: they must be known to the provider by what they are."""
@@ -54,6 +56,7 @@ class PrerequisitesSettings:
             "cloudNativePg": self.cloud_native_pg,
             "barmanCloud": self.barman_cloud,
             "gpuOperator": self.gpu_operator,
+            "draDriver": self.dra_driver,
             "externalDns": self.external_dns,
         }
 
@@ -75,6 +78,7 @@ def conflicts_outside(
     balancer: bool,
     keda_scales: bool,
     gpu_operator_told: bool,
+    cards_claimed: bool,
     database_cluster: bool,
     mirrored: bool,
 ) -> Iterator[tuple[str, str]]:
@@ -86,6 +90,7 @@ def conflicts_outside(
         balancer: whether the stack itself keeps the names of its hosts.
         keda_scales: whether anything is scaled by KEDA.
         gpu_operator_told: whether the stack tells the GPU operator what to do.
+        cards_claimed: whether pods claim GPUs as devices.
         database_cluster: whether CloudNativePG runs the database.
         mirrored: whether charts and images lie in one place, which only some charts can be told.
     """
@@ -95,6 +100,13 @@ def conflicts_outside(
         yield "prerequisites", "keda install or present, for `autoscaling` has parts and its engine is keda"
     if gpu_operator_told and settings.gpu_operator == ABSENT:
         yield "prerequisites", "gpuOperator install or present, for `gpu.operator` is true"
+    if cards_claimed and settings.dra_driver == ABSENT:
+        yield "prerequisites", "draDriver present, for `gpu.allocation` is claims"
+    if not cards_claimed and settings.dra_driver == PRESENT:
+        yield "prerequisites", "draDriver absent, unless `gpu.allocation` is claims"
+    if cards_claimed and settings.gpu_operator == INSTALL:
+        allowed = "gpuOperator present or absent where `gpu.allocation` is claims: its chart brings the device plugin"
+        yield "prerequisites", allowed
     if database_cluster:
         for name, state in (("cloudNativePg", settings.cloud_native_pg), ("barmanCloud", settings.barman_cloud)):
             if state == ABSENT:

@@ -58,6 +58,8 @@ class TeamArgs:
     groups: tuple[str, ...]
     cost_center: str
     quota: Quota
+    claims: bool = False
+    """Whether GPUs are claimed as devices, which people of the team then may do."""
     services: tuple[ServicePeer, ...]
     """What its pods may reach in the platform's namespace."""
     platform_namespace: pulumi.Input[str]
@@ -100,7 +102,7 @@ class Team(PlatformComponent):
         k8s.core.v1.ResourceQuota(
             f"{self._name}-quota",
             metadata=self._metadata("team"),
-            spec=k8s.core.v1.ResourceQuotaSpecArgs(hard=quota.hard()),
+            spec=k8s.core.v1.ResourceQuotaSpecArgs(hard=quota.hard(by_claims=self._args.claims)),
             opts=self.child(),
         )
         k8s.core.v1.LimitRange(
@@ -125,7 +127,12 @@ class Team(PlatformComponent):
     def _create_rights(self) -> None:
         args = self._args
         grant_groups(
-            self, self._name, groups=args.groups, namespace=self.namespace, labels=self._labels, rights=_own_rights()
+            self,
+            self._name,
+            groups=args.groups,
+            namespace=self.namespace,
+            labels=self._labels,
+            rights=_own_rights(claims=args.claims),
         )
         # Experiments move traffic of models that all share: teams see them, and change them through the API only, which
         # checks and records what they want.
@@ -175,7 +182,7 @@ class Team(PlatformComponent):
         return k8s.meta.v1.ObjectMetaArgs(name=name, namespace=self.namespace, labels=self._labels)
 
 
-def _own_rights() -> list[Right]:
+def _own_rights(*, claims: bool) -> list[Right]:
     """What people of a team may do in their namespace: run things and look at them.
 
     Neither rights, nor quotas, nor network policies are among it, nor entering a running container. Of Secrets they may
@@ -188,6 +195,7 @@ def _own_rights() -> list[Right]:
             "batch": ("cronjobs", "jobs"),
             "autoscaling": ("horizontalpodautoscalers",),
             "policy": ("poddisruptionbudgets",),
+            **({"resource.k8s.io": ("resourceclaims", "resourceclaimtemplates")} if claims else {}),
         },
         _READ: {
             "": ("events", "limitranges", "pods/log", "resourcequotas", "serviceaccounts"),

@@ -162,6 +162,26 @@ MANIFESTS: Final[dict[str, dict[str, Any]]] = dict(
                 ],
             },
         ),
+        _object(
+            "resource.k8s.io/v1",
+            "ResourceClaimTemplate",
+            spec={
+                "spec": {
+                    "devices": {
+                        "requests": [
+                            {
+                                "name": "gpu",
+                                "exactly": {
+                                    "deviceClassName": "gpu.nvidia.com",
+                                    "allocationMode": "ExactCount",
+                                    "count": 1,
+                                },
+                            }
+                        ]
+                    }
+                }
+            },
+        ),
         _object("policy/v1", "PodDisruptionBudget", spec={"maxUnavailable": 1, "selector": _SELECTOR}),
         _object(
             "networking.istio.io/v1",

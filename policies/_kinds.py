@@ -45,6 +45,8 @@ SERVED_AS: Final = {
     "networking.k8s.io/NetworkPolicy": ("v1", "networkpolicies"),
     "networking.k8s.io/Ingress": ("v1", "ingresses"),
     "storage.k8s.io/StorageClass": ("v1", "storageclasses"),
+    "resource.k8s.io/ResourceClaim": ("v1", "resourceclaims"),
+    "resource.k8s.io/ResourceClaimTemplate": ("v1", "resourceclaimtemplates"),
     "networking.istio.io/Gateway": ("v1", "gateways"),
     "networking.istio.io/VirtualService": ("v1", "virtualservices"),
     "networking.istio.io/DestinationRule": ("v1", "destinationrules"),

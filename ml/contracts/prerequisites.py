@@ -14,6 +14,9 @@ INSTALL: Final = "install"
 PRESENT: Final = "present"
 ABSENT: Final = "absent"
 
+GPU_DEVICE_CLASS: Final = "gpu.nvidia.com"
+"""Kind of device, as NVIDIA's driver for dynamic resource allocation names a whole card; and the driver's own name."""
+
 OFFLINE_VARIABLE: Final = "MLP_OFFLINE"
 """Environment variable; if it is set, the program looks for nothing in the cluster."""
 
@@ -27,9 +30,15 @@ class Prerequisite:
     """Oldest release that will do."""
     definitions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Version that must be served, by the full name of a kind's definition."""
-    operator: str
-    """Labels of the Deployment that runs it, as a selector. Where there is none, somebody runs it elsewhere, which is
-    well unless `definitions` is empty."""
+    operator: str | None = None
+    """Labels of the Deployment that runs it, as a selector; None if no Deployment does. Where there is none, somebody
+    runs it elsewhere, which is well unless `definitions` is empty."""
+    device_class: str | None = None
+    """Kind of device that it offers, which pods claim; of the driver of that name."""
+    counted_as: str | None = None
+    """How the names begin under which a device plugin counts the same devices: never on the same node."""
+    installable: bool = True
+    """Whether a stack can install it."""
     default: str = ABSENT
 
 
@@ -95,6 +104,14 @@ PREREQUISITES: Final[Mapping[str, Prerequisite]] = {
         version="24.9",
         definitions={"clusterpolicies.nvidia.com": "v1"},
         operator="app.kubernetes.io/component=gpu-operator",
+    ),
+    # Its releases before 0.4 counted as years do, so no image tells whether it is old enough.
+    "draDriver": Prerequisite(
+        title="NVIDIA DRA driver",
+        version="0.4",
+        device_class=GPU_DEVICE_CLASS,
+        counted_as="nvidia.com/",
+        installable=False,
     ),
     "externalDns": Prerequisite(title="external-dns", version="0.14", operator="app.kubernetes.io/name=external-dns"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -56,6 +57,11 @@ class Recorded:
         """Name of the Kubernetes object; empty if the provider chooses it."""
         return str(self.manifest.get("metadata", {}).get("name", ""))
 
+    @property
+    def final_name(self) -> str:
+        """Name of the Kubernetes object, as others in the graph refer to it."""
+        return self.object_name or chosen_name(self.name, self.urn)
+
 
 @dataclass
 class Graph:
@@ -102,3 +108,8 @@ def reveal(value: Any) -> Any:
     if isinstance(value, list):
         return [reveal(item) for item in cast("list[Any]", value)]
     return value
+
+
+def chosen_name(name: str, urn: str) -> str:
+    """Return the name that a recorded run gives to what its program leaves to the provider to name."""
+    return f"{name}-{hashlib.sha256(urn.encode()).hexdigest()[:8]}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import importlib
 import os
 from collections.abc import Callable, Coroutine, Mapping
@@ -26,7 +25,7 @@ from pulumi.runtime.proto import resource_pb2, source_pb2
 
 from ml.contracts.prerequisites import OFFLINE_VARIABLE
 from policies.render import aws_outputs
-from policies.render.graph import Graph, Recorded, Secret, Unknown, reveal
+from policies.render.graph import Graph, Recorded, Secret, Unknown, chosen_name, reveal
 
 PROJECT = "mlplatform"
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -202,12 +201,12 @@ def _settle(request: Any, state: struct_pb2.Struct, urn: str) -> str:
     """Name an object as the Kubernetes provider does, in `state`; return its id."""
     if not request.custom:
         return ""
-    digest = hashlib.sha256(urn.encode()).hexdigest()[:8]
+    chosen = chosen_name(request.name, urn)
     if not request.type.startswith("kubernetes:"):
-        return f"{request.name}-{digest}"
+        return chosen
     metadata = state.fields["metadata"].struct_value  # reading a missing field of a Struct creates it
     if "name" not in metadata.fields:
-        metadata.fields["name"].string_value = f"{request.name}-{digest}"
+        metadata.fields["name"].string_value = chosen
     name = metadata.fields["name"].string_value
     return f"{metadata.fields['namespace'].string_value}/{name}" if "namespace" in metadata.fields else name
 

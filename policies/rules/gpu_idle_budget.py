@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policies._kinds import CONTROLLED
-from policies._logic import Matches, Present, Some
+from policies._logic import Filled, Matches, Present, Some
 from policies._model import Example, ObjectRule, Severity
 
 RULE = ObjectRule(
@@ -13,7 +13,8 @@ RULE = ObjectRule(
     frameworks=("cost",),
     kinds=CONTROLLED,
     when=Some("spec.template.spec.containers", Present("resources.limits[nvidia.com/gpu]"))
-    | Some("spec.template.spec.containers", Present("resources.limits[nvidia.com/gpu.shared]")),
+    | Some("spec.template.spec.containers", Present("resources.limits[nvidia.com/gpu.shared]"))
+    | Some("spec.template.spec.containers", Filled("resources.claims")),
     demand=Matches("metadata.annotations[mlplatform.dev/idle-budget-minutes]", "^[1-9][0-9]{0,4}$"),
     why="A GPU that waits for requests costs the same as one that works; somebody has to say how long it may wait.",
     how="Annotate it with mlplatform.dev/idle-budget-minutes.",

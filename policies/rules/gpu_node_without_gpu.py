@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policies._kinds import PODS
-from policies._logic import Is, Present, Some
+from policies._logic import Filled, Is, Present, Some
 from policies._model import Example, ObjectRule, Scope, Severity
 
 RULE = ObjectRule(
@@ -15,7 +15,9 @@ RULE = ObjectRule(
     scope=Scope.POD,
     demand=~Some("tolerations", Is("key", "nvidia.com/gpu"))
     | Some("containers", Present("resources.limits[nvidia.com/gpu]"))
-    | Some("containers", Present("resources.limits[nvidia.com/gpu.shared]")),
+    | Some("containers", Present("resources.limits[nvidia.com/gpu.shared]"))
+    # What a pod claims and no container uses is held for nobody.
+    | Some("containers", Filled("resources.claims")),
     why="The most expensive nodes then run what any node could.",
     how="Remove the toleration, or ask for a GPU.",
     example=Example(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policies._kinds import PODS
-from policies._logic import Every, Is, Present, Some
+from policies._logic import Every, Filled, Is, Present, Some
 from policies._model import Example, ObjectRule, Scope, Severity
 
 RULE = ObjectRule(
@@ -13,10 +13,14 @@ RULE = ObjectRule(
     frameworks=("cost",),
     kinds=PODS,
     scope=Scope.POD,
+    # A claim is taken for one of GPUs: what it is for stands elsewhere, and nothing else is claimed here.
     demand=Every(
-        "containers", ~Present("resources.limits[nvidia.com/gpu]") & ~Present("resources.limits[nvidia.com/gpu.shared]")
+        "containers",
+        ~Present("resources.limits[nvidia.com/gpu]")
+        & ~Present("resources.limits[nvidia.com/gpu.shared]")
+        & ~Filled("resources.claims"),
     )
-    | Some("tolerations", Is("key", "nvidia.com/gpu") | (Is("operator", "Exists") & ~Present("key"))),
+    | Some("tolerations", Is("key", "nvidia.com/gpu") | (Is("operator", "Exists") & ~Filled("key"))),
     why="GPU nodes are tainted so that nothing else runs there; without the toleration the pod waits for ever.",
     how="Tolerate the taint nvidia.com/gpu.",
     example=Example(

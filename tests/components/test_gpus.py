@@ -14,7 +14,7 @@ from components.node_provisioner import NodeProvisioner
 from components.platform import MlPlatform
 from components.platform_gpus import measured_cards
 from components.platform_scaling import scalers
-from tests.components.test_settings_gpu import A100, ONE, OPERATOR, SCALED, read
+from tests.components.test_settings_gpu import A100, ONE, OPERATOR, SCALED, claims, read
 from tests.support import schemas
 from tests.support.catalogue import declare_one
 from tests.support.recording_monitor import Graph, reveal
@@ -128,3 +128,32 @@ def test_platform_has_its_quota_and_policy_when_both_are_set() -> None:
     assert quota.manifest["spec"]["hard"] == {"requests.nvidia.com/gpu": "8", "requests.nvidia.com/gpu.shared": "8"}
     schemas.check_kubernetes(quota.manifest, "1.35")
     assert policy(graph)["devicePlugin"] == {"enabled": True}
+
+
+def test_claims_of_devices_are_counted_and_nothing_else_is_had_when_cards_are_claimed() -> None:
+    team = {"name": "vision", "groups": ["ml-vision"], "costCenter": "42", "quota": {"gpus": 3}}
+    settings = read(**claims(quota=8), modelServer={**ONE, "accelerator": "l4"}, teams=[team])
+    graph = declare_one(MlPlatform, settings=settings)
+    hard = {item.object_name: item.manifest["spec"]["hard"] for item in graph.of_kind("ResourceQuota")}
+    expected = {
+        "gpu.nvidia.com.deviceclass.resource.k8s.io/devices": "8",
+        "mig.nvidia.com.deviceclass.resource.k8s.io/devices": "0",
+        "vfio.gpu.nvidia.com.deviceclass.resource.k8s.io/devices": "0",
+        "requests.nvidia.com/gpu": "0",
+    }
+    assert hard["gpus"] == expected
+    assert {**expected, "gpu.nvidia.com.deviceclass.resource.k8s.io/devices": "3"}.items() <= hard["team"].items()
+    (rights,) = [item.manifest["rules"] for item in graph.of_kind("Role") if item.name == "team-vision-role"]
+    claimable = {
+        resource
+        for rule in rules_of(rights, "resource.k8s.io")
+        for resource in rule["resources"]
+        if "create" in rule["verbs"]
+    }
+    assert claimable == {"resourceclaims", "resourceclaimtemplates"}
+    assert len(graph.of_kind("ResourceClaimTemplate")) == len(settings.models)
+    assert not [item for item in graph.kubernetes_objects() if item.kind.startswith("ClusterPolicy")]
+
+
+def rules_of(rules: list[dict[str, Any]], group: str) -> list[dict[str, Any]]:
+    return [rule for rule in rules if group in rule["apiGroups"]]

@@ -112,6 +112,47 @@ def test_budget_counts_the_pods_of_one_slot_when_a_node_is_drained(graph: Graph)
     assert budget.manifest["spec"]["maxUnavailable"] == 1
 
 
+def test_pods_claim_cards_of_a_kind_when_devices_are_claimed() -> None:
+    resources = Resources(cpu_millis=1000, memory_mib=1024, memory_limit_mib=2048, gpus=2)
+    graph = declare_one(
+        ModelServer, instance="some-model", server_resources=resources, accelerator="rtx-4090", claims=True
+    )
+    (template,) = graph.of_kind("ResourceClaimTemplate")
+    (request,) = template.manifest["spec"]["spec"]["devices"]["requests"]
+    kind = "device.attributes['gpu.nvidia.com'].productName.lowerAscii().matches(r'\\brtx[ -]4090\\b')"
+    assert request["exactly"] == {
+        "deviceClassName": "gpu.nvidia.com",
+        "allocationMode": "ExactCount",
+        "count": 2,
+        "selectors": [{"cel": {"expression": kind}}],
+    }
+    for slot in ("stable", "candidate-a"):
+        deployment = graph.object("Deployment", f"some-model-{slot}")
+        spec, containers = pods.template_of(deployment)["spec"], pods.containers_of(deployment)
+        (claim,) = spec["resourceClaims"]
+        assert claim["name"] == "gpu"
+        assert claim["resourceClaimTemplateName"].startswith("some-model-gpus-")
+        assert containers["server"]["resources"]["claims"] == [{"name": "gpu"}]
+        assert "claims" not in containers["sync"]["resources"]
+        assert not any("nvidia" in name for name in containers["server"]["resources"]["limits"])
+        assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+        assert "nodeSelector" not in spec, "the claim finds the card"
+        assert deployment.manifest["metadata"]["annotations"]["mlplatform.dev/idle-budget-minutes"] == "60"
+
+
+def test_any_card_will_do_when_none_is_named() -> None:
+    resources = Resources(cpu_millis=1000, memory_mib=1024, memory_limit_mib=2048, gpus=1)
+    (template,) = declare_one(ModelServer, server_resources=resources, claims=True).of_kind("ResourceClaimTemplate")
+    (request,) = template.manifest["spec"]["spec"]["devices"]["requests"]
+    assert "selectors" not in request["exactly"]
+
+
+def test_nothing_is_claimed_when_pods_have_no_gpu() -> None:
+    graph = declare_one(ModelServer, claims=True)
+    assert not graph.of_kind("ResourceClaimTemplate")
+    assert "resourceClaims" not in pods.template_of(graph.object("Deployment", "example-stable"))["spec"]
+
+
 def test_pods_want_a_gpu_when_one_is_set() -> None:
     resources = Resources(cpu_millis=1000, memory_mib=1024, memory_limit_mib=2048, gpus=1)
     graph = declare_one(ModelServer, instance="some-model", server_resources=resources)

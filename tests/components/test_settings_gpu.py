@@ -72,6 +72,26 @@ def test_two_ways_of_sharing_go_together_when_pools_differ() -> None:
     assert read(pools, modelServer=ONE).serving_resources.gpu_resource == "nvidia.com/gpu"
 
 
+CLAIMED: dict[str, Any] = {"prerequisites": {"keda": "present", "draDriver": "present"}}
+"""What goes with claims beside them."""
+
+
+def claims(**others: Any) -> dict[str, Any]:
+    """Return the sections of a stack whose pods claim cards, with more in `gpu`."""
+    return {**CLAIMED, "gpu": {"allocation": "claims", **others}}
+
+
+def test_cards_are_counted_by_a_device_plugin_when_nothing_is_said() -> None:
+    assert not read().gpu.by_claims
+
+
+def test_cards_are_claimed_when_the_cluster_is_given_and_has_the_driver() -> None:
+    settings = read(**claims(quota=8), modelServer={**ONE, "accelerator": "l4", "cpuFallback": True})
+    assert settings.gpu.by_claims
+    assert settings.serving_resources.gpus == 1
+    assert settings.serving_image.endswith("-gpu")
+
+
 SCALED = {"modelServer": {"maximum": 3, "gpuPercent": 80}}
 OPERATOR = {"operator": True}
 BAD: list[tuple[str, list[dict[str, Any]] | None, dict[str, Any], str]] = [
@@ -94,6 +114,18 @@ BAD: list[tuple[str, list[dict[str, Any]] | None, dict[str, Any], str]] = [
     ("cards not measured", None, {"autoscaling": SCALED, "modelServer": ONE}, "`gpu.operator` is true"),
     ("busy by the others", [{**L4, "timeSlices": 4}],
      {"autoscaling": SCALED, "modelServer": TURN, "gpu": OPERATOR}, "everybody is as busy as the others"),
+    ("claims without the driver", None, {"gpu": {"allocation": "claims"}}, "draDriver present, for `gpu.alloc"),
+    ("claims on own nodes", [L4], claims(), "devicePlugin where `aws` is set: Karpenter 1.14 makes no node for pods"),
+    ("claims of turns", None, claims(timeSlices=2), "no timeSlices where allocation is claims"),
+    ("claims of slices", None, claims(mig=True), "no mig where allocation is claims"),
+    ("claims beside a plugin", None,
+     {**claims(operator=True), "prerequisites": {"draDriver": "present", "gpuOperator": "present"}},
+     "no operator where allocation is claims"),
+    ("claims of shared cards", None, {**claims(), "modelServer": TURN}, "gpuResource nvidia.com/gpu where `gpu.alloc"),
+    ("claims of no product", None, {**claims(), "modelServer": {**ONE, "accelerator": "large"}}, "with a digit, such"),
+    ("small quota of claims", None, {**claims(quota=7), "modelServer": ONE}, "a quota of 8 or more"),
+    ("claims of unmeasured cards", None, {**claims(), "modelServer": ONE, "autoscaling": SCALED}, "without gpuPercent"),
+    ("another way", None, {"gpu": {"allocation": "extendedResource"}}, "one of devicePlugin, claims"),
 ]  # fmt: skip
 
 
@@ -119,3 +151,24 @@ def test_all_problems_are_reported_together_when_there_are_several() -> None:
         "gpu.operator",
         "domain",
     }
+
+
+def test_everything_against_claims_is_reported_together_when_there_are_several() -> None:
+    found = problems(
+        [L4],
+        gpu={"allocation": "claims", "operator": True, "timeSlices": 2, "mig": True},
+        modelServer={**TURN, "accelerator": "large", "cpuFallback": True},
+        prerequisites={"gpuOperator": "install"},
+    )
+    text = "\n".join(found)
+    for named in (
+        "Karpenter 1.14 makes no node",
+        "no operator where allocation is claims",
+        "no timeSlices where allocation is claims",
+        "no mig where allocation is claims",
+        "gpuResource nvidia.com/gpu where `gpu.allocation` is claims",
+        "with a digit, such as l4",
+        "draDriver present",
+        "its chart brings the device plugin",
+    ):
+        assert named in text

@@ -14,6 +14,7 @@ from components.settings import Settings, SettingsError, parse
 from components.settings_prerequisites import PrerequisitesSettings
 from ml.contracts.prerequisites import PREREQUISITES
 
+_INSTALLABLE = tuple(name for name, known in PREREQUISITES.items() if known.installable)
 _VALID = {"masterSecret": "s" * 32, "context": "test", "imageRegistry": "registry.test"}
 
 
@@ -39,12 +40,12 @@ def test_settings_know_exactly_what_the_check_knows_when_compared() -> None:
     fields = {camel_case(field.name): field for field in dataclasses.fields(PrerequisitesSettings)}
     assert set(fields) - {"externalDnsProvider"} == set(PREREQUISITES)
     assert all(fields[name].default == known.default for name, known in PREREQUISITES.items())
-    assert set(CHARTS) == set(PREREQUISITES) - {"istio"}
+    assert set(CHARTS) == set(_INSTALLABLE) - {"istio"}
 
 
 def test_values_are_taken_when_they_are_allowed() -> None:
-    everything = read({**dict.fromkeys(PREREQUISITES, "install"), "externalDnsProvider": "aws"})
-    assert everything.prerequisites.installed == tuple(PREREQUISITES)
+    everything = read({**dict.fromkeys(_INSTALLABLE, "install"), "externalDnsProvider": "aws"})
+    assert everything.prerequisites.installed == _INSTALLABLE
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,14 @@ def test_values_are_taken_when_they_are_allowed() -> None:
     [
         ({"istio": "absent"}, {}, 'prerequisites.istio = "absent": allowed is one of install, present'),
         ({"keda": "yes"}, {}, 'prerequisites.keda = "yes": allowed is one of install, present, absent'),
+        ({"draDriver": "install"}, {}, 'prerequisites.draDriver = "install": allowed is one of present, absent'),
+        ({"draDriver": "present"}, {}, "draDriver absent, unless `gpu.allocation` is claims"),
+        ({}, {"gpu": {"allocation": "claims"}}, "draDriver present, for `gpu.allocation` is claims"),
+        (
+            {"draDriver": "present", "gpuOperator": "install"},
+            {"gpu": {"allocation": "claims"}},
+            "gpuOperator present or absent where `gpu.allocation` is claims: its chart brings the device plugin",
+        ),
         ({"kedda": "install"}, {}, "prerequisites.kedda is an unknown key"),
         ({"externalDns": "install"}, {}, "prerequisites.externalDnsProvider = null: allowed is a provider's name"),
         ({"externalDnsProvider": "aws"}, {}, "allowed is absent, unless `externalDns` is install"),

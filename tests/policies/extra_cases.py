@@ -26,6 +26,9 @@ _POD: Final = "spec.template.spec"
 _FIRST: Final = f"{_POD}.containers.0"
 _GPU: Final = f"{_FIRST}.resources.limits[nvidia.com/gpu]"
 _TURN: Final = f"{_FIRST}.resources.limits[nvidia.com/gpu.shared]"
+_CLAIM: Final = {f"{_FIRST}.resources.claims": [{"name": "gpu"}]}
+_ON_GPU_NODES: Final = {f"{_POD}.tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}
+_REQUESTS: Final = "spec.spec.devices.requests"
 _SAFE_SYSCTLS: Final = (
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -91,14 +94,47 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
         _idle("about 30"),
         _idle("30 minutes"),
         ({_TURN: "1"}, _BROKEN),
+        ({_TURN: 1}, _BROKEN),
         ({_TURN: "1", "metadata.annotations[mlplatform.dev/idle-budget-minutes]": "30"}, None),
+        (_CLAIM, _BROKEN),
+        ({**_CLAIM, "metadata.annotations[mlplatform.dev/idle-budget-minutes]": "30"}, None),
+        ({f"{_FIRST}.resources.claims": []}, None),
+        ({f"{_FIRST}.resources.claims": UNKNOWN}, Verdict.UNKNOWN),
+    ],
+    "gpu-claim-count": [
+        ({f"{_REQUESTS}.0.exactly.count": 9}, _BROKEN),
+        ({f"{_REQUESTS}.0.exactly.count": "8"}, _BROKEN),
+        ({f"{_REQUESTS}.0.exactly.allocationMode": "All", f"{_REQUESTS}.0.exactly.count": MISSING}, _BROKEN),
+        ({f"{_REQUESTS}.0.exactly.allocationMode": UNKNOWN}, Verdict.UNKNOWN),
+        ({f"{_REQUESTS}.0.exactly.allocationMode": MISSING}, None),
+        ({f"{_REQUESTS}.1": {"name": "more", "exactly": {"count": 9}}}, _BROKEN),
+        (
+            {_REQUESTS: [{"name": "a", "firstAvailable": [{"name": "few", "count": 1}, {"name": "b", "count": 9}]}]},
+            _BROKEN,
+        ),
+        ({_REQUESTS: [{"name": "a", "firstAvailable": [{"name": "all", "allocationMode": "All"}]}]}, _BROKEN),
+        ({_REQUESTS: [{"name": "a", "firstAvailable": [{"name": "one"}, {"name": "most", "count": 8}]}]}, None),
+        ({"spec": {"devices": {"requests": [{"name": "gpu", "exactly": {"count": 9}}]}}}, _BROKEN),
+        ({"spec": {"devices": {"requests": [{"name": "gpu", "exactly": {"count": 8}}]}}}, None),
+        ({"spec": {"devices": {"requests": UNKNOWN}}}, Verdict.UNKNOWN),
     ],
     "gpu-node-without-gpu": [
-        ({_TURN: "1", f"{_POD}.tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}, None),
+        ({_TURN: "1", **_ON_GPU_NODES}, None),
+        ({_TURN: 1, **_ON_GPU_NODES}, None),
+        ({**_CLAIM, **_ON_GPU_NODES}, None),
+        ({f"{_FIRST}.resources.claims": [], **_ON_GPU_NODES}, _BROKEN),
+        ({f"{_POD}.resourceClaims": [{"name": "gpu", "resourceClaimName": "unused"}], **_ON_GPU_NODES}, _BROKEN),
+        ({f"{_FIRST}.resources.claims": UNKNOWN, **_ON_GPU_NODES}, Verdict.UNKNOWN),
     ],
     "gpu-toleration": [
         ({_TURN: "1"}, _BROKEN),
-        ({_TURN: "1", f"{_POD}.tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}, None),
+        ({_TURN: 1}, _BROKEN),
+        ({_TURN: "1", **_ON_GPU_NODES}, None),
+        ({_TURN: "1", f"{_POD}.tolerations": [{"key": "", "operator": "Exists"}]}, None),
+        (_CLAIM, _BROKEN),
+        ({**_CLAIM, **_ON_GPU_NODES}, None),
+        ({f"{_FIRST}.resources.claims": []}, None),
+        ({f"{_FIRST}.resources.claims": UNKNOWN}, Verdict.UNKNOWN),
         ({f"{_POD}.containers.1": {"name": "gpu", "resources": {"limits": {"nvidia.com/gpu": 1}}}}, _BROKEN),
         ({_GPU: 1, f"{_POD}.tolerations": [{"operator": "Equal", "effect": "NoSchedule"}]}, _BROKEN),
         ({_GPU: 1, f"{_POD}.tolerations": [{"effect": "NoSchedule"}]}, _BROKEN),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -22,11 +23,17 @@ from policies.engine import evaluate
 from tests.local.provider.control_plane import ControlPlane
 from tests.policies.admission_server import apply, await_in_force, create, remove_policies
 from tests.policies.clusters import read
-from tests.support.stacks import STACKS
+from tests.support.stacks import CARD_CLAIMS, STACKS, StackUnderTest
 from tests.unit.cli.platform import OUTPUTS
 
 _NAMESPACE = "free-deep-research"
 _PODS_SECONDS = 120.0
+_STACKS = {
+    "dev": STACKS["dev"],
+    "local": STACKS["local"],
+    "claims": replace(CARD_CLAIMS, added={key: value for key, value in CARD_CLAIMS.added.items() if key != "teams"}),
+}
+"""The others need what only a cloud's cluster has; teams have namespaces of their own, of which nothing is judged."""
 _FIRST = (
     "PriorityClass",
     "Namespace",
@@ -47,11 +54,11 @@ def items(server: ControlPlane, namespace: str, kinds: str) -> list[dict[str, An
     return json.loads(server.kubectl("-n", namespace, "get", kinds, "-o", "json"))["items"]
 
 
-@pytest.fixture(scope="module", params=["dev", "local"])  # the others need what only a cloud's cluster has
-def deployed(request: pytest.FixtureRequest, api_server: ControlPlane) -> Iterator[tuple[str, ControlPlane]]:
+@pytest.fixture(scope="module", params=_STACKS.values(), ids=list(_STACKS))
+def deployed(request: pytest.FixtureRequest, api_server: ControlPlane) -> Iterator[tuple[StackUnderTest, ControlPlane]]:
     """A stack whose policies are in force before anything else of it comes."""
-    declared = STACKS[request.param].run().kubernetes_objects()
-    manifests = [changed(item.manifest, {"metadata.name": item.object_name or item.name}) for item in declared]
+    declared = request.param.run().kubernetes_objects()
+    manifests = [changed(item.manifest, {"metadata.name": item.final_name}) for item in declared]
     first = sorted((item for item in manifests if item["kind"] in _FIRST), key=lambda item: _FIRST.index(item["kind"]))
     gateways = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": GATEWAY_NAMESPACE}}
     apply(api_server, [gateways, *first])
@@ -67,28 +74,32 @@ def deployed(request: pytest.FixtureRequest, api_server: ControlPlane) -> Iterat
     eventually(lambda: api_server.client.find(f"/api/v1/namespaces/{GATEWAY_NAMESPACE}") is None)
 
 
-def test_every_pod_is_made_when_the_policies_are_in_force(deployed: tuple[str, ControlPlane]) -> None:
+def test_every_pod_is_made_when_the_policies_are_in_force(deployed: tuple[StackUnderTest, ControlPlane]) -> None:
     _, server = deployed
     wanted = sum(int(item["spec"].get("replicas", 1)) for item in items(server, _NAMESPACE, "deployments,statefulsets"))
     wanted += len(items(server, _NAMESPACE, "jobs"))
     eventually(lambda: len(items(server, _NAMESPACE, "pods")) >= wanted)
+    claiming = sum(len(pod["spec"].get("resourceClaims", [])) for pod in items(server, _NAMESPACE, "pods"))
+    eventually(lambda: len(items(server, _NAMESPACE, "resourceclaims")) == claiming)
     refused = [item["message"] for item in items(server, _NAMESPACE, "events") if item["reason"] == "FailedCreate"]
     assert refused == []
 
 
-def test_audit_refuses_nothing_when_the_stack_is_deployed(deployed: tuple[str, ControlPlane]) -> None:
+def test_audit_refuses_nothing_when_the_stack_is_deployed(deployed: tuple[StackUnderTest, ControlPlane]) -> None:
     stack, server = deployed
-    own = {item.object_name or item.name for item in STACKS[stack].run().kubernetes_objects()}
+    own = {item.final_name for item in stack.run().kubernetes_objects()}
     # What has no namespace may be another test's.
     resources = [item for item in read(server, _NAMESPACE) if item.namespace or item.name in own]
     assert {"core/Pod", "apps/StatefulSet", "core/Namespace", "networking.istio.io/VirtualService"} <= {
         resource.kind for resource in resources
     }
-    report = evaluate(resources, load(datetime.now(UTC).date()), stack)
+    report = evaluate(resources, load(datetime.now(UTC).date()), stack.name)
     assert [(item.rule.id, item.finding.resource.title) for item in report.judged if item.refuses] == []
 
 
-def test_what_the_parts_make_later_is_taken_when_the_policies_are_in_force(deployed: tuple[str, ControlPlane]) -> None:
+def test_what_the_parts_make_later_is_taken_when_the_policies_are_in_force(
+    deployed: tuple[StackUnderTest, ControlPlane],
+) -> None:
     _, server = deployed
     outputs = parse_outputs({**OUTPUTS, "namespace": _NAMESPACE})
     experiment = changed(MANIFESTS["ABTest"], {"metadata.namespace": _NAMESPACE})

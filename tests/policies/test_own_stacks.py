@@ -18,10 +18,12 @@ from policies._model import Resource, Verdict
 from policies._paths import MISSING, UNKNOWN, changed
 from policies.configuration import Configuration, load
 from policies.engine import evaluate
+from policies.registry import BY_ID
 from policies.render.__main__ import lines
 from policies.report import as_data, as_sarif, ordered, word
 from tests.policies.samples import resource_of
 from tests.support.stacks import (
+    CARD_CLAIMS,
     DATABASE_CLUSTER,
     DATABASE_CLUSTER_IN_CLOUD,
     PIPELINES_WITH_PAGE,
@@ -111,6 +113,35 @@ def test_nothing_is_refused_or_unknown_when_models_are_served_by_gpus(
     report = evaluate(sources.from_lines("\n".join(lines(stack.run(preview=True)))), configuration, "prod")
     assert [(item.rule.id, item.finding.resource.title) for item in report.judged if item.refuses] == []
     assert report.of(Verdict.UNKNOWN) == ()
+
+
+def test_nothing_is_refused_or_unknown_when_cards_are_claimed(configuration: Configuration) -> None:
+    report = evaluate(sources.from_lines("\n".join(lines(CARD_CLAIMS.run(preview=True)))), configuration, "dev")
+    assert [(item.rule.id, item.finding.resource.title) for item in report.judged if item.refuses] == []
+    assert report.of(Verdict.UNKNOWN) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "patch", "rule"),
+    [
+        ("apps/Deployment", {"spec.template.spec.tolerations": []}, "gpu-toleration"),
+        ("apps/Deployment", {"metadata.annotations": {}}, "gpu-idle-budget"),
+        ("apps/Deployment", {"spec.template.spec.containers.0.resources.claims": []}, "gpu-node-without-gpu"),
+        (
+            "resource.k8s.io/ResourceClaimTemplate",
+            {"spec.spec.devices.requests.0.exactly.count": 16},
+            "gpu-claim-count",
+        ),
+    ],
+)
+def test_claim_is_refused_as_a_number_of_cards_would_be_when_it_is_weakened(
+    configuration: Configuration, kind: str, patch: dict[str, object], rule: str
+) -> None:
+    resources = sources.from_lines("\n".join(lines(CARD_CLAIMS.run(preview=True))))
+    claiming = [item for item in resources if item.kind == kind and "gpu" in str(item.properties)]
+    weakened = [replace(item, properties=changed(item.properties, patch)) for item in claiming]
+    broken = evaluate(weakened, configuration, "dev", [BY_ID[rule]]).of(Verdict.VIOLATION)
+    assert len(broken) == len(claiming) > 0
 
 
 def test_every_exemption_is_used_when_all_stacks_are_judged(configuration: Configuration) -> None:

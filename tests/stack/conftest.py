@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from tests.support.recording_monitor import Graph
-from tests.support.stacks import CLOUD_STACKS, DATABASE_CLUSTER, DATABASE_CLUSTER_IN_CLOUD, STACKS
+from tests.support.stacks import CARD_CLAIMS, CLOUD_STACKS, DATABASE_CLUSTER, DATABASE_CLUSTER_IN_CLOUD, STACKS
 
 _DATABASE_CLUSTERS = {"given": DATABASE_CLUSTER, "cloud": DATABASE_CLUSTER_IN_CLOUD}
 
@@ -82,3 +82,14 @@ def database_cluster_in_cloud() -> Graph:
 def any_database_cluster(request: pytest.FixtureRequest) -> Graph:
     """Both in turn."""
     return database_cluster_of(request.param)
+
+
+@functools.cache
+def _claimed() -> Graph:
+    return CARD_CLAIMS.run()
+
+
+@pytest.fixture
+def claimed() -> Graph:
+    """The stack of a shared cluster whose pods claim their cards."""
+    return _claimed()

@@ -138,6 +138,40 @@ def test_software_without_definitions_is_found_by_its_deployment_when_it_runs(
     }
 
 
+def test_driver_of_devices_is_found_by_the_kind_that_it_offers(server: ControlPlane, project: Path) -> None:
+    done = ask(server, project, {"draDriver": "present"})
+    assert done.exit_code == 1
+    assert "  - NVIDIA DRA driver 0.4 or later: the cluster has no DeviceClass gpu.nvidia.com\n" in done.stderr
+    assert "let the stack do it" not in done.stderr, "it cannot"
+    kind = {"apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass", "metadata": {"name": "gpu.nvidia.com"}}
+    apply(server, {**kind, "spec": {"selectors": [{"cel": {"expression": "device.driver == 'gpu.nvidia.com'"}}]}})
+    assert ask(server, project, {"draDriver": "present"}).exit_code == 0
+
+
+def test_nodes_are_named_when_a_device_plugin_counts_what_the_driver_offers(
+    server: ControlPlane, project: Path
+) -> None:
+    """The first is as it must be, the second a rest of the time before, the third what nobody notices."""
+    for name, cards in (("driver-only", None), ("plugin-gone", "0"), ("both", "2"), ("plugin-only", "2")):
+        apply(server, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+        capacity = {"cpu": "8", **({} if cards is None else {"nvidia.com/gpu": cards})}
+        patch = json.dumps({"status": {"capacity": capacity}})
+        server.kubectl("patch", "node", name, "--subresource=status", "--type=merge", "-p", patch)
+        pool = {"name": name, "generation": 1, "resourceSliceCount": 1}
+        spec = {"driver": "gpu.nvidia.com", "nodeName": name, "pool": pool, "devices": [{"name": "gpu-0"}]}
+        if name != "plugin-only":
+            metadata = {"name": f"{name}-cards"}
+            apply(
+                server,
+                {"apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": metadata, "spec": spec},
+            )
+    done = ask(server, project, {"draDriver": "present"})
+    assert done.exit_code == 1
+    assert "  - NVIDIA DRA driver 0.4 or later: a device plugin hands out the same devices on both\n" in done.stderr
+    server.kubectl("delete", "node", "both")
+    assert ask(server, project, {"draDriver": "present"}).exit_code == 0
+
+
 def test_whoever_may_not_look_is_told_so_when_asking(server: ControlPlane, project: Path) -> None:
     config = json.loads(server.kubectl("config", "view", "--raw", "--output=json"))
     config["users"][0]["user"]["as"] = "system:anonymous"

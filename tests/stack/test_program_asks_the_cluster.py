@@ -101,6 +101,17 @@ def test_everything_unmet_is_one_error_and_nothing_is_created_when_updated(
     assert server.client.find("/api/v1/namespaces/free-deep-research") is None
 
 
+def test_claims_are_refused_and_nothing_is_created_when_no_driver_offers_cards(
+    server: ControlPlane, project: Project
+) -> None:
+    configure(project, server.kubeconfig, draDriver="present")
+    project.run("config", "set", "gpu", json.dumps({"allocation": "claims"}))
+    said = project.fail("up", "--yes", "--skip-preview")
+    assert "error: 1 prerequisite of stack `test` not met in the cluster, nothing has been deployed into it:" in said
+    assert "  - NVIDIA DRA driver 0.4 or later: the cluster has no DeviceClass gpu.nvidia.com" in said
+    assert made(project) == set()
+
+
 def test_preview_is_refused_in_the_same_words_when_something_is_unmet(server: ControlPlane, project: Project) -> None:
     configure(project, server.kubeconfig, keda="present", externalDns="present")
     said = project.fail("preview")

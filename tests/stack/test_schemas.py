@@ -26,6 +26,29 @@ def test_objects_fit_the_schema_when_checked_by_a_kubernetes_version(graph: Grap
         schemas.check_kubernetes(manifest, version)
 
 
+@pytest.mark.parametrize("version", schemas.KUBERNETES_VERSIONS)
+def test_objects_fit_the_schema_when_cards_are_claimed(claimed: Graph, version: str) -> None:
+    manifests = [item.manifest for item in claimed.kubernetes_objects() if not is_custom(item.manifest)]
+    assert sum(manifest["kind"] == "ResourceClaimTemplate" for manifest in manifests) == 2
+    for manifest in manifests:
+        schemas.check_kubernetes(manifest, version)
+
+
+def test_claims_need_a_kubernetes_that_serves_them_when_checked(claimed: Graph) -> None:
+    """The oldest of the versions above is the first that does; the cluster is asked before anything is declared."""
+    (template, _) = claimed.of_kind("ResourceClaimTemplate")
+    with pytest.raises(schemas.SchemaViolationError, match=r"Kubernetes 1\.33 has no ResourceClaimTemplate"):
+        schemas.check_kubernetes(template.manifest, "1.33")
+
+
+def test_check_fails_when_a_field_of_a_claim_is_misspelt(claimed: Graph) -> None:
+    (template, _) = claimed.of_kind("ResourceClaimTemplate")
+    manifest = template.manifest
+    manifest["spec"]["spec"]["devices"]["requests"][0]["exactly"]["deviceClass"] = "gpu.nvidia.com"
+    with pytest.raises(schemas.SchemaViolationError, match="deviceClass"):
+        schemas.check_kubernetes(manifest, "1.34")
+
+
 def test_mesh_objects_fit_their_definitions_when_checked(graph: Graph) -> None:
     manifests = [
         item.manifest for item in graph.kubernetes_objects() if item.manifest["apiVersion"].startswith(ISTIO_GROUPS)

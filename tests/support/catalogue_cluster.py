@@ -239,7 +239,7 @@ def page_login(instance: str) -> PageLoginArgs:
 
 def prerequisites(instance: str) -> PrerequisitesArgs:
     return PrerequisitesArgs(
-        wanted=tuple(PREREQUISITES),
+        wanted=tuple(name for name, known in PREREQUISITES.items() if known.installable),
         gateway=GatewayInstallation(
             service="istio-ingressgateway", namespace="istio-system", selector=GATEWAY.selector, node_port=30_080
         ),

@@ -98,6 +98,18 @@ TEAMS_IN_CLOUD: Final = StackUnderTest(name="staging", added={"teams": _TEAMS})
 """A stack on AWS with the same two teams: the store is the cloud's."""
 
 
+CARD_CLAIMS: Final = StackUnderTest(
+    name="dev",
+    added={
+        "gpu": {"allocation": "claims", "quota": 16},
+        "modelServer": {"accelerator": "l4", "resources": {"gpus": 1}},
+        "prerequisites": {"draDriver": "present"},
+        "teams": _TEAMS,
+    },
+)
+"""The shared cluster with NVIDIA's driver for devices: model servers and teams claim whole cards."""
+
+
 _WITH_OPERATOR: Final = {"cloudNativePg": "install", "barmanCloud": "install", "certManager": "install"}
 DATABASE_CLUSTER: Final = StackUnderTest(
     name="dev",

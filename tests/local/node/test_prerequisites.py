@@ -40,7 +40,7 @@ def test_name_is_one_that_a_stack_may_expect(name: str) -> None:
 @each
 def test_operator_is_found_when_somebody_asks_for_the_prerequisite(name: str) -> None:
     labels = [deployment["metadata"]["labels"] for deployment in _deployments(name)]
-    wanted = dict(part.split("=") for part in KNOWN[name].operator.split(","))
+    wanted = dict(part.split("=") for part in (KNOWN[name].operator or "").split(","))
     assert [found for found in labels if wanted.items() <= found.items()]
 
 
