@@ -160,7 +160,7 @@ class Prerequisites(PlatformComponent):
             "keda": {
                 "operator": {"replicaCount": replicas},
                 "metricsServer": {"replicaCount": replicas},
-                # It would read the Secrets in the environment of all that it scales, in every namespace, and needs none.
+                # It would read the Secrets in the environment of what it scales, in every namespace, and needs none.
                 "permissions": {part: {"restrict": {"secret": True}} for part in ("operator", "metricServer")},
                 "prometheus": {
                     part: {"enabled": True, "serviceMonitor": monitor} for part in ("operator", "metricServer")
