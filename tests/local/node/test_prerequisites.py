@@ -98,3 +98,10 @@ def test_nobody_may_read_every_secret_or_write_everything(name: str) -> None:
 def test_keda_is_where_the_settings_look_for_it_by_default() -> None:
     assert PREREQUISITES["keda"].namespace == AutoscalingSettings().keda_namespace
     assert not re.search(r"\$\{", yaml.safe_dump_all(_objects("keda").values()))
+
+
+def test_keda_knows_that_it_may_not_read_secrets_elsewhere() -> None:
+    """It waits for them for ever otherwise, as soon as it scales what has a Secret in its environment."""
+    (operator,) = [item for item in _deployments("keda") if item["metadata"]["name"] == "keda-operator"]
+    (container,) = operator["spec"]["template"]["spec"]["containers"]
+    assert {"name": "KEDA_RESTRICT_SECRET_ACCESS", "value": "true"} in container["env"]
