@@ -68,8 +68,9 @@ _SETTINGS: Final[Mapping[Engine, Mapping[str, Mapping[str, int]]]] = {
     # So low that a load which two cores can bear asks for more than the maximum.
     "keda": {
         "modelServer": {**_CALM, "maximum": SLOT.most, "concurrency": 1},
-        "api": {**_CALM, "maximum": API.most, "requestsPerSecond": 2},
-        "trackingServer": {**_CALM, "maximum": TRACKING_SERVER.most, "requestsPerSecond": 2},
+        # Well above what slots, controller and probes ask of them all the time.
+        "api": {**_CALM, "maximum": API.most, "requestsPerSecond": 10},
+        "trackingServer": {**_CALM, "maximum": TRACKING_SERVER.most, "requestsPerSecond": 10},
     },
     "hpa": {"modelServer": {**_CALM, "maximum": SLOT.most}},
 }
