@@ -57,14 +57,15 @@ class Kubectl:
             raise _explain(arguments, result)
         return result.stdout
 
-    async def get(self, namespace: str, *what: str) -> JsonObject:
+    async def get(self, namespace: str, *what: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> JsonObject:
         """Return one object, or a list of objects, as JSON."""
-        text = await self.run("get", "--namespace", namespace, *what, "--output=json")
+        text = await self.run("get", "--namespace", namespace, *what, "--output=json", timeout_seconds=timeout_seconds)
         return cast("JsonObject", json.loads(text))
 
-    async def items(self, namespace: str, *what: str) -> list[JsonObject]:
+    async def items(self, namespace: str, *what: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> list[JsonObject]:
         """Return a list of objects; empty when there are none."""
-        return cast("list[JsonObject]", (await self.get(namespace, *what)).get("items", []))
+        found = await self.get(namespace, *what, timeout_seconds=timeout_seconds)
+        return cast("list[JsonObject]", found.get("items", []))
 
     async def secret(self, namespace: str, name: str) -> dict[str, str]:
         """Return the decoded content of a Secret."""

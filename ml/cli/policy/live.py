@@ -13,6 +13,8 @@ _OWN: Final = "--selector=app.kubernetes.io/part-of=mlplatform"
 _HIDDEN: Final = "[secret]"
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _NAMESPACE: Final = "core/Namespace"
+_TIMEOUT_SECONDS: Final = 60.0
+"""For a list of objects of more than thirty kinds, each of which `kubectl` asks for by itself."""
 
 
 async def read(kubectl: Kubectl, namespace: str) -> list[Resource]:
@@ -29,8 +31,8 @@ async def read(kubectl: Kubectl, namespace: str) -> list[Resource]:
     outside = [_versioned(kind) for kind in known if kind in CLUSTER_WIDE and kind != _NAMESPACE]
     items = [
         await kubectl.get(namespace, "namespace", namespace),
-        *await kubectl.items(namespace, ",".join(inside)),
-        *await kubectl.items(namespace, ",".join(outside), _OWN),
+        *await kubectl.items(namespace, ",".join(inside), timeout_seconds=_TIMEOUT_SECONDS),
+        *await kubectl.items(namespace, ",".join(outside), _OWN, timeout_seconds=_TIMEOUT_SECONDS),
     ]
     return [sources.from_manifest(_without_content(item)) for item in items]
 
