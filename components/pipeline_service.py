@@ -86,6 +86,8 @@ class PipelineServiceArgs:
     """Whether a step whose inputs were seen before is skipped."""
     replicas: int
     """Of the workflow controller, of which one leads, and of the page."""
+    parallel_runs: int | None
+    """How many runs work at a time; None sets no limit."""
     storage_gib: int
     storage_class: str | None
     """None takes the cluster's default class."""
@@ -132,6 +134,7 @@ class PipelineService(PlatformComponent):
             executor_image=args.images.workflow_executor,
             store=args.store,
             replicas=args.replicas,
+            parallel_runs=args.parallel_runs,
         )
         self.service = declare_servers(
             self._site,

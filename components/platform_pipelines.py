@@ -105,6 +105,7 @@ def create_pipelines(
         page_front=around.page_front,
         cache=service.cache,
         replicas=service.replicas,
+        parallel_runs=service.parallel_runs,
         storage_gib=service.storage_gib,
         storage_class=settings.storage_class,
         api_resources=service.api_resources,

@@ -160,6 +160,8 @@ class PipelineServiceSettings:
     """Whether a step whose inputs were seen before is skipped."""
     replicas: int = setting(integer(1, 5), default=2)
     """Of the workflow controller, of which one leads, and of the page."""
+    parallel_runs: int | None = setting(integer(1, 1_000, "runs"), default=None)
+    """How many runs work at a time; the others wait for their turn. None starts the steps of all at once."""
     storage_gib: int = setting(integer(1, 65_536, "GiB"), default=20)
     api_resources: Resources = setting(section(Resources, _PIPELINES_API), default=_PIPELINES_API)
     database_resources: Resources = setting(section(Resources, _PIPELINES_DATABASE), default=_PIPELINES_DATABASE)

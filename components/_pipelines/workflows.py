@@ -86,11 +86,16 @@ _STEP_RIGHTS: Final = (
 )
 
 
-def declare_workflows(site: Site, *, image: str, executor_image: str, store: ArtifactStore, replicas: int) -> None:
+def declare_workflows(
+    site: Site, *, image: str, executor_image: str, store: ArtifactStore, replicas: int, parallel_runs: int | None
+) -> None:
     """Declare the controller with its configuration, and the steps' account."""
     part = site.part(WORKFLOW_CONTROLLER, image)
     account = site.account(part, WORKFLOW_CONTROLLER, _CONTROLLER_RIGHTS)
     content = {key: yaml.safe_dump(value, sort_keys=False) for key, value in configuration(store).items()}
+    if parallel_runs is not None:
+        # Of the namespace, which is all that it sees. What waits has no pods yet.
+        content["parallelism"] = str(parallel_runs)
     config = site.config(part, f"{WORKFLOW_CONTROLLER}-config", content)
     server = container(
         "controller",

@@ -21,7 +21,7 @@ from components._pipelines.database import DATABASES, account_statements
 from components._workload import script
 from components.pipeline_definitions import PipelineDefinitions
 from components.pipeline_service import PipelineService
-from tests.support import catalogue, pods
+from tests.support import catalogue_values, pods
 from tests.support.catalogue import declare_one
 from tests.support.recording_monitor import Graph, Recorded
 
@@ -72,6 +72,13 @@ def test_steps_are_cached_when_the_setting_says_so(cache: bool, expected: str) -
     assert json.loads(files["config.json"])["CacheEnabled"] == expected
 
 
+def test_runs_wait_for_their_turn_when_the_setting_limits_them(graph: Graph) -> None:
+    """The controller reads a value of one line as it stands, and one of several as what stands below its key."""
+    assert config_of(graph, "workflow-controller-config")["parallelism"] == "7"
+    unlimited = declare_one(PipelineService, instance="kubeflow", parallel_runs=None)
+    assert "parallelism" not in config_of(unlimited, "workflow-controller-config")
+
+
 def test_variables_that_service_links_would_bring_are_given_when_links_are_off(graph: Graph) -> None:
     api = pods.env_of(pods.containers_of(deployment(graph, "ml-pipeline"))["server"])
     assert api["METADATA_GRPC_SERVICE_SERVICE_HOST"] == "metadata-grpc-service"
@@ -103,7 +110,7 @@ def test_pods_are_replaced_when_what_they_read_at_their_start_changes(monkeypatc
     before = annotations(cache=True)
     without_cache = annotations(cache=False)
     assert {name for name in before if without_cache[name] != before[name]} == {"ml-pipeline"}
-    monkeypatch.setattr(catalogue, "MASTER_SECRET", "another master secret of component tests")
+    monkeypatch.setattr(catalogue_values, "MASTER_SECRET", "another master secret of component tests")
     renewed = annotations(cache=True)
     changed = {name for name in before if renewed[name] != before[name]}
     assert changed == {"mysql", "ml-pipeline", "metadata-grpc-service"}

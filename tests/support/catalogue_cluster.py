@@ -174,6 +174,7 @@ def pipeline_service(instance: str) -> PipelineServiceArgs:
         page_front=GATEWAY,
         cache=True,
         replicas=2,
+        parallel_runs=7,
         storage_gib=9,
         storage_class="fast",
         api_resources=RESOURCES,
