@@ -1,7 +1,7 @@
 """Parts that follow their load: how long more pods take to come, how long they stay, and what requests notice of it.
 
 An autoscaler is given to the platform while this runs; afterwards the settings are as before. The load comes from the
-host through the gateway: people who ask again as soon as they are answered, and before and after that one who rests.
+host through the gateway: people who ask again as soon as they may, and before and after that one who rests.
 The goal of 60 s is about how soon Kubernetes is told to have as many pods as it may; what a pod then needs to load its
 version comes on top.
 """
@@ -66,7 +66,7 @@ def _round(cluster: Cluster, part: Part, engine: Engine, visitors: Visitors) -> 
     visitors.are(1, rest_seconds=_REST_SECONDS)
     _when(lambda: scaling.sees_all_measures(cluster, part, engine))
     _when(lambda: scaling.rests(cluster, part))
-    began = visitors.are(_CROWD)
+    began = visitors.are(_CROWD, rest_seconds=part.rest_seconds)
     first_wanted = _when(lambda: scaling.wanted(cluster, part) > LEAST) - began
     all_wanted = _when(lambda: scaling.wanted(cluster, part) == part.most) - began
     first_ready = _when(lambda: len(scaling.serving(cluster, part)) > LEAST) - began

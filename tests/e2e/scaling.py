@@ -29,6 +29,8 @@ class Part:
     workload: str
     most: int
     ask: Callable[[Cluster], Question]
+    rest_seconds: float = 0.0
+    """What each of a crowd has to rest between two requests, so that nobody is told to come back later."""
 
 
 def _question(cluster: Cluster, host: str, method: str, path: str, **headers: str) -> Question:
@@ -59,7 +61,7 @@ SLOT: Final = Part(
     most=3,
     ask=_prediction,
 )
-API: Final = Part(workload=contracts.API_SERVICE, most=2, ask=_experiments)
+API: Final = Part(workload=contracts.API_SERVICE, most=2, ask=_experiments, rest_seconds=0.25)
 TRACKING_SERVER: Final = Part(workload=contracts.TRACKING_SERVER_SERVICE, most=2, ask=_registered_models)
 
 Engine = Literal["keda", "hpa"]
