@@ -56,28 +56,32 @@ def homes(package: Path) -> Mapping[str, str]:
 
 
 class _Finder(MetaPathFinder):
-    """Finds what `sys.path` holds, packages that do nothing but list modules with another loader."""
+    """Finds what `sys.path` holds, packages of SDKs with another loader."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if not name.startswith(_SDKS):
             return None
         spec = PathFinder.find_spec(name, path, target)
-        if spec is not None and spec.submodule_search_locations:
-            found = homes(Path(spec.submodule_search_locations[0]))
-            if found:
-                spec.loader = _Lazy(found)
+        # An SDK looks for all of its packages at once: they are not opened before one is used.
+        if spec is not None and spec.submodule_search_locations and spec.loader is not None:
+            spec.loader = _Lazy(spec.loader, Path(spec.submodule_search_locations[0]))
         return spec
 
 
 class _Lazy(Loader):
-    """Makes a package whose names are looked up when they are asked for."""
+    """Makes a package whose names are looked up when they are asked for, or a whole one if it does more than list."""
 
-    def __init__(self, homes: Mapping[str, str]) -> None:
-        self._homes = homes
+    def __init__(self, ordinary: Loader, package: Path) -> None:
+        self._ordinary = ordinary
+        self._package = package
 
     def exec_module(self, module: ModuleType) -> None:
+        found = homes(self._package)
+        if not found:
+            self._ordinary.exec_module(module)
+            return
         module.__class__ = _Package
-        vars(module)["_homes"] = self._homes
+        vars(module)["_homes"] = found
 
 
 class _Package(ModuleType):
