@@ -6,12 +6,16 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 from local import paths
 from tests.support.stacks import STACKS
 
 _ROUNDS = 5
 _IMPORT = "import components.platform, components.settings"
+_STACK_OF_MANY = "prod"
+_MODELS = (1, 2, 10, 50, 100, 200)
+_RUN_OF_MANY = "from tests.support.stacks import with_models; print(len(with_models({!r}, {}).run().resources))"
 
 
 def run() -> list[str]:
@@ -25,7 +29,25 @@ def run() -> list[str]:
             f"whole program of `{name}` with mocks: {_median_seconds('-m', 'policies.render', name):.2f} s"
             for name in STACKS
         ],
+        f"| models of `{_STACK_OF_MANY}` | resources | whole program with mocks | of it the last models, each |",
+        "|---:|---:|---:|---:|",
+        *_many(),
     ]
+
+
+def _many() -> Iterator[str]:
+    """Yield what a stack of more and more models takes, each in a process of its own."""
+    before: tuple[int, float] | None = None
+    for count in _MODELS:
+        started = time.monotonic()
+        code = _RUN_OF_MANY.format(_STACK_OF_MANY, count)
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=paths.repo_root(), capture_output=True, text=True, check=True
+        )
+        seconds = time.monotonic() - started
+        each = "" if before is None else f"{1_000 * (seconds - before[1]) / (count - before[0]):.0f} ms"
+        yield f"| {count} | {int(done.stdout)} | {seconds:.1f} s | {each} |"
+        before = (count, seconds)
 
 
 def _median_seconds(*arguments: str) -> float:

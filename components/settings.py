@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 import pulumi
 from pulumi.runtime import config as runtime_config
@@ -57,6 +58,10 @@ _master_secret = sensitive(_MASTER_SECRET_MIN_LENGTH, "stored encrypted: `pulumi
 _login_secret = sensitive(1, "stored encrypted: `pulumi config set --secret loginSecret`")
 _backup_secret = sensitive(1, "stored encrypted: `pulumi config set --secret backupSecret`")
 _kubeconfig_content = sensitive(1, "namely its content, stored encrypted: `pulumi config set --secret kubeconfig`")
+
+
+MOST_MODELS: Final = 500
+"""What Prometheus has to know about them must fit into one ConfigMap of 1 MiB."""
 
 
 @schema
@@ -112,7 +117,7 @@ class Settings:
     gpu: GpuSettings = setting(section(GpuSettings), default_factory=GpuSettings)
     autoscaling: AutoscalingSettings = setting(section(AutoscalingSettings), default_factory=AutoscalingSettings)
     models: tuple[ModelSettings, ...] = setting(
-        listing(section(ModelSettings), minimum=1),
+        listing(section(ModelSettings), minimum=1, maximum=MOST_MODELS),
         default_factory=lambda: tuple(ModelSettings(name=name) for name in DEFAULT_MODELS),
     )
     teams: tuple[TeamSettings, ...] = setting(listing(section(TeamSettings)), default=())

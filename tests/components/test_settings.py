@@ -123,7 +123,7 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
     ),
     ("latest image", {"images": '{"mlflow": "mlflow/mlflow:latest"}'}, "tag other than `latest`"),
     ("bad address", {"gatewayAddress": "http://gateway"}, 'gatewayAddress = "http://gateway": allowed is a host name'),
-    ("no models", {"models": "[]"}, "models = []: allowed is a list of 1 to 64 different items"),
+    ("no models", {"models": "[]"}, "models = []: allowed is a list of 1 to 500 different items"),
     ("model without name", {"models": "[{}]"}, "models[0].name is missing: allowed is a model name"),
     ("bad model name", {"models": '[{"name": "a-model"}]'}, 'models[0].name = "a-model": allowed is a model name'),
     (

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from components.settings import MOST_MODELS
 from ml.contracts import DEFAULT_MODELS
 from tests.support.recording_monitor import Graph
-from tests.support.stacks import STACKS, StackUnderTest
+from tests.support.stacks import STACKS, StackUnderTest, with_models
+
+CONFIG_MAP_BYTES = 1024 * 1024
+"""The most that Kubernetes keeps in one."""
 
 
 def changed_objects(before: Graph, after: Graph) -> set[str]:
@@ -73,6 +78,22 @@ def test_routes_and_other_models_stay_when_a_model_is_added(local: Graph) -> Non
     changed = changed_objects(local, with_settings("local", models=models))
     assert changed
     assert all("a-third-model" in name for name in changed)
+
+
+def test_each_model_costs_as_much_as_the_last_when_there_are_many() -> None:
+    graphs = {count: with_models("prod", count).run() for count in (1, 2, 12)}
+    resources = {count: len(graph.resources) for count, graph in graphs.items()}
+    of_one = resources[2] - resources[1]
+    assert of_one > 0
+    assert resources[12] == resources[2] + 10 * of_one
+    rules_bytes = {count: rules_size_bytes(graph) for count, graph in graphs.items()}
+    of_one_bytes = (rules_bytes[12] - rules_bytes[2]) / 10
+    assert rules_bytes[2] + MOST_MODELS * of_one_bytes < CONFIG_MAP_BYTES
+
+
+def rules_size_bytes(graph: Graph) -> int:
+    """Return what Prometheus is told in its rules, of all objects the one that grows most with the models."""
+    return len(json.dumps(graph.object("ConfigMap", "prometheus-rules").manifest))
 
 
 def test_no_stateful_set_changes_when_a_slot_is_added(local: Graph) -> None:

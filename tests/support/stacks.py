@@ -65,6 +65,13 @@ CLOUD_STACKS: Final = ("staging", "prod")
 """Stacks that make their own cluster."""
 
 
+def with_models(name: str, count: int) -> StackUnderTest:
+    """Return a stack that serves so many models instead of its own."""
+    base = STACKS[name]
+    models = [{"name": f"model_{number}"} for number in range(count)]
+    return StackUnderTest(name=name, added={**base.added, "models": models})
+
+
 _PAGES: Final[Mapping[str, Any]] = {
     "access": {
         "tls": "gateway",
