@@ -180,11 +180,16 @@ class Cluster:
         self.mlflow("DELETE", "registered-models/alias", {"name": model, "alias": alias})
 
     def serves(self, model: str, slot: str, version: str) -> bool:
-        """Tell whether every pod of a slot is ready, wants and serves exactly this version."""
+        """Tell whether every pod of a slot that is to stay is ready, wants and serves exactly this version."""
         labels = f"{contracts.MODEL_LABEL}={contracts.kube_name(model)},{contracts.SLOT_LABEL}={slot}"
         pods = json.loads(self.kubectl("get", "pods", "-l", labels, "-o", "json"))["items"]
         proxy = f"/api/v1/namespaces/{self.namespace}/pods"
-        running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
+        # One that is about to end gets no requests any more; its version sync is gone before its server is.
+        running = [
+            pod
+            for pod in pods
+            if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+        ]
         # What the version sync says comes a moment before the pod is told to be ready, and with that before traffic.
         if not all(_is_ready(pod) for pod in running):
             return False
