@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 import pulumi_aws as aws
@@ -38,6 +38,16 @@ class Allow:
         return {**found, "Condition": self.conditions} if self.conditions else found
 
 
+OBJECT_ACTIONS: Final = (
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+)
+"""To read, write and delete objects, large ones too."""
+
+
 def to_use_bucket(bucket: str, what: str, *, folder: str = "") -> list[Allow]:
     """Return the rights to find, read, write and delete what lies in a bucket, or in one folder of it.
 
@@ -52,13 +62,7 @@ def to_use_bucket(bucket: str, what: str, *, folder: str = "") -> list[Allow]:
         ),
         Allow(
             sid=f"Use{what}",
-            actions=[
-                "s3:GetObject",
-                "s3:PutObject",
-                "s3:DeleteObject",
-                "s3:AbortMultipartUpload",
-                "s3:ListMultipartUploadParts",
-            ],
+            actions=[*OBJECT_ACTIONS],
             resources=[f"{arn}/{folder}*"],
         ),
     ]

@@ -8,7 +8,7 @@ import pulumi
 
 from components._aws import AwsScope
 from components._cloud import ManagedBucket
-from components._iam import Allow, to_use_bucket
+from components._iam import OBJECT_ACTIONS, Allow, to_use_bucket
 from components.encryption_key import KeyUser
 from components.platform_aws_database import create_backup_identity
 from components.platform_teams import team_folder
@@ -84,13 +84,7 @@ def _create_team_identity(
         ),
         Allow(
             sid="UseOwnObjects",
-            actions=[
-                "s3:GetObject",
-                "s3:PutObject",
-                "s3:DeleteObject",
-                "s3:AbortMultipartUpload",
-                "s3:ListMultipartUploadParts",
-            ],
+            actions=[*OBJECT_ACTIONS],
             resources=[f"{arn}/{folder}*"],
         ),
     ]
