@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ml.contracts.abtest import read_spec
 from ml.controller.state import SPEC_COMMAND, EpochState, ExperimentState, Promise, SequenceState
+from ml.events.histories import look_of
 from ml.events.types import (
     AnyEvent,
     CommandHandled,
@@ -26,7 +27,6 @@ from ml.events.types import (
     StepDone,
 )
 from ml.experiments.document import specification_from_document
-from ml.experiments.history import LookRecord
 from ml.experiments.ramp import weights_at
 from ml.experiments.specification import ExperimentSpec
 
@@ -119,7 +119,7 @@ def _entered(state: ExperimentState, event: PhaseEntered) -> ExperimentState:
 def _decided(state: ExperimentState, event: DecisionMade) -> ExperimentState:
     decision: Document = event.decision
     look: Any = decision.get("look")
-    looks = state.looks if look is None else (*state.looks, _look(look))
+    looks = state.looks if look is None else (*state.looks, look_of(look))
     decided = replace(
         state,
         chain=state.chain.after(event),
@@ -153,15 +153,6 @@ def _without(state: ExperimentState, arms: Iterable[str]) -> ExperimentState:
     kept = {arm: 0 if arm in dropped else state.target.get(arm, 0) for arm in state.specification.treatments}
     total = sum(state.target.values()) or state.specification.total_weight
     return replace(state, dropped=dropped, target={state.specification.control: total - sum(kept.values()), **kept})
-
-
-def _look(document: Mapping[str, Any]) -> LookRecord:
-    return LookRecord(
-        at=document["at"],
-        fractions=dict(document["fractions"]),
-        crossed=tuple(document["crossed"]),
-        final=document["final"],
-    )
 
 
 def _handled(state: ExperimentState, event: CommandHandled) -> ExperimentState:

@@ -46,7 +46,7 @@ def history_from(document: Mapping[str, Any]) -> History:
         return History(
             started_at=document["started_at"],
             epochs=tuple(_epoch(item) for item in _in_order(document["epochs"])),
-            looks=tuple(_look(item) for item in _in_order(document["looks"])),
+            looks=tuple(look_of(item) for item in _in_order(document["looks"])),
             dropped=tuple(document["dropped"]),
             last_data_at=document.get("last_data_at"),
             variance_inflation=dict(document["variance_inflation"]),
@@ -103,7 +103,8 @@ def _look_document(look: LookRecord) -> Document:
     }
 
 
-def _look(document: Mapping[str, Any]) -> LookRecord:
+def look_of(document: Mapping[str, Any]) -> LookRecord:
+    """Return the look that a document describes."""
     return LookRecord(
         at=document["at"],
         fractions=dict(document["fractions"]),
