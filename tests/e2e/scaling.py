@@ -33,23 +33,28 @@ class Part:
     """What each of a crowd has to rest between two requests, so that nobody is told to come back later."""
 
 
-def _question(cluster: Cluster, host: str, method: str, path: str, **headers: str) -> Question:
+def _question(
+    cluster: Cluster,
+    host: str,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    body: str | None = None,
+) -> Question:
     url = f"http://{cluster.instance.gateway_address}{path}"
-    return Question(method=method, url=url, headers={"Host": cluster.outputs["hosts"][host], **headers})
-
-
-def _prediction(cluster: Cluster) -> Question:
-    asked = _question(cluster, "ml", "POST", f"/v1/models/{contracts.RESEARCH_PATTERN_PREDICTOR}:predict")
     return Question(
-        method=asked.method,
-        url=asked.url,
-        headers={**asked.headers, "Content-Type": "application/json"},
-        body=json.dumps({"instances": [{"input": "test data"}]}),
+        method=method, url=url, headers={"Host": cluster.outputs["hosts"][host], **(headers or {})}, body=body
     )
 
 
+def _prediction(cluster: Cluster) -> Question:
+    path = f"/v1/models/{contracts.RESEARCH_PATTERN_PREDICTOR}:predict"
+    body = json.dumps({"instances": [{"input": "test data"}]})
+    return _question(cluster, "ml", "POST", path, {"Content-Type": "application/json"}, body)
+
+
 def _experiments(cluster: Cluster) -> Question:
-    return _question(cluster, "api", "GET", "/ml/ab-tests", Authorization=f"Bearer {Api(cluster).token}")
+    return _question(cluster, "api", "GET", "/ml/ab-tests", {"Authorization": f"Bearer {Api(cluster).token}"})
 
 
 def _registered_models(cluster: Cluster) -> Question:
