@@ -41,6 +41,18 @@ class PrimaryClaims:
         """Improvement of a treatment, larger is better."""
         return self.improvements.get(arm, -math.inf)
 
+    def awaited(self, ready: Sequence[str]) -> tuple[str, ...]:
+        """Return the treatments to wait for before one of the ready ones may win.
+
+        All candidates are weighed on the same terms: the first to have its minimum sample would otherwise win over a
+        better one that is a unit short of it. No wait outlasts the experiment, or the plan of a ready treatment.
+        A claim once made stands (`crossed`), so that waiting costs no alpha and makes no claim.
+        """
+        fractions = {item.arm: item.information_fraction or 0.0 for item in self.evidence}
+        if self.ended is not None or any(fractions[arm] >= 1.0 for arm in ready):
+            return ()
+        return tuple(item.arm for item in self.evidence if item.verdict in ("too early", "no data"))
+
 
 def primary_claims(spec: ExperimentSpec, data: Measurements, now: float, active: Sequence[str]) -> PrimaryClaims:
     """Test whether a treatment improves the primary metric, and whether the experiment is over."""

@@ -4,7 +4,8 @@ Order of questions, each with its own share of alpha, so that all false claims t
 1. Is the assignment sound? (sequential sample ratio test over epochs) If not: invalid.
 2. Does a treatment do harm? (one-sided confidence sequences on guardrails and on the primary) If so: roll back.
 3. Are the data fresh? If not: hold. Missing data are never evidence for anything.
-4. Is a treatment better? (alpha spending, or a confidence sequence when open-ended) If so: promote.
+4. Is a treatment better? (alpha spending, or a confidence sequence when open-ended) If so: promote the best, once
+   every other treatment has the minimum sample too.
 5. Is the experiment over, or success out of reach? Then: inconclusive.
 6. Are the weights due to change? Then: ramp. Else: continue.
 """
@@ -42,6 +43,7 @@ Code = Literal[
     "all_treatments_dropped",
     "primary_better",
     "guardrail_unproven",
+    "treatment_too_early",
     "sample_reached",
     "time_up",
     "futile",
@@ -147,16 +149,14 @@ def _weigh(spec: ExperimentSpec, history: History, now: float, active: Sequence[
     draft = replace(draft, evidence=(*harm, *claims.evidence, *secondary), look=claims.look)
     unproven = _unproven(spec, harm)
     ready = [arm for arm in claims.crossed if arm not in unproven]
-    if ready:
+    awaited = claims.awaited(ready) if ready else ()
+    if ready and not awaited:
         best = max(ready, key=lambda arm: claims.gain(arm))
         reason = Reason("primary_better", f"{best} improves {spec.primary.name}", best, spec.primary.name)
         return replace(
             draft, action="promote", arms=(best,), weights=all_to(spec, best), reasons=(*draft.reasons, reason)
         )
-    pending = tuple(
-        Reason("guardrail_unproven", f"{arm} is better, but {unproven[arm]} is not yet shown to be safe", arm)
-        for arm in claims.crossed
-    )
+    pending = tuple(_pending(arm, unproven, awaited) for arm in claims.crossed)
     if claims.ended is not None:
         return _end(spec, draft, "inconclusive", *pending, Reason(*claims.ended))
     due = weights_at(spec, now - history.started_at, history.dropped)
@@ -238,6 +238,14 @@ def _unproven(spec: ExperimentSpec, harm: Sequence[Evidence]) -> Mapping[str, st
     needed = {guardrail.name for guardrail in spec.guardrails if guardrail.proof}
     lacking = [item for item in harm if item.role == "guardrail" and item.metric in needed and item.verdict != "safe"]
     return {item.arm: item.metric for item in reversed(lacking)}
+
+
+def _pending(arm: str, unproven: Mapping[str, str], awaited: Sequence[str]) -> Reason:
+    """Say why a treatment that is better is not promoted yet."""
+    if arm in unproven:
+        return Reason("guardrail_unproven", f"{arm} is better, but {unproven[arm]} is not yet shown to be safe", arm)
+    message = f"{arm} is better, but {awaited[0]} has not had enough units yet to be compared with it"
+    return Reason("treatment_too_early", message, arm)
 
 
 def _end(spec: ExperimentSpec, draft: Decision, action: Action, *reasons: Reason) -> Decision:

@@ -9,6 +9,7 @@ import pytest
 from ml.experiments.decision import decide
 from ml.experiments.history import EpochRecord, History, LookRecord
 from ml.experiments.ramp import weights_at
+from ml.experiments.ratio import proportion_sums
 from ml.experiments.specification import Ramp
 from tests.ml.experiments.deciding import codes, epoch, history, same, specification
 
@@ -108,6 +109,42 @@ def test_best_of_two_is_promoted_when_both_are_better() -> None:
     spec = specification(treatments=("a", "b"), shares=(0.33, 0.33))
     rates = {"conversion": {"stable": 0.05, "a": 0.08, "b": 0.09}, "errors": {"stable": 0.01, "a": 0.01, "b": 0.01}}
     assert decide(spec, history(epoch(5_000, rates, {"stable": 340, "a": 330, "b": 330})), 610.0).arms == ("b",)
+
+
+def one_candidate_short(n: int, short: int) -> History:
+    """Both treatments beat control, b by far; b has only `short` units."""
+    rates = {"conversion": {"stable": 0.25, "a": 0.4, "b": 0.6}, "errors": {"stable": 0.01, "a": 0.01, "b": 0.01}}
+    shares = {"stable": 340, "a": 330, "b": 330}
+    units = {"stable": n, "a": n, "b": short}
+    whole = epoch(n, rates, shares)
+    metrics = {
+        name: {arm: proportion_sums(round(rate * units[arm]), units[arm]) for arm, rate in by_arm.items()}
+        for name, by_arm in rates.items()
+    }
+    return history(replace(whole, metrics=metrics))
+
+
+def test_first_to_cross_waits_when_another_treatment_lacks_the_minimum() -> None:
+    spec = specification(treatments=("a", "b"), shares=(0.33, 0.33))
+    early = decide(spec, one_candidate_short(1_001, 999), 610.0)
+    assert (early.action, codes(early)) == ("continue", ["treatment_too_early", "running"])
+    assert early.look is not None
+    assert early.look.crossed == ("a",)
+    grown = replace(one_candidate_short(1_100, 1_001), looks=(early.look,))
+    later = decide(spec, grown, 610.0)
+    assert (later.action, later.arms) == ("promote", ("b",))
+
+
+@pytest.mark.parametrize("ends", ["the time is over", "its own plan is complete", "the other was dropped"])
+def test_first_to_cross_waits_no_longer_when(ends: str) -> None:
+    spec = specification(treatments=("a", "b"), shares=(0.33, 0.33), duration_seconds=3_600.0)
+    record, now = one_candidate_short(8_000 if ends == "its own plan is complete" else 2_000, 500), 610.0
+    if ends == "the other was dropped":
+        record = replace(record, dropped=("b",))
+    if ends == "the time is over":
+        record, now = replace(record, last_data_at=3_600.0), 3_600.0
+    decision = decide(spec, record, now)
+    assert (decision.action, decision.arms) == ("promote", ("a",))
 
 
 def test_decision_says_so_when_all_treatments_were_dropped() -> None:
