@@ -11,12 +11,10 @@ import http.client
 import json
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -32,6 +30,7 @@ from local.toolchain import ensure
 from tests.support import pods
 from tests.support.catalogue import declare_one
 from tests.support.ports import free_port
+from tests.support.web_server import QuietHandler, served
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +79,7 @@ class Login:
         return jwt.encode(stated, key, "RS256", headers={"kid": "k1"})
 
 
-class Issuer(BaseHTTPRequestHandler):
+class Issuer(QuietHandler):
     def do_GET(self) -> None:
         own = f"http://{self.headers['Host']}"
         key = {**json.loads(RSAAlgorithm.to_jwk(KEY.public_key())), "kid": "k1", "use": "sig", "alg": "RS256"}
@@ -97,16 +96,10 @@ class Issuer(BaseHTTPRequestHandler):
         }
         _answer(self, documents.get(self.path))
 
-    def log_message(self, format: str, *_arguments: object) -> None:  # noqa: A002 the base's name for it
-        """Say nothing."""
 
-
-class Page(BaseHTTPRequestHandler):
+class Page(QuietHandler):
     def do_GET(self) -> None:
         _answer(self, {"path": self.path, "host": self.headers["Host"]})
-
-    def log_message(self, format: str, *_arguments: object) -> None:  # noqa: A002 the base's name for it
-        """Say nothing."""
 
 
 def _answer(request: BaseHTTPRequestHandler, document: object) -> None:
@@ -114,19 +107,6 @@ def _answer(request: BaseHTTPRequestHandler, document: object) -> None:
     request.send_header("Content-Type", "application/json")
     request.end_headers()
     request.wfile.write(json.dumps(document).encode())
-
-
-@contextmanager
-def serving(handler: type[BaseHTTPRequestHandler]) -> Generator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield int(server.server_address[1])
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def arguments(folder: Path, issuer: str, page: int, port: int, metrics_port: int) -> list[str]:
@@ -152,9 +132,9 @@ def login(tmp_path_factory: pytest.TempPathFactory) -> Generator[Login]:
     (folder / "client-secret").write_text("what only the issuer and the login know", encoding="utf-8")
     (folder / "cookie-secret").write_text(base64.urlsafe_b64encode(os.urandom(32)).decode(), encoding="utf-8")
     binary = ensure(["oauth2-proxy"], ConsoleProgress()).bin("oauth2-proxy")
-    with serving(Issuer) as issuer_port, serving(Page) as page_port, (folder / "log").open("wb") as log:
-        running = Login(issuer=f"http://127.0.0.1:{issuer_port}", port=free_port(), metrics_port=free_port())
-        given = arguments(folder, running.issuer, page_port, running.port, running.metrics_port)
+    with served(Issuer) as issuer, served(Page) as page, (folder / "log").open("wb") as log:
+        running = Login(issuer=f"http://127.0.0.1:{issuer.server_port}", port=free_port(), metrics_port=free_port())
+        given = arguments(folder, running.issuer, page.server_port, running.port, running.metrics_port)
         process = subprocess.Popen([str(binary), *given], stdout=log, stderr=log, cwd=folder)
         try:
             _await_ready(running, process, folder / "log")

@@ -4,7 +4,6 @@ import functools
 import http.server
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from local.toolchain import PreflightError, checks, registries
 from local.toolchain.catalog import TOOLS, GoTool
 from local.toolchain.installer import MODULES
+from tests.support.web_server import served
 
 NOBODY = "http://127.0.0.1:1"
 """Port 1 is reserved and nobody listens on it: a connection is refused at once."""
@@ -30,11 +30,8 @@ def index(tmp_path: Path) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/simple"
-    server.shutdown()
-    server.server_close()
+    with served(functools.partial(Quiet, directory=str(tmp_path))) as server:
+        yield f"http://127.0.0.1:{server.server_port}/simple"
 
 
 def _use_index(monkeypatch: pytest.MonkeyPatch, address: str) -> None:

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import io
 import tarfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from local.toolchain.catalog import GoTool, Release
 from local.toolchain.errors import ToolchainError
 from local.toolchain.releases import Makers, find_checksum
+from tests.support.web_server import QuietHandler, served
 
 
 def _archive(files: dict[str, bytes]) -> bytes:
@@ -33,7 +32,7 @@ class Maker:
         self.asked: list[str] = []
         maker = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 maker.asked.append(self.path)
                 content = maker.files.get(self.path)
@@ -41,11 +40,8 @@ class Maker:
                 self.end_headers()
                 self.wfile.write(content or b"")
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class's name
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.handler = Handler
+        self.url = ""
 
     def publish(self, path: str, content: bytes) -> None:
         digest = hashlib.sha256(content).hexdigest()
@@ -55,12 +51,9 @@ class Maker:
 @pytest.fixture
 def maker() -> Iterator[Maker]:
     maker = Maker()
-    thread = threading.Thread(target=maker.server.serve_forever)
-    thread.start()
-    yield maker
-    maker.server.shutdown()
-    maker.server.server_close()
-    thread.join()
+    with served(maker.handler) as server:
+        maker.url = f"http://127.0.0.1:{server.server_port}"
+        yield maker
 
 
 @pytest.fixture

@@ -7,10 +7,8 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import httpx
@@ -23,6 +21,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from ml.api.auth import IdentityUnavailableError, Principal
 from ml.api.oidc import OidcTokens
 from ml.api.settings import OidcSettings
+from tests.support.web_server import QuietHandler, served
 
 ISSUER, AUDIENCE = "https://issuer.example", "mlplatform"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -44,7 +43,7 @@ class Issuer:
         self.status = 200
         issuer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 issuer.asked += 1
                 body = json.dumps({"keys": issuer.keys}).encode()
@@ -53,20 +52,16 @@ class Issuer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class calls it so
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/keys"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.handler = Handler
+        self.url = ""
 
 
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
-    running = Issuer()
-    yield running
-    running.server.shutdown()
-    running.server.server_close()
+    issuer = Issuer()
+    with served(issuer.handler) as server:
+        issuer.url = f"http://127.0.0.1:{server.server_port}/keys"
+        yield issuer
 
 
 def token(key: Any = RSA_KEY, kid: str = "one", algorithm: str = "RS256", **changes: Any) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
 from collections.abc import Generator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from ml.serving.registry import RegisteredVersion, Registry, RegistryError, directory_digest
 from tests.ml.serving.registered import register, set_alias
 from tests.support.tracking_server import TrackingServer
+from tests.support.web_server import QuietHandler, served
 
 FILES = {
     "saved_model.pb": b"graph",
@@ -88,7 +87,7 @@ def test_error_names_the_address_when_nobody_listens() -> None:
         Registry("http://127.0.0.1:9").version_by_alias("m", "champion")
 
 
-class _Odd(http.server.BaseHTTPRequestHandler):
+class _Odd(QuietHandler):
     """Answers what no tracking server would."""
 
     answer = b""
@@ -100,16 +99,11 @@ class _Odd(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(type(self).answer)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class's name
-        pass
-
 
 @pytest.fixture
 def odd_server() -> Generator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Odd)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
+    with served(_Odd) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 @pytest.mark.parametrize(

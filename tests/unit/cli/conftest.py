@@ -13,7 +13,5 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePl
     for variable in ("MLP_INSTANCE", "MLP_STACK", "MLP_CONTEXT", "MLP_PROJECT_DIR", "KUBECONFIG"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("MLP_STATE_DIR", str(tmp_path / "state"))
-    web, server = serve()
-    yield FakePlatform(tmp_path, web)
-    server.shutdown()
-    server.server_close()
+    with serve() as web:
+        yield FakePlatform(tmp_path, web)

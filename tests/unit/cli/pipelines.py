@@ -8,15 +8,17 @@ service does with a run is not shown here.
 from __future__ import annotations
 
 import json
-import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import kfp_server_api  # pyright: ignore[reportMissingTypeStubs] has none
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2  # pyright: ignore[reportMissingTypeStubs] has none
+
+from tests.support.web_server import QuietHandler, served
 
 _models: Any = kfp_server_api
 _specification: Any = pipeline_spec_pb2
@@ -117,11 +119,12 @@ class PipelinesService:
         return _models.V2beta1PipelineTaskDetail(display_name=name, state=state, error=status)
 
 
-def serve_pipelines() -> tuple[PipelinesService, ThreadingHTTPServer]:
+@contextmanager
+def serve_pipelines() -> Generator[PipelinesService]:
     """Start the service on a free port of loopback."""
     service = PipelinesService()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status, content = service.answer(self.command, self.path, body)
@@ -132,15 +135,11 @@ def serve_pipelines() -> tuple[PipelinesService, ThreadingHTTPServer]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = _answer  # noqa: N815 names that the server looks for
+        do_GET = do_POST = _answer
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the parent's name
-            """Keep the test's output clean."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    service.port = server.server_port
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return service, server
+    with served(Handler) as server:
+        service.port = server.server_port
+        yield service
 
 
 def _given(model: Any) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import base64
 import json
 import stat
 import sys
-import threading
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from tests.support.web_server import QuietHandler, served
 
 OUTPUTS: dict[str, Any] = {
     "namespace": "research",
@@ -164,11 +165,12 @@ class FakePlatform:
         (self._bin / "rules.json").write_text(json.dumps(self._rules), encoding="utf-8")
 
 
-def serve() -> tuple[Web, ThreadingHTTPServer]:
-    """Start a web server on a free port of loopback."""
+@contextmanager
+def serve() -> Generator[Web]:
+    """Serve on a free port of loopback."""
     web = Web(0, {})
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def _answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             host = self.headers.get("Host", "").partition(":")[0]
@@ -181,12 +183,8 @@ def serve() -> tuple[Web, ThreadingHTTPServer]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 names that the server looks for
+        do_GET = do_POST = do_PUT = do_DELETE = _answer
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the parent's name
-            """Keep the test's output clean."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.port = server.server_port
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return web, server
+    with served(Handler) as server:
+        web.port = server.server_port
+        yield web

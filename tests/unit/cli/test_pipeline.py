@@ -36,14 +36,12 @@ STEPS = ("prepare-data", "train-model", "evaluate-model", "export-model", "regis
 @pytest.fixture
 def service(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> Iterator[PipelinesService]:
     """Let the platform have a pipeline service that answers at once."""
-    found, server = serve_pipelines()
-    platform.set_outputs(pipelines=OUTPUT)
-    line = f"Forwarding from 127.0.0.1:{found.port} -> 8888\n"
-    platform.rule("kubectl", "port-forward", "service/ml-pipeline", ":8888", "kubeflow", stdout=line, stays=True)
-    monkeypatch.setattr(running, "_POLL_SECONDS", 0.01)
-    yield found
-    server.shutdown()
-    server.server_close()
+    with serve_pipelines() as found:
+        platform.set_outputs(pipelines=OUTPUT)
+        line = f"Forwarding from 127.0.0.1:{found.port} -> 8888\n"
+        platform.rule("kubectl", "port-forward", "service/ml-pipeline", ":8888", "kubeflow", stdout=line, stays=True)
+        monkeypatch.setattr(running, "_POLL_SECONDS", 0.01)
+        yield found
 
 
 @pytest.fixture

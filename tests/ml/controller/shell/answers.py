@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+
+from tests.support.web_server import QuietHandler, served
 
 
 class Answers:
@@ -22,7 +21,7 @@ def serving(ip: str, port: int) -> Generator[Answers]:
     """Listen on an address of the loopback network."""
     answers = Answers()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             answers.asked.append(self.path)
             status, text = answers.by_path.get(self.path.partition("?")[0], (404, ""))
@@ -32,16 +31,5 @@ def serving(ip: str, port: int) -> Generator[Answers]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 the base class's name
-            pass
-
-    server = ThreadingHTTPServer((ip, port), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with served(Handler, ip, port):
         yield answers
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
