@@ -58,17 +58,18 @@ def end(state_dir: Path, patience_seconds: float) -> None:
     if first is not None:
         _signal(first, signal.SIGTERM)
         _wait_until_gone(state_dir, patience_seconds)
-    for pid in find(state_dir):
-        _signal(pid, signal.SIGKILL)
-    if not _wait_until_gone(state_dir, patience_seconds):
+    if not _wait_until_gone(state_dir, patience_seconds, killing=True):
         raise TimeoutError(f"processes {find(state_dir)} of the node in {state_dir} do not end")
 
 
-def _wait_until_gone(state_dir: Path, patience_seconds: float) -> bool:
+def _wait_until_gone(state_dir: Path, patience_seconds: float, *, killing: bool = False) -> bool:
     deadline = time.monotonic() + patience_seconds
-    while find(state_dir):
+    while found := find(state_dir):
         if time.monotonic() > deadline:
             return False
+        # Every time: one that was starting had no command line yet when the others were found.
+        for pid in found if killing else ():
+            _signal(pid, signal.SIGKILL)
         time.sleep(0.05)
     return True
 

@@ -86,6 +86,7 @@ def test_kernel_tells_the_engine_when_its_command_is_killed(tmp_path: Path) -> N
         assert parent.stdout.readline() == "up\n"
         parent.kill()
     deadline = time.monotonic() + 10
-    while not told.exists() and time.monotonic() < deadline:
+    # The file is there a moment before what is written into it.
+    while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert told.read_text() == "told"

@@ -308,10 +308,8 @@ def test_api_and_token_come_from_the_stack_when_nothing_else_is_set(
     for variable in ("MLP_API_URL", "MLP_API_TOKEN", "MLP_INSTANCE", "MLP_STACK", "MLP_CONTEXT", "KUBECONFIG"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("MLP_STATE_DIR", str(tmp_path / "state"))
-    web, server = serve()
-    platform = FakePlatform(tmp_path, web)
-    server.shutdown()
-    server.server_close()
+    with serve() as web:
+        platform = FakePlatform(tmp_path, web)
     gateway = {**OUTPUTS["gateway"], "address": api.url.removeprefix("http://")}
     platform.set_outputs(gateway=gateway, api={"tokenSecret": "api-tokens"})
     platform.secret("api-tokens", **TOKENS)
