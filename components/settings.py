@@ -7,21 +7,21 @@ resource. Defaults are safe for production; `Pulumi.<stack>.yaml` says what diff
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from components import settings_access, settings_database_cluster, settings_prerequisites
+from components import settings_conflicts
 from components._rules import dns_label, either, flag, integer, listing, sensitive, table, text, word
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
 from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU, PLATFORM_VERSION
-from components._workload import SHARED_GPU_RESOURCE, Resources
+from components._workload import Resources
 from components.settings_access import AccessSettings
 from components.settings_aws import AwsSettings
-from components.settings_gpu import GpuSettings, claim_problems, fitting, serving_problems
+from components.settings_gpu import GpuSettings, fitting
 from components.settings_parts import (
     ApiSettings,
     ControllerSettings,
@@ -36,11 +36,10 @@ from components.settings_parts import (
 )
 from components.settings_prerequisites import PrerequisitesSettings
 from components.settings_scaling import AutoscalingSettings
-from components.settings_teams import TeamSettings, team_conflicts
+from components.settings_teams import TeamSettings
 from ml.contracts import DEFAULT_MODELS
 
 _MASTER_SECRET_MIN_LENGTH = 32
-_SEVERAL = 2
 
 _dns_name = text(
     r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}", "a DNS name such as example.org", max_length=200
@@ -130,175 +129,7 @@ class Settings:
 
     def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
         """Refuse settings that are each allowed but not together."""
-        found = [] if "aws" in faulty else self._cloud_conflicts(faulty)
-        if faulty.isdisjoint({"images", "image_registry", "image_mirror"}):
-            found += self._image_conflicts()
-        if faulty.isdisjoint({"namespace", "pipeline_service"}) and self.pipeline_service.namespace == self.namespace:
-            found.append(("namespace", "another one than that of pipelineService"))
-        found += self._access_conflicts(faulty)
-        names = [] if "models" in faulty else [model.name for model in self.models]
-        if len(set(names)) < len(names):
-            found.append(("models", "a list in which every name occurs once"))
-        found += self._scaling_conflicts(faulty) + self._quota_conflicts(faulty) + self._claim_conflicts(faulty)
-        return [*found, *self._team_conflicts(faulty)]
-
-    def _image_conflicts(self) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
-        homeless = [name for name, image in IMAGES.items() if image.own and name not in self.images]
-        if homeless and self.image_registry is None and self.image_mirror is None:
-            allowed = f"a registry and path, unless `images` has {' and '.join(homeless)}"
-            found.append(("image_registry", allowed))
-        mirror = f"{self.image_mirror}/"
-        outside = sorted(name for name, image in self.images.items() if not image.startswith(mirror))
-        if outside and self.image_mirror is not None:
-            found.append(("images", f"references below {mirror}, the mirror; {', '.join(outside)} lies elsewhere"))
-        return found
-
-    def _quota_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        if not faulty.isdisjoint({"gpu", "model_server", "models", "autoscaling"}) or self.gpu.quota is None:
-            return []
-        scaled = self.autoscaling.model_server
-        pods = sum(len(model.slots) for model in self.models) * (
-            self.model_server.replicas if scaled is None else scaled.maximum
-        )
-        asked = pods * self.model_server.resources.gpus
-        if asked <= self.gpu.quota:
-            return []
-        return [("gpu", f"a quota of {asked} or more, which model servers may ask for")]
-
-    def _claim_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        if not faulty.isdisjoint({"gpu", "model_server", "aws"}):
-            return []
-        serving = self.model_server
-        found = claim_problems(self.gpu, serving.resources, serving.accelerator, own_nodes=self.aws is not None)
-        return list(found)
-
-    def _scaling_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        if not faulty.isdisjoint({"autoscaling", "monitoring", "gpu", "model_server", "tracking_server", "api"}):
-            return []
-        parts = {
-            "model_server": self.model_server,
-            "tracking_server": self.tracking_server,
-            "api": self.api,
-        }
-        return list(
-            self.autoscaling.beside(
-                own_replicas={name for name, part in parts.items() if part.replicas != type(part)().replicas},
-                cards_measured=self.gpu.operator and self.model_server.resources.gpus > 0,
-                shared=self.model_server.resources.gpu_resource == SHARED_GPU_RESOURCE,
-                scrape_interval_seconds=self.monitoring.scrape_interval_seconds,
-            )
-        )
-
-    def _team_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        if not faulty.isdisjoint({"teams", "namespace", "gateway", "pipeline_service", "aws"}):
-            return []
-        taken = {
-            self.namespace: "`namespace`",
-            self.gateway.namespace: "`gateway.namespace`",
-            self.pipeline_service.namespace: "`pipelineService.namespace`",
-            "default": "the cluster",
-        }
-        gpus = self.aws is None or bool(self.aws.gpu_pools)
-        return [("teams", allowed) for allowed in team_conflicts(self.teams, taken, gpus=gpus)]
-
-    def _cloud_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
-        if faulty.isdisjoint({"kubeconfig", "context"}):
-            named = self.kubeconfig is not None or self.context is not None
-            if self.aws is None and not named:
-                found.append(("context", "the name of a context, unless `kubeconfig` is set"))
-            if self.aws is not None and named:
-                found.append(("aws", "absent where `kubeconfig` or `context` names a cluster"))
-        if "object_store" not in faulty and self.object_store.kind == "s3" and self.aws is None:
-            found.append(("object_store", "minio, unless `aws` is set"))
-        if faulty.isdisjoint({"object_store", "pipeline_service"}) and self._pipelines_without_store():
-            allowed = "not enabled, unless `objectStore.kind` is minio: pipelines keep a key of the store in a Secret"
-            found.append(("pipeline_service", allowed))
-        if faulty.isdisjoint({"metadata_db", "backup_secret"}):
-            found += [*self._database_conflicts(), *self._cluster_conflicts()]
-        if self.aws is None or "model_server" in faulty:
-            return found
-        if self.model_server.resources.gpus:
-            serving = self.model_server
-            problems = serving_problems(
-                serving.resources,
-                self.aws.gpu_pools,
-                accelerator=serving.accelerator,
-                falls_back=serving.cpu_fallback,
-            )
-            found += [("model_server", problem) for problem in problems]
-        if "gpu" not in faulty and (self.gpu.mig or self.gpu.time_slices > 1):
-            found.append(("gpu", "no timeSlices and no mig where `aws.gpuPools` says how cards are shared"))
-        return found + self._single_replicas(faulty, highly_available=self.aws.highly_available)
-
-    def _access_conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        needed = {
-            "access",
-            "autoscaling",
-            "aws",
-            "gateway_address",
-            "gpu",
-            "image_mirror",
-            "login_secret",
-            "metadata_db",
-            "prerequisites",
-        }
-        if not faulty.isdisjoint(needed):
-            return []
-        balancer = self.aws is not None and self.aws.access is not None
-        found = [
-            *settings_access.conflicts_outside(
-                self.access,
-                gateway_address=self.gateway_address,
-                balancer=balancer,
-                highly_available=self.aws is not None and self.aws.highly_available,
-            ),
-            *settings_prerequisites.conflicts_outside(
-                self.prerequisites,
-                gateway_tls=self.access.ends_tls,
-                balancer=balancer,
-                keda_scales=self.autoscaling.engine == "keda" and bool(self.autoscaling.parts()),
-                gpu_operator_told=self.gpu.operator,
-                cards_claimed=self.gpu.by_claims,
-                database_cluster=self.metadata_db.is_cluster,
-                mirrored=self.image_mirror is not None,
-            ),
-        ]
-        unused = self.login_secret is not None and self.access.login is None
-        return [*found, *([("login_secret", "absent, unless `access.login` is set")] if unused else [])]
-
-    def _database_conflicts(self) -> list[tuple[str, str]]:
-        is_managed = self.metadata_db.kind == "rds"
-        if self.aws is None:
-            return [("metadata_db", "pod or cloudNativePg, unless `aws` is set")] if is_managed else []
-        if is_managed and self.aws.database is None:
-            return [("aws", "a section with `database` where `metadataDb.kind` is rds")]
-        if self.aws.database is not None and not is_managed:
-            return [("aws", "a section without `database` unless `metadataDb.kind` is rds")]
-        return []
-
-    def _cluster_conflicts(self) -> Iterator[tuple[str, str]]:
-        return settings_database_cluster.conflicts_outside(
-            self.metadata_db.servers,
-            chosen=self.metadata_db.is_cluster,
-            secret=self.backup_secret is not None,
-            on_aws=self.aws is not None,
-            highly_available=self.aws is not None and self.aws.highly_available,
-        )
-
-    def _pipelines_without_store(self) -> bool:
-        return self.pipeline_service.enabled and self.object_store.kind == "s3"
-
-    def _single_replicas(self, faulty: AbstractSet[str], *, highly_available: bool) -> list[tuple[str, str]]:
-        names = ("tracking_server", "model_server", "controller", "api") if highly_available else ()
-        allowed = "2 replicas or more, unless `aws.highlyAvailable` is false"
-        names = tuple(name for name in names if name not in faulty and self._fewest_pods(name, faulty) < _SEVERAL)
-        return [(name, allowed) for name in names]
-
-    def _fewest_pods(self, name: str, faulty: AbstractSet[str]) -> int:
-        scaled = None if "autoscaling" in faulty else self.autoscaling.parts().get(name)
-        return getattr(self, name).replicas if scaled is None else scaled.minimum
+        return settings_conflicts.impossible_together(self, faulty)
 
     def replicas(self, name: str) -> int | None:
         """Return how many pods a section's part has; None where an autoscaler decides."""
