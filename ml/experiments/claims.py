@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from ml.experiments.boundaries import Look, SpendingPath
 from ml.experiments.distributions import tail_p_value
@@ -18,6 +18,7 @@ from ml.experiments.results import Interval
 from ml.experiments.specification import ExperimentSpec
 
 EndCode = Literal["sample_reached", "time_up", "futile"]
+_PLANS_TO_WAIT: Final = 2
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,17 @@ class PrimaryClaims:
         """Improvement of a treatment, larger is better."""
         return self.improvements.get(arm, -math.inf)
 
-    def awaited(self, ready: Sequence[str]) -> tuple[str, ...]:
+    def awaited(self, spec: ExperimentSpec, ready: Sequence[str]) -> tuple[str, ...]:
         """Return the treatments to wait for before one of the ready ones may win.
 
         All candidates are weighed on the same terms: the first to have its minimum sample would otherwise win over a
-        better one that is a unit short of it. No wait outlasts the experiment, or the plan of a ready treatment.
-        A claim once made stands (`crossed`), so that waiting costs no alpha and makes no claim.
+        better one that is a unit short of it. No wait outlasts the experiment, or twice the plan: a treatment with a
+        small share does not keep users from a better one for ever. A claim once made stands (`crossed`), so that
+        waiting neither costs alpha nor makes a claim.
         """
-        fractions = {item.arm: item.information_fraction or 0.0 for item in self.evidence}
-        if self.ended is not None or any(fractions[arm] >= 1.0 for arm in ready):
+        units = {item.arm: item.n_treatment for item in self.evidence}
+        patience = _PLANS_TO_WAIT * max(spec.planned_n, spec.minimum_n)
+        if self.ended is not None or any(units[arm] >= patience for arm in ready):
             return ()
         return tuple(item.arm for item in self.evidence if item.verdict in ("too early", "no data"))
 

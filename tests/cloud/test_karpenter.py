@@ -189,10 +189,14 @@ def test_a_slot_s_pods_move_when_its_nodes_are_replaced_for_their_age(running: K
     awaited(lambda: ready_of(running, deployment) == 2, lambda: running.cluster.plane.get(deployment), PATIENCE_SECONDS)
     first = set(running.claims_of("aging"))
 
+    ready: list[int] = []
+
     def replaced() -> bool:
-        return not first & set(running.claims_of("aging")) and ready_of(running, deployment) == 2
+        ready.append(ready_of(running, deployment))
+        return not first & set(running.claims_of("aging")) and ready[-1] == 2
 
     awaited(replaced, lambda: running.claims_of("aging"), PATIENCE_SECONDS)
+    assert min(ready) >= 1, "the budget keeps one at work while the other moves"
     running.cluster.plane.kubectl("delete", f"--namespace={NAMESPACE}", "deployment", f"{MODEL}-stable")
 
 

@@ -124,8 +124,9 @@ def one_candidate_short(n: int, short: int) -> History:
     return history(replace(whole, metrics=metrics))
 
 
-def test_first_to_cross_waits_when_another_treatment_lacks_the_minimum() -> None:
-    spec = specification(treatments=("a", "b"), shares=(0.33, 0.33))
+@pytest.mark.parametrize("planned_n", [1_000, 8_000])
+def test_first_to_cross_waits_when_another_treatment_lacks_the_minimum(planned_n: int) -> None:
+    spec = specification(treatments=("a", "b"), shares=(0.33, 0.33), planned_n=planned_n)
     early = decide(spec, one_candidate_short(1_001, 999), 610.0)
     assert (early.action, codes(early)) == ("continue", ["treatment_too_early", "running"])
     assert early.look is not None
@@ -135,10 +136,10 @@ def test_first_to_cross_waits_when_another_treatment_lacks_the_minimum() -> None
     assert (later.action, later.arms) == ("promote", ("b",))
 
 
-@pytest.mark.parametrize("ends", ["the time is over", "its own plan is complete", "the other was dropped"])
+@pytest.mark.parametrize("ends", ["the time is over", "it has twice its plan", "the other was dropped"])
 def test_first_to_cross_waits_no_longer_when(ends: str) -> None:
     spec = specification(treatments=("a", "b"), shares=(0.33, 0.33), duration_seconds=3_600.0)
-    record, now = one_candidate_short(8_000 if ends == "its own plan is complete" else 2_000, 500), 610.0
+    record, now = one_candidate_short(16_000 if ends == "it has twice its plan" else 2_000, 500), 610.0
     if ends == "the other was dropped":
         record = replace(record, dropped=("b",))
     if ends == "the time is over":
