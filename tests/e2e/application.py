@@ -7,19 +7,17 @@ import itertools
 import json
 import random
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, ClassVar, cast
 
+from tests.e2e.beside import Beside
 from tests.e2e.cluster import Answers, Cluster
 
 Behaviour = Mapping[str, Mapping[str, float]]
 """Per slot and metric: the probability that a user does well with an answer of that slot."""
 _USERS_PER_ROUND = 150
-_ENDS_BY_ITSELF_SECONDS = 300.0
 
 
 class Api:
@@ -47,9 +45,11 @@ class Api:
 
 
 @dataclass
-class Application:
+class Application(Beside):
     """Users that come once each, round after round, until the block is left or the time is over."""
 
+    ends_by_itself_seconds: ClassVar[float] = 300.0
+    patience_seconds: ClassVar[float] = 60.0
     cluster: Cluster
     model: str
     behaviour: Behaviour
@@ -58,28 +58,14 @@ class Application:
     """Whether the application reports outcomes at all."""
     answers: list[Answers] = field(default_factory=list[Answers])
     refused: list[object] = field(default_factory=list[object])
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
 
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._run, name="application", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=60)
-
-    def _run(self) -> None:
+    def work(self) -> None:
+        """Ask with new users, round after round, and report what they did."""
         chance = random.Random(1)  # noqa: S311 simulated users, not a secret
         api = Api(self.cluster, "write")
-        ends = time.monotonic() + _ENDS_BY_ITSELF_SECONDS
         run = f"{time.time_ns():x}"
         for round_number in itertools.count():
-            if self._stop.is_set() or time.monotonic() > ends:
+            if self.is_over:
                 return
             users = [f"{run}-{round_number}-{number}" for number in range(_USERS_PER_ROUND)]
             answers = self.cluster.send(self.model, users, concurrency=self.concurrency)

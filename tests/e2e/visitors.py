@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final
 
 import aiohttp
 
+from tests.e2e.beside import Beside
+
 _MOST_VISITORS: Final = 12
-_ENDS_BY_ITSELF_SECONDS: Final = 1_800.0
 _REQUEST_SECONDS: Final = 60.0
 
 
@@ -39,27 +38,19 @@ class Visit:
 
 
 @dataclass
-class Visitors:
+class Visitors(Beside):
     """Those who ask, until the block is left or the time is over; how many may change meanwhile."""
 
+    ends_by_itself_seconds: ClassVar[float] = 1_800.0
+    patience_seconds: ClassVar[float] = 2 * _REQUEST_SECONDS
     question: Question
     visits: list[Visit] = field(default_factory=list[Visit])
     _count: int = 0
     _rest_seconds: float = 0.0
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
 
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="visitors", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=2 * _REQUEST_SECONDS)
+    def work(self) -> None:
+        """Ask and ask again."""
+        asyncio.run(self._ask_on())
 
     def are(self, count: int, *, rest_seconds: float = 0.0) -> float:
         """Let so many ask from now on, each with a rest after an answer; return the time."""
@@ -72,12 +63,11 @@ class Visitors:
         """Those that did not get what they wanted."""
         return [visit for visit in self.visits if visit.status != 200]
 
-    async def _run(self) -> None:
-        ends = time.monotonic() + _ENDS_BY_ITSELF_SECONDS
+    async def _ask_on(self) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS)) as session:
 
             async def visit(number: int) -> None:
-                while not self._stop.is_set() and time.monotonic() < ends:
+                while not self.is_over:
                     if number < self._count:
                         self.visits.append(await self._ask(session))
                         await asyncio.sleep(self._rest_seconds)
