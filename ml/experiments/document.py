@@ -10,6 +10,7 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from ml.experiments.decision import Decision, decide
@@ -74,19 +75,24 @@ def _build(kind: type[_T], document: object, path: str) -> _T:
     if not isinstance(document, Mapping):
         raise _refused(path, document, "an object")
     given = cast("Mapping[str, object]", document)
-    hints = get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(cast("Any", kind))}
-    unknown = set(given) - set(fields)
+    hints, needed = _fields(kind)
+    unknown = given.keys() - hints.keys()
     if unknown:
-        raise ValueError(f"{path} has unknown keys {sorted(unknown)}: allowed are {sorted(fields)}")
-    lacking = [
-        name
-        for name, field in fields.items()
-        if name not in given and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    ]
+        raise ValueError(f"{path} has unknown keys {sorted(unknown)}: allowed are {sorted(hints)}")
+    lacking = [name for name in needed if name not in given]
     if lacking:
         raise ValueError(f"{path} lacks {lacking}: allowed is an object with all of them")
     return kind(**{name: _read(hints[name], item, f"{path}.{name}") for name, item in given.items()})
+
+
+@cache
+def _fields(kind: type[object]) -> tuple[Mapping[str, Any], Sequence[str]]:
+    """Return the type of each field and the names of those without a default; asked once per look of an experiment."""
+    hints = get_type_hints(kind)
+    fields = dataclasses.fields(cast("Any", kind))
+    missing = dataclasses.MISSING
+    needed = [field.name for field in fields if field.default is missing and field.default_factory is missing]
+    return {field.name: hints[field.name] for field in fields}, needed
 
 
 def _read(hint: Any, value: object, path: str) -> object:

@@ -88,7 +88,8 @@ def _on_own_server(server: PostgresServer) -> Iterator[Database]:
         lent = open_pool(settings, wait_seconds=PATIENCE_SECONDS)
         pool = runner.run(_entered(lent))
         try:
-            yield Database(server, settings.database, runner.run, pool)
+            # The loop's own: `runner.run` sets and unsets what Ctrl-C does, every time.
+            yield Database(server, settings.database, runner.get_loop().run_until_complete, pool)
         finally:
             runner.run(lent.__aexit__(None, None, None))
             server.stop()

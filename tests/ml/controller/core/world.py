@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -72,6 +73,27 @@ class Wait(Protocol):
         ...
 
 
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
+
+
+def at_once(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run a coroutine in the one loop of all worlds: a loop of its own for each would take longer than the work.
+
+    What it leaves behind ends with it, as when a process is killed.
+    """
+    loop = _loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+
+
 class World:
     """One model with its slots, and what the controller may touch."""
 
@@ -82,7 +104,7 @@ class World:
         seed: int = 1,
         other_slots: Sequence[str] = (),
         store: Store | None = None,
-        wait: Wait = asyncio.run,
+        wait: Wait = at_once,
     ) -> None:
         self.now = START
         self.arms = dict(arms)
@@ -314,7 +336,7 @@ class World:
 
 
 def two_arms(
-    *, users_per_second: int = 400, store: Store | None = None, wait: Wait = asyncio.run, **candidate: Any
+    *, users_per_second: int = 400, store: Store | None = None, wait: Wait = at_once, **candidate: Any
 ) -> World:
     """Return a world with a stable slot and one candidate."""
     arms = (("stable", Arm(version=4)), ("candidate-a", Arm(version=5, **candidate)))
