@@ -55,7 +55,9 @@ class Recorded:
     @property
     def object_name(self) -> str:
         """Name of the Kubernetes object; empty if the provider chooses it."""
-        return str(self.manifest.get("metadata", {}).get("name", ""))
+        # Without opening the whole manifest: it is asked of every object when one is looked for.
+        metadata = reveal(self.inputs.get("metadata")) or {}
+        return str(metadata.get("name", ""))
 
     @property
     def final_name(self) -> str:
