@@ -56,7 +56,7 @@ class Recorded:
     def object_name(self) -> str:
         """Name of the Kubernetes object; empty if the provider chooses it."""
         # Without opening the whole manifest: it is asked of every object when one is looked for.
-        metadata = reveal(self.inputs.get("metadata")) or {}
+        metadata = cast("dict[str, Any]", reveal(self.inputs.get("metadata", {})))
         return str(metadata.get("name", ""))
 
     @property

@@ -176,7 +176,8 @@ def test_a_slot_s_pods_move_when_its_nodes_are_replaced_for_their_age(running: K
     running.add_pool(
         pool_of(declare_one(NodePool, instance="aging", families=("g6",), gpus=gpus), "aging"), expire="20s"
     )
-    graph = declare_one(ModelServer, instance=MODEL, server_resources=GPU, accelerator="aging")
+    # Of a model of its own: the pods of other tests would count for its budget.
+    graph = declare_one(ModelServer, instance=MODEL, model="aging", server_resources=GPU, accelerator="aging")
     slot = [
         graph.object("PodDisruptionBudget", f"{MODEL}-stable-budget"),
         graph.object("Deployment", f"{MODEL}-stable"),
