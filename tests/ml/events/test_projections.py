@@ -227,3 +227,4 @@ def test_projection_stops_and_says_so_when_an_event_cannot_be_read(
         assert min((await lag(pool)).values()) > 0
 
     on_postgres(action)
+    assert "type='X'" in caplog.text
