@@ -16,8 +16,13 @@ _TIMEOUT_SECONDS: Final = 20.0
 _LONGEST_QUOTE: Final = 300
 
 
+def http_client(timeout_seconds: float, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+    """Return a client that goes to an address itself, whatever proxy the environment names."""
+    return httpx.AsyncClient(timeout=timeout_seconds, headers=headers, verify=_trusted(), trust_env=False)
+
+
 @cache
-def trusted() -> ssl.SSLContext:
+def _trusted() -> ssl.SSLContext:
     """Return whom HTTPS trusts; reading that anew for every client would take longer than a request on loopback."""
     return httpx.create_ssl_context(trust_env=False)
 
@@ -45,7 +50,7 @@ class Endpoint:
             UserError: there was no answer.
         """
         try:
-            async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=trusted(), trust_env=False) as client:
+            async with http_client(_TIMEOUT_SECONDS) as client:
                 return await client.request(
                     method,
                     f"{self.url}{path}",

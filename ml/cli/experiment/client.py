@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from ml.cli.errors import NotFoundError, UserError
+from ml.cli.http import http_client
 from ml.contracts import EXPERIMENTS_PATH
 
 _TIMEOUT_SECONDS: Final = 30.0
@@ -39,7 +40,7 @@ class ApiClient:
         headers = {"Authorization": f"Bearer {access.token}", "Accept": "application/json"}
         if access.host:
             headers["Host"] = access.host
-        self._client = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        self._client = http_client(_TIMEOUT_SECONDS, headers)
 
     async def __aenter__(self) -> Self:
         return self

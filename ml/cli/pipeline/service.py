@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import httpx
 
 from ml.cli.errors import UserError
-from ml.cli.http import trusted
+from ml.cli.http import http_client
 
 _RUNS: Final = "/apis/v2beta1/runs"
 _TIMEOUT_SECONDS: Final = 20.0
@@ -108,7 +108,7 @@ class PipelinesApi:
 
     async def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:
-            async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, verify=trusted(), trust_env=False) as client:
+            async with http_client(_TIMEOUT_SECONDS) as client:
                 answer = await client.request(method, f"{self._url}{path}", **request)
         except httpx.HTTPError as error:
             raise LostError(str(error) or type(error).__name__) from None
