@@ -149,7 +149,7 @@ def _weigh(spec: ExperimentSpec, history: History, now: float, active: Sequence[
     draft = replace(draft, evidence=(*harm, *claims.evidence, *secondary), look=claims.look)
     unproven = _unproven(spec, harm)
     ready = [arm for arm in claims.crossed if arm not in unproven]
-    awaited = claims.awaited(spec, ready) if ready else ()
+    awaited = claims.awaited(spec, ready)
     if ready and not awaited:
         best = max(ready, key=lambda arm: claims.gain(arm))
         reason = Reason("primary_better", f"{best} improves {spec.primary.name}", best, spec.primary.name)
