@@ -8,12 +8,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +21,7 @@ from bench.api.filling import MODELS
 from bench.api.lives import CANDIDATE, NAMESPACE
 from ml.contracts import MODEL_LABEL, SLOTS_ANNOTATION, STABLE_SLOT, TRAFFIC_ROLE_LABEL, TRAFFIC_ROLE_ROOT
 from ml.events.pool import DatabaseSettings
+from tests.support.web_server import QuietHandler, served
 
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
@@ -92,7 +91,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class _Roots(BaseHTTPRequestHandler):
+class _Roots(QuietHandler):
     """Answers every request with the root VirtualServices of all models."""
 
     protocol_version = "HTTP/1.1"
@@ -104,9 +103,6 @@ class _Roots(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
 
 
 def _root(model: str) -> dict[str, Any]:
@@ -122,12 +118,5 @@ def _root(model: str) -> dict[str, Any]:
 
 @contextmanager
 def _kubernetes() -> Generator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Roots)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(_Roots) as server:
+        yield f"http://127.0.0.1:{server.server_port}"

@@ -25,7 +25,6 @@ def served(
 ) -> Generator[ThreadingHTTPServer]:
     """Answer requests until the block is left, on a free port if none is given."""
     server = ThreadingHTTPServer((host, port), handler)
-    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
     thread.start()
     try:

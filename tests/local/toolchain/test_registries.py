@@ -12,7 +12,7 @@ import pytest
 from local.toolchain import PreflightError, checks, registries
 from local.toolchain.catalog import TOOLS, GoTool
 from local.toolchain.installer import MODULES
-from tests.support.web_server import served
+from tests.support.web_server import QuietHandler, served
 
 NOBODY = "http://127.0.0.1:1"
 """Port 1 is reserved and nobody listens on it: a connection is refused at once."""
@@ -26,11 +26,10 @@ def index(tmp_path: Path) -> Iterator[str]:
     wheel = "setuptools-1.0-py3-none-any.whl"
     (folder / "index.html").write_text(f'<!DOCTYPE html><html><body><a href="{wheel}">{wheel}</a></body></html>')
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
-            pass
+    class Files(QuietHandler, http.server.SimpleHTTPRequestHandler):
+        """The files below a folder."""
 
-    with served(functools.partial(Quiet, directory=str(tmp_path))) as server:
+    with served(functools.partial(Files, directory=str(tmp_path))) as server:
         yield f"http://127.0.0.1:{server.server_port}/simple"
 
 
