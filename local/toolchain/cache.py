@@ -29,7 +29,8 @@ def key(tool: GoTool, modules: Path) -> str:
         for name in ("go.mod", "go.sum"):
             digest.update((modules / folder / name).read_bytes())
     files = sorted((name, file.module, file.path) for name, file in tool.files.items())
-    digest.update(json.dumps([sorted(tool.packages.items()), files, tool.link_flags, BUILD_FLAGS]).encode())
+    inputs = [sorted(tool.packages.items()), files, tool.link_flags, BUILD_FLAGS, *(["cgo"] if tool.cgo else [])]
+    digest.update(json.dumps(inputs).encode())
     return digest.hexdigest()[:8]
 
 

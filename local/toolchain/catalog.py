@@ -65,6 +65,8 @@ class GoTool:
     """Further files that lie beside the binaries: name -> where it comes from."""
     on_demand: bool = False
     """Whether the embedded cluster comes up without it: only who names it gets it."""
+    cgo: bool = False
+    """Whether it calls C, so that building it takes Debian's gcc and libc6-dev; all others are static."""
 
     @property
     def binaries(self) -> tuple[str, ...]:
@@ -82,6 +84,8 @@ class DebianTool:
     """Binary -> where the package puts it."""
     services: tuple[str, ...] = ()
     """Services that Debian would start and enable, and that must do neither."""
+    on_demand: bool = False
+    """Whether the embedded cluster comes up without it: only who names it gets it."""
 
     @property
     def binaries(self) -> tuple[str, ...]:
@@ -251,6 +255,17 @@ GO_TOOLS: Final = (
         },
         on_demand=True,
     ),
+    GoTool(
+        # Tells the kubelet of a node's cards. It finds the functions of NVIDIA's library when it calls them: a machine
+        # without a card has no such library.
+        name="nvidia-device-plugin",
+        version="0.19.0",
+        packages={"nvidia-device-plugin": "github.com/NVIDIA/k8s-device-plugin/cmd/nvidia-device-plugin"},
+        folder="nvidia-device-plugin",
+        link_flags="-extldflags=-Wl,-z,lazy",
+        on_demand=True,
+        cgo=True,
+    ),
 )
 
 DEBIAN_TOOLS: Final = (
@@ -273,9 +288,11 @@ DEBIAN_TOOLS: Final = (
     DebianTool("buildah", {"buildah": "/usr/bin/buildah"}),
     DebianTool("skopeo", {"skopeo": "/usr/bin/skopeo"}),
     DebianTool("mmdebstrap", {"mmdebstrap": "/usr/bin/mmdebstrap"}),
+    DebianTool("gcc", {"gcc": "/usr/bin/gcc"}, on_demand=True),
+    DebianTool("libc6-dev", {"stdlib.h": "/usr/include/stdlib.h"}, on_demand=True),
 )
 
 Tool = GoTool | DebianTool
 TOOLS: Final[Mapping[str, Tool]] = {tool.name: tool for tool in (*GO_TOOLS, *DEBIAN_TOOLS)}
-CLUSTER_TOOLS: Final = tuple(name for name, tool in TOOLS.items() if isinstance(tool, DebianTool) or not tool.on_demand)
+CLUSTER_TOOLS: Final = tuple(name for name, tool in TOOLS.items() if not tool.on_demand)
 """What the embedded cluster cannot do without."""

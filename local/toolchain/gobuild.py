@@ -39,7 +39,7 @@ def _build_packages(tool: GoTool, folder: Path, binaries: Path) -> None:
     with tempfile.TemporaryDirectory(dir=binaries, prefix=".build-") as output:
         flags = f"-s -w {tool.link_flags}"
         options = [_COMPILER_FLAGS, "-ldflags", flags, "-o", f"{output}/"]
-        _go(["build", *options, *tool.packages.values()], folder, f"building {tool.name}")
+        _go(["build", *options, *tool.packages.values()], folder, f"building {tool.name}", cgo=tool.cgo)
         built = list(Path(output).iterdir())
         for name, package in tool.packages.items():
             last = package.rpartition("/")[2]
@@ -64,8 +64,10 @@ def answers(folder: Path, timeout_seconds: float) -> bool:
     return True
 
 
-def _go(arguments: list[str], folder: Path, what: str, timeout_seconds: float | None = None) -> str:
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": BUILD_FLAGS, "GOWORK": "off"}
+def _go(
+    arguments: list[str], folder: Path, what: str, timeout_seconds: float | None = None, *, cgo: bool = False
+) -> str:
+    environment = {**os.environ, "CGO_ENABLED": str(int(cgo)), "GOFLAGS": BUILD_FLAGS, "GOWORK": "off"}
     try:
         done = subprocess.run(
             ["go", *arguments],

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from local import node, toolchain
 from local.node import NodeConfig, NodeHandle
@@ -57,6 +58,10 @@ class NodeUnderTest:
     def apply(self, *objects: dict[str, object]) -> None:
         """Apply objects."""
         self.kubectl("apply", "-f", "-", stdin="\n---\n".join(json.dumps(item) for item in objects))
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """Return an object."""
+        return json.loads(self.kubectl("get", kind, name, "-o", "json"))
 
     def child(self, name: str) -> int:
         """Return the process id, on this machine, of one of the node's supervised processes."""

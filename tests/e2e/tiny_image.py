@@ -40,15 +40,16 @@ def with_libraries(*programs: str) -> dict[str, Path]:
     """Return programs of this machine below /bin of an image, and the libraries that they load."""
     files: dict[str, Path] = {}
     for program in programs:
-        path = Path(program).resolve()
-        files[f"/bin/{Path(program).name}"] = path
-        listed = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=True).stdout
-        for line in listed.splitlines():
-            words = line.split()
-            library = words[2] if "=>" in words else words[0]
-            if library.startswith("/"):
-                files[library] = Path(library).resolve()
+        files |= {f"/bin/{Path(program).name}": Path(program).resolve(), **libraries_of(Path(program))}
     return files
+
+
+def libraries_of(file: Path) -> dict[str, Path]:
+    """Return the libraries that a program or a library of this machine loads, at the same places in an image."""
+    listed = subprocess.run(["ldd", str(file.resolve())], capture_output=True, text=True, check=True).stdout
+    words = [line.split() for line in listed.splitlines()]
+    found = [line[2] if "=>" in line else line[0] for line in words]
+    return {library: Path(library).resolve() for library in found if library.startswith("/")}
 
 
 def _tar(files: Mapping[str, bytes]) -> bytes:

@@ -59,6 +59,18 @@ def test_all_binaries_are_there_when_a_tool_has_several(tmp_path: Path) -> None:
         assert done.stderr == f"{name} 1.2.3"
 
 
+def test_only_what_says_so_may_call_c(tmp_path: Path) -> None:
+    modules = _module(tmp_path, 'package main\n\nimport "runtime/cgo"\n\nfunc main() { cgo.NewHandle(1).Delete() }\n')
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    with pytest.raises(ToolchainError, match="building thing failed"):
+        build(TOOL, modules, binaries, lambda _message: None)
+    if shutil.which("gcc") is None:
+        pytest.skip("there is no gcc on PATH to build with")
+    build(replace(TOOL, cgo=True), modules, binaries, lambda _message: None)
+    assert subprocess.run([binaries / "renamed"], check=False).returncode == 0
+
+
 def test_error_shows_what_the_compiler_said_when_the_build_fails(tmp_path: Path) -> None:
     binaries = tmp_path / "bin"
     binaries.mkdir()
