@@ -19,7 +19,9 @@ from policies._paths import MISSING, UNKNOWN, changed, read
 from policies.configuration import Configuration
 from policies.engine import evaluate
 from tests.policies import corpus
-from tests.policies.extra_cases import EXTRA, EXTRA_STACKS, REPAIRS
+from tests.policies.extra_cases import EXTRA
+from tests.policies.extra_stacks import EXTRA_STACKS
+from tests.policies.repairs import REPAIRS
 from tests.policies.samples import example
 
 _STACK: Final = "sample"

@@ -1,0 +1,150 @@
+"""Stacks beside the examples of rules over several resources, where these leave a way to weaken a rule unseen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from policies._kinds import CONTROLLED, POD_SPECS, PODS
+from policies._model import Resource, Verdict
+from policies._paths import MISSING, UNKNOWN, changed
+from policies._samples import (
+    LABELS,
+    backup_plan,
+    budget,
+    database_cluster,
+    iam_policy,
+    network_policy,
+    service,
+    thing,
+    workload,
+)
+
+_BROKEN: Final = Verdict.VIOLATION
+
+
+def _runs(kind: str, name: str = "server", labels: Any = LABELS, **spec: Any) -> Resource:
+    """Return a workload of any kind, with its pods' labels where that kind has them."""
+    place = POD_SPECS[kind].removesuffix("spec")
+    return thing(kind, name, changed({"spec": spec, "metadata": {}}, {f"{place}metadata.labels": labels}))
+
+
+def _set(name: str, claims: Any, *, protected: bool | None = None) -> Resource:
+    return thing("apps/StatefulSet", name, {"spec": {"volumeClaimTemplates": claims}}, protected=protected)
+
+
+def _door(name: str, selector: Any) -> Resource:
+    return thing("core/Service", name, {"spec": {"selector": selector}})
+
+
+def _said(kind: str, *names: str) -> set[tuple[str, Verdict]]:
+    return {(f"{kind} models/{name}", _BROKEN) for name in names}
+
+
+_SERVERS: Final = "postgresql.cnpg.io/Cluster"
+_OF_SERVERS: Final = {"cnpg.io/cluster": "db", "cnpg.io/podRole": "instance"}
+_ARCHIVER: Final = {"name": "barman-cloud.cloudnative-pg.io", "isWALArchiver": True}
+_CLAIMS: Final = [{"metadata": {"name": "data"}}]
+_BOTH: Final = network_policy({"matchLabels": LABELS}, "Ingress", "Egress")
+_MONITORED: Final = service(LABELS, **{"app.kubernetes.io/name": "monitoring"})
+_BACKUP: Final = thing("batch/CronJob", "backup", {"metadata": {"labels": {"mlplatform.dev/backs-up": "second"}}})
+
+_MODELS: Final = "arn:aws:s3:::models/*"
+_IAM_POLICIES: Final = ("aws:iam/Policy", "aws:iam/RolePolicy", "aws:iam/UserPolicy")
+_ATTACHMENTS: Final = ("aws:iam/RolePolicyAttachment", "aws:iam/UserPolicyAttachment")
+_ADMINISTRATOR: Final = "arn:aws:iam::aws:policy/job-function/AdministratorAccess"
+_VOUCHED_FOR: Final = (
+    "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy",
+    "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy",
+    "arn:aws:iam::111122223333:policy/reads-models",
+)
+
+
+def _attached(kind: str, arn: object) -> Resource:
+    return thing(kind, "use", {"policyArn": arn})
+
+
+def _said_of(kind: str, verdict: Verdict = _BROKEN) -> set[tuple[str, Verdict]]:
+    return {(f"{kind} models/use", verdict)}
+
+
+EXTRA_STACKS: Final[dict[str, list[tuple[tuple[Resource, ...], set[tuple[str, Verdict]]]]]] = {
+    "aws-iam-narrow": [
+        *[((iam_policy("s3:Get*", _MODELS, kind=kind),), _said_of(kind)) for kind in _IAM_POLICIES],
+        *[((iam_policy("s3:GetObject", "*", kind=kind),), _said_of(kind)) for kind in _IAM_POLICIES],
+        *[((_attached(kind, _ADMINISTRATOR),), _said_of(kind)) for kind in _ATTACHMENTS],
+        *[((_attached(kind, UNKNOWN),), _said_of(kind, Verdict.UNKNOWN)) for kind in _ATTACHMENTS],
+        *[((_attached(kind, arn),), set[tuple[str, Verdict]]()) for kind in _ATTACHMENTS for arn in _VOUCHED_FOR],
+    ],
+    "service-without-pods": [
+        *[((_runs(kind), _door("lost", {"app": "sever"})), _said("core/Service", "lost")) for kind in PODS],
+        *[((_runs(kind), _door("found", LABELS)), set[tuple[str, Verdict]]()) for kind in PODS],
+        (
+            (workload(), database_cluster([]), _door("found", _OF_SERVERS), _door("lost", {"cnpg.io/cluster": "no"})),
+            _said("core/Service", "lost"),
+        ),
+        (
+            (workload(), replace(database_cluster([]), namespace="other"), _door("lost", _OF_SERVERS)),
+            _said("core/Service", "lost"),
+        ),
+        (
+            (workload(), database_cluster([]), _door("found", _OF_SERVERS), _door("lost", {"app": "db"})),
+            _said("core/Service", "lost"),
+        ),
+        (
+            (workload(), _door("by-hand", None), _door("found", LABELS), _door("lost", {"app": "sever"})),
+            _said("core/Service", "lost"),
+        ),
+    ],
+    "database-cluster-backup": [
+        ((database_cluster(MISSING), backup_plan()), _said(_SERVERS, "db")),
+        ((database_cluster([]), backup_plan()), _said(_SERVERS, "db")),
+        ((database_cluster([{"isWALArchiver": False}]), backup_plan()), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]),), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]), backup_plan(cluster={"name": "another"})), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]), replace(backup_plan(), namespace="other")), _said(_SERVERS, "db")),
+        ((database_cluster([_ARCHIVER]), database_cluster([], "second"), backup_plan()), _said(_SERVERS, "second")),
+        ((database_cluster(UNKNOWN), backup_plan()), {(f"{_SERVERS} models/db", Verdict.UNKNOWN)}),
+        ((database_cluster(UNKNOWN),), _said(_SERVERS, "db")),
+        (
+            (database_cluster([_ARCHIVER]), backup_plan(cluster={"name": UNKNOWN})),
+            {(f"{_SERVERS} models/db", Verdict.UNKNOWN)},
+        ),
+        ((database_cluster([]), backup_plan(cluster={"name": UNKNOWN})), _said(_SERVERS, "db")),
+    ],
+    "stateful-backup": [
+        (
+            (_set("empty", []), _set("none", None), _set("second", _CLAIMS), _set("third", _CLAIMS), _BACKUP),
+            _said("apps/StatefulSet", "third"),
+        ),
+    ],
+    "stateful-protected": [
+        (
+            (_set("empty", [], protected=False), _set("third", _CLAIMS, protected=False)),
+            _said("apps/StatefulSet", "third"),
+        ),
+    ],
+    "workload-disruption-budget": [
+        ((workload(kind="apps/StatefulSet", replicas=2),), _said("apps/StatefulSet", "server")),
+        ((workload(kind="apps/StatefulSet", replicas=2), budget({"matchLabels": LABELS})), set()),
+        ((_runs("apps/Deployment", replicas=2.0),), _said("apps/Deployment", "server")),
+        ((_runs("apps/Deployment", replicas="many"), _runs("apps/Deployment", "other")), set()),
+    ],
+    "workload-monitored": [
+        *[((_runs(kind),), _said(kind, "server")) for kind in CONTROLLED],
+        *[((_runs(kind), _MONITORED), set[tuple[str, Verdict]]()) for kind in CONTROLLED],
+    ],
+    "workload-network-policy": [
+        *[((_runs(kind),), _said(kind, "server")) for kind in PODS],
+        *[((_runs(kind), _BOTH), set[tuple[str, Verdict]]()) for kind in PODS],
+        (
+            (
+                workload(),
+                thing("networking.k8s.io/NetworkPolicy", "in", {"spec": {"podSelector": {}}}),
+                network_policy({}, "Egress"),
+            ),
+            set(),
+        ),
+    ],
+}
+"""By rule over several resources: a stack, and what is said of which resources."""
