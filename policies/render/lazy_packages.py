@@ -11,10 +11,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
+
+from policies.render.unevaluated import unevaluated
 
 _SDKS: Final = ("pulumi_aws.", "pulumi_kubernetes.")
 _LISTED: Final = re.compile(r"^from \.(\w+) import \*$", re.MULTILINE)
@@ -62,6 +64,8 @@ class _Finder(MetaPathFinder):
         if not name.startswith(_SDKS):
             return None
         spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = unevaluated(spec.loader)
         # An SDK looks for all of its packages at once: they are not opened before one is used.
         if spec is not None and spec.submodule_search_locations and spec.loader is not None:
             spec.loader = _Lazy(spec.loader, Path(spec.submodule_search_locations[0]))
