@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from components._workload import Resources
@@ -55,9 +56,16 @@ class GpuNode:
         return self.node.kubectl("exec", pod, "--", "/bin/sh", "-c", "echo $NVIDIA_VISIBLE_DEVICES").strip()
 
     def why_waiting(self, pod: str) -> str:
-        """Return why the scheduler leaves a pod without a node; empty if it did not say."""
-        conditions = self.node.get("pod", pod)["status"].get("conditions", [])
-        return next((item["message"] for item in conditions if item.get("reason") == "Unschedulable"), "")
+        """Return why the scheduler leaves a pod without a node, once it says so."""
+        found: list[str] = []
+
+        def said() -> bool:
+            conditions = self.node.get("pod", pod)["status"].get("conditions", [])
+            found.extend(item["message"] for item in conditions if item.get("reason") == "Unschedulable")
+            return found != []
+
+        eventually(said, 30, f"the scheduler says why {pod} waits")
+        return found[0]
 
     def remove(self, *names: str) -> None:
         self.node.kubectl("delete", "pod", *names, "--grace-period=1")
@@ -99,9 +107,7 @@ def _plugin_pod(cards: Cards, arguments: list[str]) -> dict[str, Any]:
 
 def server_pod(name: str, resource: str, gpus: int = 1, script: str = IDLE) -> dict[str, Any]:
     """Return a pod that asks for GPUs as a model's slot does, and runs a script instead of the server."""
-    wanted = Resources(cpu_millis=10, memory_mib=64, memory_limit_mib=128, gpus=1, gpu_resource=resource)
-    graph = declare_one(ModelServer, instance="served", server_resources=wanted, accelerator=ACCELERATOR)
-    spec = pods.template_of(graph.object("Deployment", "served-stable"))["spec"]
+    spec = _slot(resource)
     (amounts,) = (it["resources"] for it in spec["containers"] if resource in it["resources"].get("limits", {}))
     return {
         "apiVersion": "v1",
@@ -122,6 +128,14 @@ def server_pod(name: str, resource: str, gpus: int = 1, script: str = IDLE) -> d
             ],
         },
     }
+
+
+@cache
+def _slot(resource: str) -> dict[str, Any]:
+    """Return what the pods of a slot with a GPU are; nobody changes it."""
+    wanted = Resources(cpu_millis=10, memory_mib=64, memory_limit_mib=128, gpus=1, gpu_resource=resource)
+    graph = declare_one(ModelServer, instance="served", server_resources=wanted, accelerator=ACCELERATOR)
+    return pods.template_of(graph.object("Deployment", "served-stable"))["spec"]
 
 
 def with_driver(pod: dict[str, Any], gpu_node: GpuNode) -> dict[str, Any]:

@@ -22,7 +22,6 @@ typedef struct {
 static Card cards[CARDS] = {{0}, {1}};
 
 Return nvmlInit_v2(void) { return SUCCESS; }
-Return nvmlInitWithFlags(unsigned int flags) { (void)flags; return SUCCESS; }
 Return nvmlShutdown(void) { return SUCCESS; }
 const char *nvmlErrorString(Return code) { return code == SUCCESS ? "success" : "no such thing on paper"; }
 
@@ -30,8 +29,6 @@ static Return text(char *into, unsigned int length, const char *what) {
     return snprintf(into, length, "%s", what) < (int)length ? SUCCESS : INVALID_ARGUMENT;
 }
 
-Return nvmlSystemGetDriverVersion(char *version, unsigned int length) { return text(version, length, "580.0.0"); }
-Return nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 13000; return SUCCESS; }
 
 Return nvmlDeviceGetCount_v2(unsigned int *count) { *count = CARDS; return SUCCESS; }
 
@@ -41,7 +38,6 @@ Return nvmlDeviceGetHandleByIndex_v2(unsigned int index, Card **card) {
     return SUCCESS;
 }
 
-Return nvmlDeviceGetIndex(Card *card, unsigned int *index) { *index = card->number; return SUCCESS; }
 Return nvmlDeviceGetMinorNumber(Card *card, unsigned int *number) { *number = card->number; return SUCCESS; }
 Return nvmlDeviceGetName(Card *card, char *name, unsigned int length) { (void)card; return text(name, length, "NVIDIA L4"); }
 

@@ -66,15 +66,14 @@ def images(folder: Path, tools: toolchain.Toolchain, cards: Cards) -> list[Path]
     return [folder / "shell.tar", folder / "plugin.tar"]
 
 
-def sharing(time_slices: int) -> dict[str, str]:
-    """Return the plugin's settings as the platform writes them for the operator."""
+def plugin_settings(time_slices: int) -> dict[str, str]:
+    """Return the file of settings, by name, that the platform writes for the operator's device plugin, if any."""
     graph = declare_one(GpuOperator, device_plugin=True, time_slices=time_slices, mig=False)
-    (config,) = graph.of_kind("ConfigMap")
-    return config.manifest["data"]
+    return {name: text for config in graph.of_kind("ConfigMap") for name, text in config.manifest["data"].items()}
 
 
 def test_each_card_has_its_turns_when_the_operator_is_told_of_them(gpu_node: GpuNode) -> None:
-    gpu_node.run_plugin(sharing(TURNS))
+    gpu_node.run_plugin(plugin_settings(TURNS))
     gpu_node.await_allocatable({SHARED_GPU_RESOURCE: gpu_node.cards.count * TURNS, GPU_RESOURCE: 0})
 
     names = [f"turn-{number}" for number in range(gpu_node.cards.count * TURNS)]
@@ -84,7 +83,6 @@ def test_each_card_has_its_turns_when_the_operator_is_told_of_them(gpu_node: Gpu
     assert set(turns.values()) == {TURNS}, turns
 
     gpu_node.node.apply(server_pod("turn-late", SHARED_GPU_RESOURCE))
-    eventually(lambda: gpu_node.why_waiting("turn-late") != "", 30, "the scheduler says why")
     assert f"Insufficient {SHARED_GPU_RESOURCE}" in gpu_node.why_waiting("turn-late")
     given_up = gpu_node.card_of(names[0])
     gpu_node.remove(names[0])
@@ -131,13 +129,14 @@ def test_pod_has_no_card_when_it_asks_for_none(gpu_node: GpuNode) -> None:
 
 
 def test_pod_has_a_card_for_itself_when_cards_are_not_shared(gpu_node: GpuNode) -> None:
-    gpu_node.run_plugin(whole())
+    settings = plugin_settings(1)
+    assert settings == {}, "the plugin has its own"
+    gpu_node.run_plugin(settings)
     gpu_node.await_allocatable({GPU_RESOURCE: gpu_node.cards.count, SHARED_GPU_RESOURCE: 0})
     names = [f"whole-{number}" for number in range(gpu_node.cards.count)]
     gpu_node.node.apply(*(server_pod(name, GPU_RESOURCE) for name in names))
     assert len({gpu_node.card_of(name) for name in names}) == gpu_node.cards.count
     gpu_node.node.apply(server_pod("whole-late", GPU_RESOURCE))
-    eventually(lambda: gpu_node.why_waiting("whole-late") != "", 30, "the scheduler says why")
     assert f"Insufficient {GPU_RESOURCE}" in gpu_node.why_waiting("whole-late")
     gpu_node.remove(*names, "whole-late")
 
@@ -163,10 +162,3 @@ def pattern_of_claim(accelerator: str) -> str:
     (selector,) = request["exactly"]["selectors"]
     (found,) = re.findall(r"productName\.lowerAscii\(\)\.matches\(r'(.*)'\)", selector["cel"]["expression"])
     return found
-
-
-def whole() -> dict[str, str]:
-    """Return the settings of cards that are not shared: the platform writes none, the plugin has its own."""
-    graph = declare_one(GpuOperator, device_plugin=True, time_slices=1, mig=False)
-    assert list(graph.of_kind("ConfigMap")) == []
-    return {}
