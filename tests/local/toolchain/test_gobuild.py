@@ -20,6 +20,7 @@ TOOL = GoTool(
     folder="thing",
     link_flags="-X main.version=1.2.3",
 )
+CALLS_C = 'package main\n\nimport "runtime/cgo"\n\nfunc main() { cgo.NewHandle(1).Delete() }\n'
 PROGRAM = 'package main\n\nvar version string\n\nfunc main() { print("version ", version) }\n'
 
 
@@ -59,15 +60,18 @@ def test_all_binaries_are_there_when_a_tool_has_several(tmp_path: Path) -> None:
         assert done.stderr == f"{name} 1.2.3"
 
 
-def test_only_what_says_so_may_call_c(tmp_path: Path) -> None:
-    modules = _module(tmp_path, 'package main\n\nimport "runtime/cgo"\n\nfunc main() { cgo.NewHandle(1).Delete() }\n')
+def test_build_fails_when_a_tool_calls_c_and_does_not_say_so(tmp_path: Path) -> None:
     binaries = tmp_path / "bin"
     binaries.mkdir()
     with pytest.raises(ToolchainError, match="building thing failed"):
-        build(TOOL, modules, binaries, lambda _message: None)
-    if shutil.which("gcc") is None:
-        pytest.skip("there is no gcc on PATH to build with")
-    build(replace(TOOL, cgo=True), modules, binaries, lambda _message: None)
+        build(TOOL, _module(tmp_path, CALLS_C), binaries, lambda _message: None)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc on PATH to build with")
+def test_tool_is_built_when_it_says_that_it_calls_c(tmp_path: Path) -> None:
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    build(replace(TOOL, cgo=True), _module(tmp_path, CALLS_C), binaries, lambda _message: None)
     assert subprocess.run([binaries / "renamed"], check=False).returncode == 0
 
 
