@@ -1,74 +1,18 @@
-"""The page's addresses over real HTTP: who may see and do what, and what comes back when something is wrong."""
+"""The page's addresses over real HTTP: who may see what, and what comes back when something is wrong."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import httpx
 import pytest
 
 from ml.api.page.security import BASE_PATH, COOKIE
 from ml.api.page.source import DecisionRow, RefusedError
 from ml.events.ports import StoreUnavailableError
-from tests.ml.api.page.serving import (
-    DECIDE_TOKEN,
-    READ_TOKEN,
-    WRITE_TOKEN,
-    MemorySource,
-    page_app,
-    serving,
-)
-from tests.ml.api.page.simulated import BETTER, World, simulate, specification
-
-RUNNING = simulate("new-ranking")
-ENDED = simulate(
-    "shorter-prompt",
-    BETTER,
-)
-THREE = simulate(
-    "three-arms",
-    World(
-        conversion=dict.fromkeys(("stable", "candidate-a", "candidate-b"), 0.1),
-        slow=dict.fromkeys(("stable", "candidate-a", "candidate-b"), 0.01),
-        failed=dict.fromkeys(("stable", "candidate-a", "candidate-b"), 0.01),
-    ),
-    looks=20,
-    spec=specification(("candidate-a", "candidate-b")),
-)
-
-
-@dataclass
-class Site:
-    url: str
-    source: MemorySource
-
-    def client(self, token: str = "") -> httpx.Client:
-        cookies = {COOKIE: token} if token else {}
-        return httpx.Client(base_url=f"{self.url}{BASE_PATH}", cookies=cookies, trust_env=False)
-
-
-@pytest.fixture(name="site", scope="module")
-def _site() -> Iterator[Site]:
-    source = MemorySource()
-    with serving(page_app(source, RUNNING.now)) as url:
-        yield Site(url, source)
-
-
-@pytest.fixture(autouse=True)
-def _fresh(site: Site) -> None:
-    site.source.experiments_by_name.clear()
-    site.source.issued.clear()
-    site.source.page_size = 50
-    site.source.put(RUNNING, ENDED, THREE)
-
-
-def form_of(client: httpx.Client, path: str) -> str:
-    found = re.search(r'name="form" value="([0-9a-f]{64})"', client.get(path).text)
-    assert found is not None
-    return found[1]
-
+from tests.ml.api.page.serving import DECIDE_TOKEN, READ_TOKEN, WRITE_TOKEN, MemorySource, page_app, serving
+from tests.ml.api.page.simulated import simulate
+from tests.ml.api.page.site import RUNNING, Site, form_of
 
 # Signing in -----------------------------------------------------------------------------------------------------------
 
@@ -257,99 +201,6 @@ def test_page_says_try_again_when_the_store_is_gone() -> None:
         answer = client.get("/experiments/new-ranking")
     assert answer.status_code == 503
     assert "The event store does not answer" in answer.text
-
-
-# Commands -------------------------------------------------------------------------------------------------------------
-
-
-def test_command_is_issued_with_name_and_reason_when_confirmed(site: Site) -> None:
-    with site.client(DECIDE_TOKEN) as client:
-        path = "/experiments/new-ranking/rollback"
-        answer = client.post(path, data={"form": form_of(client, path), "why": " too\r\nslow "})
-        after = client.get(answer.headers["location"].removeprefix(BASE_PATH))
-    assert answer.status_code == 303
-    assert site.source.issued == [("grace", "new-ranking", "rollback", None, "too slow")]
-    assert "Asked for: roll back" in after.text
-
-
-def test_command_is_issued_once_when_the_button_is_pressed_twice(site: Site) -> None:
-    with site.client(DECIDE_TOKEN) as client:
-        path = "/experiments/new-ranking/pause"
-        once = re.search(r'name="once" value="([0-9a-f]{32})"', client.get(path).text)
-        assert once is not None
-        data = {"form": form_of(client, path), "once": once[1], "why": "x"}
-        answers = [client.post(path, data=data).status_code for _ in range(2)]
-    assert answers == [303, 303]
-    assert len(site.source.issued) == 1
-
-
-def test_arm_is_asked_for_when_there_are_several(site: Site) -> None:
-    with site.client(DECIDE_TOKEN) as client:
-        path = "/experiments/three-arms/promote"
-        assert 'name="arm"' in client.get(path).text
-        client.post(path, data={"form": form_of(client, path), "why": "x", "arm": "candidate-b"})
-    assert site.source.issued == [("grace", "three-arms", "promote", "candidate-b", "x")]
-
-
-@pytest.mark.parametrize(
-    ("changes", "headers", "status"),
-    [
-        ({"form": ""}, {}, 403),
-        ({"form": "0" * 64}, {}, 403),
-        ({"form": "\N{SNOWMAN}"}, {}, 403),
-        ({}, {"sec-fetch-site": "cross-site"}, 403),
-        ({}, {"content-type": "text/plain"}, 403),
-        ({"why": "  "}, {}, 422),
-        ({"why": "x" * 501}, {}, 422),
-        ({"why": "x" * 20_000}, {}, 403),
-    ],
-)
-def test_nothing_is_issued_when_the_form_is_not_right(
-    site: Site, changes: dict[str, str], headers: dict[str, str], status: int
-) -> None:
-    with site.client(DECIDE_TOKEN) as client:
-        path = "/experiments/new-ranking/stop"
-        data = {"form": form_of(client, path), "why": "reason", **changes}
-        answer = client.post(path, data=data, headers=headers)
-    assert answer.status_code == status
-    assert site.source.issued == []
-
-
-def test_form_of_another_session_is_refused_when_sent(site: Site) -> None:
-    with site.client(READ_TOKEN) as client:
-        foreign = form_of(client, "")
-    with site.client(DECIDE_TOKEN) as client:
-        answer = client.post("/experiments/new-ranking/stop", data={"form": foreign, "why": "x"})
-    assert answer.status_code == 403
-    assert site.source.issued == []
-
-
-def test_command_is_refused_when_the_token_may_only_read(site: Site) -> None:
-    with site.client(READ_TOKEN) as client:
-        form = form_of(client, "")
-        shown = client.get("/experiments/new-ranking/stop")
-        answer = client.post("/experiments/new-ranking/stop", data={"form": form, "why": "x"})
-    assert shown.status_code == answer.status_code == 403
-    assert "decide token" in answer.text
-    assert site.source.issued == []
-
-
-def test_reason_is_kept_in_the_form_when_the_phase_is_wrong(site: Site) -> None:
-    with site.client(DECIDE_TOKEN) as client:
-        path = "/experiments/shorter-prompt/stop"
-        answer = client.post(path, data={"form": form_of(client, path), "why": "my reason"})
-    assert answer.status_code == 409
-    assert "Wrong phase" in answer.text
-    assert ">my reason</textarea>" in answer.text
-
-
-@pytest.mark.parametrize("action", ["explode", "Stop", "pause%20"])
-def test_not_found_when_the_command_does_not_exist(site: Site, action: str) -> None:
-    with site.client(DECIDE_TOKEN) as client:
-        assert client.get(f"/experiments/new-ranking/{action}").status_code == 404
-        form = form_of(client, "")
-        assert client.post(f"/experiments/new-ranking/{action}", data={"form": form, "why": "x"}).status_code == 404
-    assert site.source.issued == []
 
 
 def test_refusal_is_a_page_when_a_cursor_is_bad(site: Site) -> None:
