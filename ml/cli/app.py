@@ -173,6 +173,19 @@ def predict(
         typer.echo(f"from slot {answer.slot or 'unknown'} in {answer.milliseconds:g} ms", err=True)
 
 
+@app.command()
+def assign(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="MODEL/SLOT", help="A slot of a model.")],
+    version: Annotated[str, typer.Argument(help="Number of a registered version.")],
+) -> None:
+    """Let a slot serve a version: point the registry's alias that it follows at it. The slot loads it by itself."""
+    from ml.cli.assign import assign as run
+
+    made = _act(context, lambda kubectl, outputs: run(kubectl, outputs, target, version))
+    typer.echo(f"{made}; `mlp status` shows when it is served")
+
+
 @app.command("open")
 def open_(
     context: typer.Context,

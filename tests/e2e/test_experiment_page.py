@@ -63,6 +63,8 @@ def champion_version(cluster: Cluster) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def watched(cluster: Cluster, champion_version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An experiment from a file, half of the users on each arm, some decisions old, with users who go on coming."""
+    assigned = cluster.mlp("assign", f"{MODEL}/{CANDIDATE}", champion_version)
+    assert f"{CANDIDATE}: version {champion_version}" in assigned.stdout, assigned.stdout + assigned.stderr
     deploy(cluster, CANDIDATE, champion_version)
     file = tmp_path_factory.mktemp("asked") / "spec.json"
     ramp = {"durationSeconds": 0, "steps": 1}

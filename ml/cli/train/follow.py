@@ -14,6 +14,7 @@ from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
 from ml.cli.status.workloads import pod_reason
 from ml.cli.tools import running
+from ml.cli.tracking import MLFLOW_API
 from ml.cli.train.job import (
     CONTAINER,
     SELECTOR,
@@ -45,7 +46,7 @@ async def champions(outputs: StackOutputs) -> dict[str, str]:
     for model in outputs.models:
         try:
             answer = await gateway_endpoint(outputs, "mlflow").ask(
-                "GET", f"/api/2.0/mlflow/registered-models/alias?name={model}&alias={CHAMPION_ALIAS}"
+                "GET", f"{MLFLOW_API}/registered-models/alias?name={model}&alias={CHAMPION_ALIAS}"
             )
             if answer.is_success:
                 found[model] = str(answer.json()["model_version"]["version"])

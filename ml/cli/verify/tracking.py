@@ -10,19 +10,16 @@ from ml.cli.errors import UserError
 from ml.cli.http import Endpoint
 from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
+from ml.cli.tracking import MLFLOW_API, tracking_server
 
 _EXPERIMENT: Final = "mlp-verify"
-_API: Final = "/api/2.0/mlflow"
 _ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts"
 _ARTIFACT_SCHEME: Final = "mlflow-artifacts:/"
 
 
 async def log_read_delete_run(kubectl: Kubectl, outputs: StackOutputs, token: str) -> str:
     """Log a run with a parameter and an artifact, read both back, delete both."""
-    server = outputs.tracking_server
-    async with kubectl.forward(outputs.namespace, f"service/{server.service}", server.port) as port:
-        # The server refuses host names that it does not know, a random local port among them.
-        mlflow = Endpoint(f"127.0.0.1:{port}", f"{server.service}:{server.port}", "MLflow")
+    async with tracking_server(kubectl, outputs) as mlflow:
         experiment = await _experiment(mlflow)
         created = await _call(
             mlflow,
@@ -42,7 +39,7 @@ async def log_read_delete_run(kubectl: Kubectl, outputs: StackOutputs, token: st
 
 async def _experiment(mlflow: Endpoint) -> str:
     """Return the id of the experiment that holds the runs of this check."""
-    answer = await mlflow.ask("GET", f"{_API}/experiments/get-by-name?experiment_name={_EXPERIMENT}")
+    answer = await mlflow.ask("GET", f"{MLFLOW_API}/experiments/get-by-name?experiment_name={_EXPERIMENT}")
     if answer.status_code == HTTPStatus.NOT_FOUND:
         return str((await _call(mlflow, "experiments/create", {"name": _EXPERIMENT}))["experiment_id"])
     if not answer.is_success:
@@ -54,7 +51,7 @@ async def _experiment(mlflow: Endpoint) -> str:
 
 
 async def _expect_parameter(mlflow: Endpoint, run: str, token: str) -> None:
-    answer = await mlflow.ask_well("GET", f"{_API}/runs/get?run_id={run}")
+    answer = await mlflow.ask_well("GET", f"{MLFLOW_API}/runs/get?run_id={run}")
     parameters = cast("list[dict[str, str]]", answer.json()["run"]["data"].get("params", []))
     if {"key": "token", "value": token} not in parameters:
         raise UserError(f"logged token {token!r} and read {parameters!r}", "see `mlp logs tracking-server`")
@@ -77,4 +74,4 @@ async def _use_artifact(mlflow: Endpoint, run_uri: str, token: str) -> None:
 
 
 async def _call(mlflow: Endpoint, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    return cast("dict[str, Any]", (await mlflow.ask_well("POST", f"{_API}/{path}", json=body)).json())
+    return cast("dict[str, Any]", (await mlflow.ask_well("POST", f"{MLFLOW_API}/{path}", json=body)).json())
