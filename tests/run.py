@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,11 +104,19 @@ class _Beside:
         self._process = subprocess.Popen(
             stage.command, cwd=_ROOT, env=environment, stdout=self._output, stderr=subprocess.STDOUT
         )
+        self._seconds = 0.0
+        # Somebody has to note when it ends: the other stages may take much longer.
+        self._watch = threading.Thread(target=self._wait, daemon=True)
+        self._watch.start()
+
+    def _wait(self) -> None:
+        self._process.wait()
+        self._seconds = time.monotonic() - self._started
 
     def finish(self) -> Result:
         """Wait for the stage and show what it printed."""
-        code = self._process.wait()
-        seconds = time.monotonic() - self._started
+        self._watch.join()
+        code, seconds = self._process.returncode, self._seconds
         _announce(self.stage)
         self._output.seek(0)
         print(self._output.read().decode(errors="replace"), end="", flush=True)
@@ -117,7 +126,7 @@ class _Beside:
         """End the process if it still runs: another stage was interrupted."""
         if self._process.poll() is None:
             self._process.terminate()
-            self._process.wait()
+            self._watch.join()
         self._output.close()
 
 

@@ -38,15 +38,21 @@ def test_gateway_answers_a_prediction_when_asked_as_the_readme_says(cluster: Clu
     assert len(body["predictions"]) == 1
 
 
-def test_nothing_changes_when_up_runs_again(cluster: Cluster) -> None:
-    before = cluster.inventory()
-    cluster.platform.stack.preview(expect_no_changes=True)
-    cluster.platform.stack.up()
-    assert cluster.inventory() == before
-
-
-def test_nothing_changes_when_refreshed(cluster: Cluster) -> None:
-    cluster.platform.stack.refresh(expect_no_changes=True)
+def test_nothing_changes_and_weights_survive_when_the_stack_is_updated_and_refreshed(cluster: Cluster) -> None:
+    model = contracts.CONTENT_QUALITY_MODEL
+    original = cluster.weights(model)
+    changed = {contracts.STABLE_SLOT: 99, contracts.DEFAULT_CANDIDATE_SLOT: 1}
+    assert original != changed
+    cluster.set_weights(model, changed)
+    try:
+        before = cluster.inventory()
+        cluster.platform.stack.preview(expect_no_changes=True)
+        cluster.platform.stack.up()
+        cluster.platform.stack.refresh(expect_no_changes=True)
+        assert cluster.inventory() == before
+        assert cluster.weights(model) == changed
+    finally:
+        cluster.set_weights(model, original)
 
 
 def test_only_the_setting_s_objects_change_when_one_setting_changes(cluster: Cluster) -> None:
@@ -68,21 +74,6 @@ def test_only_the_setting_s_objects_change_when_one_setting_changes(cluster: Clu
 
 def _server(cluster: Cluster) -> dict[str, Any]:
     return cluster.get("deployment", "tracking-server")["spec"]["template"]["spec"]["containers"][0]
-
-
-def test_weights_survive_when_the_stack_is_updated_and_refreshed(cluster: Cluster) -> None:
-    model = contracts.CONTENT_QUALITY_MODEL
-    original = cluster.weights(model)
-    changed = {contracts.STABLE_SLOT: 99, contracts.DEFAULT_CANDIDATE_SLOT: 1}
-    assert original != changed
-    cluster.set_weights(model, changed)
-    try:
-        cluster.platform.stack.preview(expect_no_changes=True)
-        cluster.platform.stack.up()
-        cluster.platform.stack.refresh(expect_no_changes=True)
-        assert cluster.weights(model) == changed
-    finally:
-        cluster.set_weights(model, original)
 
 
 def test_split_comes_back_when_somebody_deletes_it(cluster: Cluster) -> None:

@@ -35,6 +35,11 @@ def test_output_of_a_stage_beside_follows_the_others_when_it_was_faster(capfd: p
     assert shown.index("own") < shown.index("== fast") < shown.index("from beside")
 
 
+def test_time_of_a_stage_beside_is_its_own_when_others_take_longer() -> None:
+    short, long = runner.run([_stage("short", "pass", beside=True), _stage("long", "import time; time.sleep(2)")])
+    assert short.seconds < long.seconds
+
+
 def test_no_stage_is_left_when_another_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
     popen = runner.subprocess.Popen
