@@ -19,6 +19,7 @@ from tests.e2e.visitors import Question
 
 LEAST: Final = 1
 _READY_SECONDS: Final = 240
+SHRUNK_SECONDS: Final = 600
 _SERVED: Final = re.compile(r"^:tensorflow:serving:request_count\{[^}]*\} (\S+)$", re.MULTILINE)
 
 
@@ -105,18 +106,30 @@ def scaled(cluster: Cluster, engine: Engine = "keda") -> Generator[None]:
         _wait_for_rollouts(cluster)
         yield
     finally:
-        file.write_text(before, encoding="utf-8")
-        stack.up()
-        _wait_for_rollouts(cluster)
-        selector = f"{contracts.MODEL_LABEL},{contracts.SLOT_LABEL}={contracts.STABLE_SLOT}"
-        eventually(
-            lambda: (
-                len(cluster.kubectl("get", "pods", "-l", selector, "-o", "name").split())
-                == len(contracts.DEFAULT_MODELS)
-            ),
-            within_seconds=_READY_SECONDS,
-            what="each stable slot has one pod, and those before have ended",
-        )
+        try:
+            _wait_for_rest(cluster)
+        finally:
+            file.write_text(before, encoding="utf-8")
+            stack.up()
+            _wait_for_rollouts(cluster)
+            selector = f"{contracts.MODEL_LABEL},{contracts.SLOT_LABEL}={contracts.STABLE_SLOT}"
+            eventually(
+                lambda: (
+                    len(cluster.kubectl("get", "pods", "-l", selector, "-o", "name").split())
+                    == len(contracts.DEFAULT_MODELS)
+                ),
+                within_seconds=_READY_SECONDS,
+                what="each stable slot has one pod, and those before have ended",
+            )
+
+
+def _wait_for_rest(cluster: Cluster) -> None:
+    """Wait until each part has as few pods as it may.
+
+    Pulumi deletes last: an autoscaler that wants more pods has its way once more in the update that takes it away.
+    """
+    for part in (SLOT, API, TRACKING_SERVER):
+        eventually(lambda part=part: rests(cluster, part), within_seconds=SHRUNK_SECONDS, what=f"{part.workload} rests")
 
 
 def _wait_for_rollouts(cluster: Cluster) -> None:

@@ -9,14 +9,13 @@ import pytest
 
 from tests.e2e import scaling
 from tests.e2e.cluster import Cluster, eventually
-from tests.e2e.scaling import API, LEAST, SLOT, TRACKING_SERVER, Part
+from tests.e2e.scaling import API, LEAST, SHRUNK_SECONDS, SLOT, TRACKING_SERVER, Part
 from tests.e2e.visitors import Visitors
 
 # On a machine with little to do all of it takes six minutes; what it may take here says nothing.
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2_400)]
 
 _GROWN_SECONDS = 300
-_SHRUNK_SECONDS = 600
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +34,21 @@ def test_expected_prerequisite_is_found_when_the_node_has_brought_it(scaled: Clu
     assert [item["status"]["readyReplicas"] for item in operator] == [1]
 
 
+@pytest.mark.parametrize("part", [API, TRACKING_SERVER], ids=lambda part: part.workload)
+def test_no_request_fails_when_a_part_grows_with_the_requests_for_it(scaled: Cluster, part: Part) -> None:
+    with Visitors(part.ask(scaled)) as visitors:
+        _wait_for_rest(scaled, part)
+        visitors.are(4, rest_seconds=0.1)
+        _wait_for_growth(scaled, part)
+    assert visitors.failed == []
+    assert visitors.visits
+    print(f"{part.workload}: {LEAST} -> {part.most} pods, {len(visitors.visits)} requests, none failed")
+
+
+def test_nothing_changes_when_up_runs_while_an_autoscaler_decides(scaled: Cluster) -> None:
+    scaled.platform.stack.preview(expect_no_changes=True)
+
+
 def test_no_request_fails_when_a_slot_grows_and_shrinks_with_its_load(scaled: Cluster) -> None:
     with Visitors(SLOT.ask(scaled)) as visitors:
         visitors.are(1, rest_seconds=0.5)
@@ -49,20 +63,9 @@ def test_no_request_fails_when_a_slot_grows_and_shrinks_with_its_load(scaled: Cl
         )
         visitors.are(1, rest_seconds=0.5)
         # Those that end answer what they have in hand first, and somebody goes on asking meanwhile.
-        eventually(lambda: scaling.rests(scaled, SLOT), within_seconds=_SHRUNK_SECONDS, what=f"{LEAST} pod is left")
+        eventually(lambda: scaling.rests(scaled, SLOT), within_seconds=SHRUNK_SECONDS, what=f"{LEAST} pod is left")
     assert visitors.failed == []
     print(f"{SLOT.workload}: {LEAST} -> {SLOT.most} -> {LEAST} pods, {len(visitors.visits)} requests, none failed")
-
-
-@pytest.mark.parametrize("part", [API, TRACKING_SERVER], ids=lambda part: part.workload)
-def test_no_request_fails_when_a_part_grows_with_the_requests_for_it(scaled: Cluster, part: Part) -> None:
-    with Visitors(part.ask(scaled)) as visitors:
-        _wait_for_rest(scaled, part)
-        visitors.are(4, rest_seconds=0.1)
-        _wait_for_growth(scaled, part)
-    assert visitors.failed == []
-    assert visitors.visits
-    print(f"{part.workload}: {LEAST} -> {part.most} pods, {len(visitors.visits)} requests, none failed")
 
 
 def _wait_for_rest(cluster: Cluster, part: Part) -> None:
@@ -72,7 +75,7 @@ def _wait_for_rest(cluster: Cluster, part: Part) -> None:
         what=f"the autoscaler of {part.workload} sees CPU and requests",
     )
     # Pods that have just started have done much at once, which looks like load.
-    eventually(lambda: scaling.rests(cluster, part), within_seconds=_SHRUNK_SECONDS, what=f"{LEAST} pod is enough")
+    eventually(lambda: scaling.rests(cluster, part), within_seconds=SHRUNK_SECONDS, what=f"{LEAST} pod is enough")
 
 
 def _wait_for_growth(cluster: Cluster, part: Part) -> None:
@@ -81,7 +84,3 @@ def _wait_for_growth(cluster: Cluster, part: Part) -> None:
         within_seconds=_GROWN_SECONDS,
         what=f"{part.most} pods of {part.workload} answer",
     )
-
-
-def test_nothing_changes_when_up_runs_while_an_autoscaler_decides(scaled: Cluster) -> None:
-    scaled.platform.stack.preview(expect_no_changes=True)
