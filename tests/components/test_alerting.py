@@ -8,8 +8,9 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import pytest
 import yaml
 
@@ -17,8 +18,9 @@ from components import _alerting
 from components._alerting import Alerting
 from components._network import Destination
 from components.monitoring import Monitoring
+from tests.support import schemas
 from tests.support.catalogue import declare_one
-from tests.support.prometheus import binaries, running
+from tests.support.prometheus import binaries, running, running_alertmanager
 from tests.support.recording_monitor import Graph
 from tests.support.web_server import QuietHandler, served
 
@@ -97,6 +99,9 @@ def test_prometheus_alone_may_go_to_exactly_those_ports_when_traffic_is_denied()
         {"to": [{"ipBlock": {"cidr": "10.0.0.7/32"}}], "ports": [{"port": 9094, "protocol": "TCP"}]},
         {"ports": [{"port": 443, "protocol": "TCP"}]},
     ]
+    (whole,) = [item.manifest for item in graph.of_kind("NetworkPolicy") if item.name == "prometheus-alerts"]
+    for version in schemas.KUBERNETES_VERSIONS:
+        schemas.check_kubernetes(whole, version)
 
 
 def test_pod_is_replaced_when_somebody_else_is_told() -> None:
@@ -144,12 +149,14 @@ class Inbox:
 
 @contextmanager
 def listening() -> Generator[tuple[str, Inbox]]:
-    """Stand where an Alertmanager is; yield its address and what comes in."""
+    """Stand where an Alertmanager is, or whom one tells; yield the address and what comes in."""
     inbox = Inbox()
 
     class Handler(QuietHandler):
         def do_POST(self) -> None:
-            inbox.take(self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            body: Any = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            # Prometheus sends a list, an Alertmanager an object that holds one.
+            inbox.take(self.path, cast("list[dict[str, Any]]", body if isinstance(body, list) else body["alerts"]))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -158,21 +165,48 @@ def listening() -> Generator[tuple[str, Inbox]]:
         yield f"127.0.0.1:{server.server_address[1]}", inbox
 
 
+@contextmanager
+def alerting_platform(folder: Path, address: str) -> Generator[str]:
+    """Run what a stack gives to Prometheus, which is to tell this address; yield the address of Prometheus."""
+    graph = declared(told(address), object_store_token=None, scrape_interval_seconds=1)
+    config, rules = written(graph, "config"), written(graph, "rules")
+    # Nothing runs here that could be measured, so this one is due; it is only made not to wait its minutes.
+    (missing,) = [
+        rule for group in rules["groups"] for rule in group["rules"] if rule.get("alert") == "GatewayMetricsMissing"
+    ]
+    missing["for"] = SOON
+    (folder / "rules.yaml").write_text(yaml.safe_dump(rules, width=1000))
+    config["rule_files"] = [str(folder / "rules.yaml")]
+    with running(folder, yaml.safe_dump(config, width=1000)) as url:
+        yield url
+
+
 @pytest.mark.slow
 def test_firing_alert_arrives_with_its_origin_when_an_alertmanager_is_named(tmp_path: Path) -> None:
-    with listening() as (address, inbox):
-        graph = declared(told(address), object_store_token=None, scrape_interval_seconds=1)
-        config, rules = written(graph, "config"), written(graph, "rules")
-        # Nothing runs here that could be measured, so this one is due; it is only made not to wait its minutes.
-        (missing,) = [
-            rule for group in rules["groups"] for rule in group["rules"] if rule.get("alert") == "GatewayMetricsMissing"
-        ]
-        missing["for"] = SOON
-        (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules, width=1000))
-        config["rule_files"] = [str(tmp_path / "rules.yaml")]
-        with running(tmp_path, yaml.safe_dump(config, width=1000)):
-            alert = inbox.wait_for("GatewayMetricsMissing")
+    with listening() as (address, inbox), alerting_platform(tmp_path, address) as url:
+        alert = inbox.wait_for("GatewayMetricsMissing")
+        seen = httpx.get(f"{url}/api/v1/alerts", trust_env=False).json()["data"]["alerts"]
+    assert ("GatewayMetricsMissing", "firing") in {(item["labels"]["alertname"], item["state"]) for item in seen}
     assert inbox.paths == {"/api/v2/alerts"}
     assert alert["labels"] == {"alertname": "GatewayMetricsMissing", "severity": "critical", **LABELS}
-    assert alert["annotations"]["summary"] == missing["annotations"]["summary"]
+    assert alert["annotations"]["summary"] == "No gateway is being measured"
     assert alert["annotations"]["runbook_url"] == "docs/runbooks/GatewayMetricsMissing.md"
+
+
+@pytest.mark.slow
+def test_alertmanager_tells_people_of_the_platforms_alerts_when_it_routes_by_namespace(tmp_path: Path) -> None:
+    """The route is the one that Prometheus's operator makes of a receiver declared in the platform's namespace."""
+    with listening() as (people, inbox):
+        route = {"receiver": "people", "matchers": ['namespace="research"'], "group_wait": "0s", "group_interval": "1s"}
+        routing = {
+            "route": {"receiver": "null", "routes": [route]},
+            "receivers": [{"name": "null"}, {"name": "people", "webhook_configs": [{"url": f"http://{people}/told"}]}],
+        }
+        with running_alertmanager(tmp_path, yaml.safe_dump(routing)) as alertmanager:
+            others = [{"labels": {"alertname": "SomebodyElses", "namespace": "elsewhere"}}]
+            httpx.post(f"{alertmanager}/api/v2/alerts", json=others, trust_env=False).raise_for_status()
+            with alerting_platform(tmp_path, alertmanager.removeprefix("http://")):
+                alert = inbox.wait_for("GatewayMetricsMissing")
+    assert inbox.paths == {"/told"}
+    assert (alert["status"], alert["labels"]["stack"]) == ("firing", "dev")
+    assert {item["labels"]["namespace"] for item in inbox.alerts} == {"research"}

@@ -10,7 +10,7 @@ import yaml
 from tests.support.network import Network, Pod
 from tests.support.reachability import pod
 from tests.support.recording_monitor import Graph
-from tests.support.stacks import STACKS
+from tests.support.stacks import ROOT, STACKS
 
 INSTALLED = {
     "app.kubernetes.io/name": "alertmanager",
@@ -43,6 +43,17 @@ def test_nobody_is_told_when_a_stack_says_nothing(graph: Graph) -> None:
     assert "alerting" not in config
     assert "external_labels" not in config["global"]
     assert not [item for item in graph.of_kind("NetworkPolicy") if item.name == "prometheus-alerts"]
+
+
+def test_example_of_the_documentation_is_taken_as_the_page_says() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.partition("## Alerts: where they are seen and who is told\n")[2].partition("\n## ")[0]
+    example = yaml.safe_load(section.partition("```yaml\n")[2].partition("```")[0])
+    graph = deployed(monitoring=example["mlplatform:monitoring"])
+    assert targets(graph) == ["alertmanager-operated.watch:9093"]
+    _, labels = pod(graph, "prometheus")
+    for name in ("app.kubernetes.io/name", "app.kubernetes.io/instance"):
+        assert f"`{name}: {labels[name]}`" in section
 
 
 def test_named_alertmanager_is_told_from_prometheus_alone_when_policies_are_enforced() -> None:
