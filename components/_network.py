@@ -7,7 +7,7 @@ The service owns both halves of the permission: what may come in to it, and what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -36,6 +36,18 @@ class ServicePeer:
     namespace: str
     selector: Mapping[str, str]
     port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """A port that is called, and as much as is known of where: all of the world if nothing is."""
+
+    port: int
+    namespace: str | None = None
+    pods: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Labels of the pods there; without one it is every pod of the namespace."""
+    cidr: str | None = None
+    """Where it is no pod."""
 
 
 def network_policy(
@@ -182,6 +194,21 @@ def allow_to_pods(
     )
 
 
+def allow_to_destinations(
+    selector: Mapping[str, str], destinations: Sequence[Destination]
+) -> k8s.networking.v1.NetworkPolicySpecArgs:
+    """Return a policy under which the selected pods may call each of these, on its port alone."""
+    different = [item for index, item in enumerate(destinations) if item not in destinations[:index]]
+    return k8s.networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_select(selector),
+        policy_types=["Egress"],
+        egress=[
+            k8s.networking.v1.NetworkPolicyEgressRuleArgs(to=_known(item), ports=_tcp([item.port]))
+            for item in different
+        ],
+    )
+
+
 def allow_from_pods(
     selector: Mapping[str, str], pods: Mapping[str, str], ports: Sequence[int], *, namespace: str | None = None
 ) -> k8s.networking.v1.NetworkPolicySpecArgs:
@@ -230,6 +257,15 @@ def _pods(labels: Mapping[str, str], *, namespace: str | None = None) -> k8s.net
         pod_selector=_select(labels),
         namespace_selector=_select({_NAMESPACE_NAME_LABEL: namespace}) if namespace is not None else None,
     )
+
+
+def _known(destination: Destination) -> list[k8s.networking.v1.NetworkPolicyPeerArgs] | None:
+    if destination.cidr is not None:
+        block = k8s.networking.v1.IPBlockArgs(cidr=destination.cidr)
+        return [k8s.networking.v1.NetworkPolicyPeerArgs(ip_block=block)]
+    if destination.namespace is not None:
+        return [_pods(destination.pods, namespace=destination.namespace)]
+    return None
 
 
 def _tcp(ports: Sequence[int]) -> list[k8s.networking.v1.NetworkPolicyPortArgs]:

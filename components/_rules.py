@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import TypeVar, cast
 
 from components._schema import Problems, Rule, Sensitive, canonical
 
 T = TypeVar("T")
 S = TypeVar("S")
+_HIGHEST_PORT = 65_535
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 
 def integer(minimum: int, maximum: int, unit: str = "") -> Rule[int]:
@@ -83,6 +85,32 @@ def network(longest_prefix: int) -> Rule[str]:
         return None
 
     return Rule(allowed, read, is_text=True)
+
+
+def host_and_port(example: str) -> Rule[str]:
+    """Accept a host's name in small letters, or its IPv4 address, with a port."""
+    allowed = f"a host name (a-z, 0-9, hyphens, dots) or IPv4 address with its port, such as {example}"
+
+    def read(raw: object, key: str, problems: Problems) -> str | None:
+        host, _, port = raw.rpartition(":") if isinstance(raw, str) else ("", "", "")
+        if _is_host(host) and re.fullmatch(r"[1-9][0-9]{0,4}", port) and int(port) <= _HIGHEST_PORT:
+            return f"{host}:{port}"
+        problems.add(key, raw, allowed)
+        return None
+
+    return Rule(allowed, read, is_text=True)
+
+
+def _is_host(text: str) -> bool:
+    if not _HOST.fullmatch(text):
+        return False
+    if not text.rpartition(".")[2].isdecimal():
+        return True
+    try:  # no name ends in a number
+        IPv4Address(text)
+    except AddressValueError:
+        return False
+    return True
 
 
 def sensitive(min_length: int, hint: str) -> Rule[Sensitive]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import pulumi
 
+from components._alerting import Alerting
 from components._naming import fitting_name
 from ml.contracts import (
     API_PORT,
@@ -121,8 +122,22 @@ def configuration(
     tokens_folder: str,
     absent: AbstractSet[str] = frozenset(),
     elsewhere: Sequence[Elsewhere] = (),
+    alerting: Alerting | None = None,
 ) -> dict[str, Any]:
-    """Return the whole configuration of Prometheus; `absent` are workloads that the stack does not run."""
+    """Return the whole configuration of Prometheus.
+
+    Args:
+        name: of the component.
+        namespace: the platform's.
+        gateway_namespace: that of the gateway's pods.
+        proxy: what they run.
+        interval_seconds: between two scrapes.
+        rules_folder: where its rules are.
+        tokens_folder: where it finds the tokens that targets want.
+        absent: workloads that the stack does not run.
+        elsewhere: what is read in other namespaces.
+        alerting: who is told of alerts; None if nobody is.
+    """
     interval = f"{interval_seconds}s"
     return {
         "global": {
@@ -130,7 +145,9 @@ def configuration(
             "scrape_timeout": f"{min(interval_seconds, 10)}s",
             # Rules are looked at as often as there is something new to see.
             "evaluation_interval": interval,
+            **({"external_labels": dict(alerting.labels)} if alerting else {}),
         },
+        **({"alerting": alerting.section()} if alerting else {}),
         "rule_files": [f"{rules_folder}/*.yaml"],
         "scrape_configs": [
             _job(

@@ -2,8 +2,9 @@
 
 Dashboards are ConfigMaps that a Grafana picks up by their label; none is brought along.
 
-Leaves out Alertmanager: alerts are shown here, and sent by whatever the cluster already has. Samples are kept for a set
-time; decisions never depend on old ones, for they are recorded with all their inputs.
+Alerts are evaluated here and sent to the Alertmanagers that the stack names, for no Alertmanager is brought along:
+without one they are seen by those alone who ask for them. Samples are kept for a set time; decisions never depend on
+old ones, for they are recorded with all their inputs.
 """
 
 from __future__ import annotations
@@ -19,9 +20,17 @@ import pulumi_kubernetes as k8s
 import yaml
 
 from components import _alerts, _scaling, _scraping
+from components._alerting import Alerting
 from components._base import PlatformComponent
 from components._labels import object_labels, selector_labels
-from components._network import GatewayPeer, allow_from_pods, allow_to_pods, network_policy, offer_service
+from components._network import (
+    GatewayPeer,
+    allow_from_pods,
+    allow_to_destinations,
+    allow_to_pods,
+    network_policy,
+    offer_service,
+)
 from components._stateful import claim, stateful_set
 from components._workload import (
     CONFIG_ANNOTATION,
@@ -87,6 +96,8 @@ class MonitoringArgs:
     """Pods of other namespaces that ask it, such as Grafana's."""
     page_logins: bool = False
     """Whether there is something in front of pages that asks who somebody is."""
+    alerting: Alerting | None = None
+    """Who is told of alerts; None if nobody is."""
     database_servers: int = 0
     """How many servers of the database tell of themselves and of their backups."""
 
@@ -199,6 +210,7 @@ class Monitoring(PlatformComponent):
             tokens_folder=_TOKENS_DIR,
             absent=self._absent,
             elsewhere=args.elsewhere,
+            alerting=args.alerting,
         )
         rules = _alerts.rule_groups(
             args.proxy, args.scrape_interval_seconds, args.scalers, database_servers=args.database_servers
@@ -288,6 +300,9 @@ class Monitoring(PlatformComponent):
             policies[f"scrapes-{elsewhere.namespace_name}"] = allow_to_pods(
                 self._selector, everything, theirs, namespace=elsewhere.namespace_name
             )
+        if args.alerting is not None:
+            told = [alertmanager.destination for alertmanager in args.alerting.alertmanagers]
+            policies["alerts"] = allow_to_destinations(self._selector, told)
         for role, spec in policies.items():
             network_policy(self, f"{self._name}-{role}", spec, namespace=self._args.namespace, labels=self._labels)
 

@@ -1,4 +1,4 @@
-"""How the platform is measured: what Prometheus reads here and in other namespaces, and who may ask it."""
+"""How the platform is measured: what Prometheus reads here and in other namespaces, who may ask it, who is told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import cast
 
 import pulumi
 
-from components import _versions
+from components import _alerting, _versions
 from components._network import GatewayPeer
 from components._scraping import GatewayProxy
 from components.monitoring import Monitoring, MonitoringArgs
@@ -15,7 +15,7 @@ from components.object_store import ObjectStore
 from components.platform_database import measured_servers
 from components.platform_namespace import PlatformNamespace
 from components.platform_pipelines import measured
-from components.platform_prerequisites import metrics_reader
+from components.platform_prerequisites import alertmanager, metrics_reader
 from components.platform_scaling import asking, measured_scaling, scalers
 from components.settings import Settings
 from ml.contracts import PROMETHEUS_SERVICE
@@ -57,6 +57,7 @@ def create_monitoring(settings: Settings, parts: MeasuredParts, opts: pulumi.Res
                 *measured_scaling(settings),
                 *measured_servers(settings, parts.namespace),
             ),
+            alerting=_alerting_of(settings),
             database_servers=settings.metadata_db.servers.instances if settings.metadata_db.is_cluster else 0,
             scalers=scalers(settings),
             page_logins=settings.access.login is not None,
@@ -64,3 +65,14 @@ def create_monitoring(settings: Settings, parts: MeasuredParts, opts: pulumi.Res
         ),
         opts,
     )
+
+
+def _alerting_of(settings: Settings) -> _alerting.Alerting | None:
+    """Return who is told of alerts: whom the stack names, else the Alertmanager that it installs itself."""
+    home, own = settings.namespace, alertmanager(settings)
+    told = [_alerting.named(address, home=home) for address in settings.monitoring.alertmanagers]
+    if not told and own is not None:
+        told = [_alerting.behind(own)]
+    # `namespace` is what Prometheus's operator routes by: a route declared in the platform's namespace gets its alerts.
+    labels = {"namespace": home, "cluster": settings.cluster_identifier, "stack": pulumi.get_stack()}
+    return _alerting.Alerting(alertmanagers=tuple(told), labels=labels) if told else None

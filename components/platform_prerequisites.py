@@ -19,6 +19,7 @@ from ml.contracts.prerequisites import INSTALL
 GRAFANA_PAGE: Final = "grafana"
 """First word of its host."""
 _STACK: Final = CHARTS["prometheusStack"]
+_ALERTMANAGER_PORT: Final = 9093
 
 
 def grafana_page(settings: Settings) -> ServicePeer | None:
@@ -35,6 +36,20 @@ def metrics_reader(settings: Settings) -> GatewayPeer | None:
     """Return the pods outside the namespace that ask the platform's Prometheus; None if there are none."""
     page = grafana_page(settings)
     return page and GatewayPeer(namespace=page.namespace, selector=page.selector)
+
+
+def alertmanager(settings: Settings) -> ServicePeer | None:
+    """Return the Service of the Alertmanager that the Prometheus stack's chart brings; None where it is not installed.
+
+    The chart has it switched on by itself, and its values here leave that alone. It keeps what it is told and shows it,
+    silenced or not, and tells people once somebody has given it a receiver, which the chart leaves out.
+    """
+    if settings.prerequisites.prometheus_stack != INSTALL:
+        return None
+    name = f"{_STACK.release}-alertmanager"
+    # The operator's labels of the pods that it makes.
+    selector = {"app.kubernetes.io/name": "alertmanager", "app.kubernetes.io/instance": name}
+    return ServicePeer(service=name, namespace=_STACK.namespace, selector=selector, port=_ALERTMANAGER_PORT)
 
 
 def create_prerequisites(

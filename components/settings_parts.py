@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
-from components._rules import choice, dns_label, flag, integer, listing, table, text, word
+from components._rules import choice, dns_label, flag, host_and_port, integer, listing, table, text, word
 from components._schema import schema, section, setting
 from components._workload import Resources
 from components.settings_database_cluster import CLOUD_NATIVE_PG, DatabaseClusterSettings
@@ -22,6 +22,7 @@ _slot_name = text(
 _host_pattern = text(r"[A-Za-z0-9.*:\[\]-]+", "a host name, address or pattern with `*`")
 _https_address = text(r"https://[^\s]+", "an address that starts with https://", max_length=2048)
 _gateway_proxy = text(r"istio|envoy", "`istio` (Istio's own proxy) or `envoy` (as its makers build it)")
+_alertmanager = host_and_port("alertmanager-operated.monitoring:9093")
 _accelerator = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a card such as l4", max_length=63)
 _DATABASE = Resources(cpu_millis=500, memory_mib=1024, memory_limit_mib=2048)
 _STORE = Resources(cpu_millis=500, memory_mib=1024, memory_limit_mib=2048)
@@ -145,6 +146,10 @@ class MonitoringSettings:
     retention_days: int = setting(integer(1, 3_650, "days"), default=15)
     storage_gib: int = setting(integer(1, 65_536, "GiB"), default=20)
     resources: Resources = setting(section(Resources, _MONITORING), default=_MONITORING)
+    alertmanagers: tuple[str, ...] = setting(listing(_alertmanager, maximum=8), default=())
+    """Who is told of alerts: SERVICE.NAMESPACE:PORT in the cluster, the port being the pods' own, or a host outside
+    (docs/operations.md). Empty takes that of the Prometheus stack where `prerequisites` installs it, and tells nobody
+    elsewhere."""
 
 
 @schema

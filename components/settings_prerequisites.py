@@ -20,7 +20,8 @@ class PrerequisitesSettings:
     istio: str = setting(choice((INSTALL, PRESENT)), default=PREREQUISITES["istio"].default)
     """Never absent: nothing is routed without it."""
     prometheus_stack: str = setting(_state, default=ABSENT)
-    """Operator, node metrics and Grafana. The platform's own Prometheus, by which it decides, is another one."""
+    """Operator, node metrics, Grafana and Alertmanager. The platform's own Prometheus, by which it decides, is another
+    one."""
     cert_manager: str = setting(_state, default=ABSENT)
     keda: str = setting(_state, default=ABSENT)
     cloud_native_pg: str = setting(_state, default=ABSENT)

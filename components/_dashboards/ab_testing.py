@@ -11,6 +11,8 @@ _SLOT = "{{model}} {{slot}}"
 _PER_SLOT = f"sum by (model, slot) (rate({GATEWAY_REQUESTS_SERIES}[5m]))"
 _PER_MODEL = f"sum by (model) (rate({GATEWAY_REQUESTS_SERIES}[5m]))"
 _FINAL = "Promoted|RolledBack|Inconclusive|Invalid|Cancelled"
+_PROBES = "healthz|readyz|metrics"
+"""Operations of the API that Kubernetes and Prometheus ask for."""
 
 
 def build() -> dashboard.Dashboard:
@@ -90,11 +92,11 @@ def build() -> dashboard.Dashboard:
         ),
         lines(
             "API, 95th percentile",
-            "Time to the last byte, by route.",
+            "Time to the last byte, by operation; without what the cluster asks.",
             "s",
             {
-                "{{route}}": "histogram_quantile(0.95, sum by (route, le) "
-                '(rate(mlplatform_api_request_seconds_bucket{route!~"/metrics|/healthz|/readyz"}[5m])))'
+                "{{operation}}": "histogram_quantile(0.95, sum by (operation, le) "
+                f'(rate(mlplatform_api_request_seconds_bucket{{operation!~"{_PROBES}"}}[5m])))'
             },
         ),
     ):

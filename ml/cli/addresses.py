@@ -15,8 +15,11 @@ from ml.contracts import EXPERIMENTS_PATH
 _UNKNOWN_ADDRESS: Final = "GATEWAY_ADDRESS"
 _LOGIN: Final = ("username", "password")
 _SCOPES: Final = ("read", "write", "decide")
-_PAGES: Final = (("MLflow", "mlflow"), ("object store console", "minio"))
+_MLFLOW: Final = "mlflow"
+_PAGES: Final = (("MLflow", _MLFLOW), ("object store console", "minio"))
 """What only a stack that lets somebody open it has a host for."""
+_PROMETHEUS: Final = "Prometheus (alerts at /alerts, or at /api/v1/alerts where it has no pages)"
+"""Debian's build, which the embedded platform runs, has none."""
 _EXAMPLE: Final = '{"instances": [{"input": "test data"}]}'
 
 
@@ -132,8 +135,11 @@ def _hosts_line(outputs: StackOutputs) -> str:
 
 
 def _tunnels(kubectl: Kubectl, outputs: StackOutputs) -> dict[str, str]:
-    store, database = outputs.object_store, outputs.metadata_db
+    store, database, registry = outputs.object_store, outputs.metadata_db, outputs.tracking_server
+    prometheus, has_page = outputs.prometheus, _MLFLOW in outputs.hosts
     targets = {
+        **({_PROMETHEUS: (outputs.namespace, prometheus.service, prometheus.port)} if prometheus else {}),
+        **({} if has_page else {"MLflow": (outputs.namespace, registry.service, registry.port)}),
         **({"PostgreSQL": (outputs.namespace, database.service, database.port)} if database.service else {}),
         **({"S3": (outputs.namespace, store.service, store.port)} if store else {}),
     }

@@ -98,6 +98,14 @@ class TrackingServer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prometheus:
+    """What measures the platform and evaluates its alerts."""
+
+    service: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """What training jobs run with."""
 
@@ -132,6 +140,8 @@ class StackOutputs:
     controller: str
     """Name of the controller's Deployment."""
     training: Training
+    prometheus: Prometheus | None = None
+    """None for a stack from before it told."""
     api_tokens: str = ""
     """Secret with the API's tokens by scope; empty for a stack without the API."""
     login: bool = False
@@ -199,6 +209,7 @@ def parse_outputs(value: object) -> StackOutputs:
         tracking_server=_tracking_server(fields.child("trackingServer")),
         controller=fields.child("controller").text("deployment"),
         training=_training(fields.child("training")),
+        prometheus=_prometheus(fields.child("prometheus")) if fields.has("prometheus") else None,
         api_tokens=_api_tokens(value),
         login=fields.has("login"),
         pipelines=_pipelines(fields.child("pipelines")) if fields.has("pipelines") else None,
@@ -308,6 +319,10 @@ def _object_store(fields: _Fields) -> ObjectStore | None:
 
 def _tracking_server(fields: _Fields) -> TrackingServer:
     return TrackingServer(service=fields.text("service"), port=fields.number("port"), url=fields.text("url"))
+
+
+def _prometheus(fields: _Fields) -> Prometheus:
+    return Prometheus(service=fields.text("service"), port=fields.number("port"))
 
 
 def _training(fields: _Fields) -> Training:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from components import _alerts, _scaling
 from components._dashboards.__main__ import FOLDER, render
+from components._scaling import Measure, Scaler
 from components.monitoring import Monitoring
+from ml.api import operations
+from tests.support import own_metrics
 from tests.support.catalogue import declare_one
 from tests.support.prometheus import binaries
+from tests.support.promql import labels_by_series
+from tests.support.stacks import ROOT
 
 DASHBOARDS: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text in render().items()}
 QUERIES = [
@@ -23,6 +30,23 @@ QUERIES = [
     for panel in board["panels"]
     for target in panel["targets"]
 ]
+_QUERIES = {
+    "requests": _scaling.request_rate('mlplatform_api_requests_total{job="api"}', "api", 60),
+    "in_flight": _scaling.in_flight("some_model", "stable", 60),
+}
+_SCALER = Scaler(
+    name="some-model-stable",
+    minimum=1,
+    maximum=4,
+    cpu_percent=80,
+    measures=tuple(Measure(name=name, query=query, target=1) for name, query in _QUERIES.items()),
+)
+RULES = [
+    (group["name"], rule.get("alert") or rule["record"], rule["expr"])
+    for group in _alerts.rule_groups("envoy", 5, [_SCALER], database_servers=3)["groups"]
+    for rule in group["rules"]
+]
+ADDED_BY_PROMETHEUS = frozenset({"job", "instance"})
 
 
 def test_committed_files_are_what_the_code_builds_when_compared() -> None:
@@ -79,3 +103,67 @@ def test_building_is_not_needed_to_deploy_when_the_program_is_imported() -> None
     sources = [file for file in FOLDER.parent.glob("*.py") if file.is_file()]
     importing = re.compile(r"^\s*(from|import)\s+(grafana_foundation_sdk|components\._dashboards)", re.MULTILINE)
     assert not [file.name for file in sources if importing.search(file.read_text(encoding="utf-8"))]
+
+
+def misnamed(query: str, own: Mapping[str, frozenset[str]]) -> list[str]:
+    """Return what a query asks of series of ours that do not exist, or do not have such a label."""
+    asked = labels_by_series(query)
+    unknown = [word for word in re.findall(r"\bmlplatform_\w+", query) if word not in own]
+    labels = [(name, label) for name, label in asked if name in own and label not in own[name] | ADDED_BY_PROMETHEUS]
+    return sorted([*unknown, *(f"{name} has no {label}" for name, label in labels)])
+
+
+@pytest.fixture(scope="module")
+def own() -> Mapping[str, frozenset[str]]:
+    return own_metrics.labels_by_series()
+
+
+def test_every_label_exists_when_a_panel_or_rule_asks_for_one_of_our_own_metrics(
+    own: Mapping[str, frozenset[str]],
+) -> None:
+    asked = [(place, name, query) for place, name, query in (*QUERIES, *RULES) if "mlplatform_" in query]
+    assert len(asked) > 10
+    wrong = {f"{place}: {name}": found for place, name, query in asked if (found := misnamed(query, own))}
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        (
+            'sum by (route, le) (rate(mlplatform_api_request_seconds_bucket{route!~"/metrics|/healthz|/readyz"}[5m]))',
+            ["mlplatform_api_request_seconds_bucket has no route"],
+        ),
+        ('mlplatform_controller_experiments{fase="Running"}', ["mlplatform_controller_experiments has no fase"]),
+        ("sum(rate(mlplatform_api_outcomes_total[5m])) by (kind)", ["mlplatform_api_outcomes_total has no kind"]),
+        ("sum without (kind) (mlplatform_controller_leader)", ["mlplatform_controller_leader has no kind"]),
+        ("up * on (slot) mlplatform_controller_leader", ["mlplatform_controller_leader has no slot"]),
+        ("sum(mlplatform_controller_leaders)", ["mlplatform_controller_leaders"]),
+        ("sum by (scaler) (label_replace(mlplatform_controller_leader, 'a', '', 'b', ''))".replace("'", '"'),
+         ["mlplatform_controller_leader has no b", "mlplatform_controller_leader has no scaler"]),
+        ('sum by (x) (label_replace(mlplatform_controller_leader, "x", "$1", "job", "(.+)"))', []),
+        ('sum by (slot) (up) / sum by (phase) (mlplatform_controller_experiments{job="controller"})', []),
+    ],
+)  # fmt: skip
+def test_missing_label_is_found_when_a_query_groups_selects_or_joins_by_it(
+    own: Mapping[str, frozenset[str]], query: str, wrong: list[str]
+) -> None:
+    assert misnamed(query, own) == wrong
+
+
+def test_every_module_that_declares_metrics_is_asked_for_them_when_labels_are_compared() -> None:
+    assert own_metrics.declaring(ROOT) == list(own_metrics.DECLARING)
+
+
+def test_legend_names_labels_that_its_query_speaks_of_when_drawn() -> None:
+    for name, board in DASHBOARDS.items():
+        for panel in board["panels"]:
+            for target in panel["targets"]:
+                named = set(re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")))
+                assert named <= {label for _, label in labels_by_series(target["expr"])}, (name, panel["title"])
+
+
+def test_api_panel_leaves_out_exactly_the_operations_that_are_not_for_clients_when_drawn() -> None:
+    (query,) = [expr for _, title, expr in QUERIES if title == "API, 95th percentile"]
+    (left_out,) = re.findall(r'operation!~"([^"]+)"', query)
+    assert set(left_out.split("|")) == {getattr(route, "name", "") for route in operations.router.routes}

@@ -157,6 +157,31 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
     ("same namespace", {"namespace": "kubeflow"}, 'namespace = "kubeflow": allowed is another one than that of'),
     ("bad host pattern", {"trackingServer": '{"allowedHosts": ["a b"]}'}, 'trackingServer.allowedHosts[0] = "a b"'),
     (
+        "Alertmanager without a port",
+        {"monitoring": '{"alertmanagers": ["alerts.example.org"]}'},
+        "allowed is a host name (a-z, 0-9, hyphens, dots) or IPv4 address with its port, such as alertmanager-operated",
+    ),
+    (
+        "Alertmanager with a scheme",
+        {"monitoring": '{"alertmanagers": ["a.b:1", "http://a.b:9093"]}'},
+        'monitoring.alertmanagers[1] = "http://a.b:9093": allowed is a host name',
+    ),
+    (
+        "same Alertmanager twice",
+        {"monitoring": '{"alertmanagers": ["a.b:9093", "a.b:9093"]}'},
+        'monitoring.alertmanagers = ["a.b:9093", "a.b:9093"]: allowed is a list of 0 to 8 different items',
+    ),
+    (
+        "too many Alertmanagers",
+        {"monitoring": json.dumps({"alertmanagers": [f"a.b:{port}" for port in range(1, 10)]})},
+        "allowed is a list of 0 to 8 different items, each a host name",
+    ),
+    (
+        "one Alertmanager without a list",
+        {"monitoring": '{"alertmanagers": "a.b:9093"}'},
+        'monitoring.alertmanagers = "a.b:9093": allowed is a list of',
+    ),
+    (
         "kubeconfig in the clear",
         {"kubeconfig": "apiVersion: v1\nkind: Config"},
         "kubeconfig = [secret]: allowed is the path",
@@ -171,6 +196,26 @@ def test_problem_names_key_value_and_allowed_when_input_is_bad(changes: dict[str
     (problem,) = problems_of(**changes)
     assert expected in problem
     assert problem.startswith(next(iter(changes)))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a.b:0", "a.b:65536", "a.b:09093", "a.b:", ":9093", "a.b:9093/", "a.b:9093:9093", "A.b:9093", "a_b:9093",
+        "a..b:9093", "-a.b:9093", "a-.b:9093", "10.0.0.256:9093", "10.0.0:9093", "9093:9093", "[::1]:9093", "a b:9093",
+        "a.b:9093\n", f"{'a' * 64}.b:9093",
+    ],
+)  # fmt: skip
+def test_alertmanager_is_refused_when_its_address_is_none(address: str) -> None:
+    (problem,) = problems_of(monitoring=json.dumps({"alertmanagers": [address]}))
+    assert problem.startswith("monitoring.alertmanagers[0] = ")
+
+
+def test_alertmanagers_are_taken_when_each_has_a_port() -> None:
+    addresses = ["alertmanager-operated.monitoring:9093", "alertmanager:1", "10.0.0.7:65535", "alerts.example.org:443"]
+    assert parse_with().monitoring.alertmanagers == ()
+    read = parse_with(monitoring=json.dumps({"alertmanagers": addresses}))
+    assert read.monitoring.alertmanagers == tuple(addresses)
 
 
 def test_all_problems_are_in_one_error_when_there_are_several() -> None:

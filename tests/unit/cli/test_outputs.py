@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -85,6 +86,34 @@ def test_pages_are_neither_checked_nor_shown_when_nobody_may_open_them() -> None
     assert not any(check.what.startswith("open ") for check in checks)
     shown = asyncio.run(directory(Kubectl(connection), outputs, show_secrets=False))
     assert {"MLflow", "object store console"}.isdisjoint(address.name for address in shown.addresses)
+
+
+def tunnels(**changes: Any) -> Mapping[str, str]:
+    """Return the tunnels of a stack whose outputs were changed; None takes one away."""
+    outputs = {key: value for key, value in {**OUTPUTS, **changes}.items() if value is not None}
+    connection = Connection(stack="dev", project_dir=Path(), environment={}, context=None)
+    return asyncio.run(directory(Kubectl(connection), parse_outputs(outputs), show_secrets=False)).tunnels
+
+
+def test_way_to_the_alerts_is_shown_when_prometheus_is_there() -> None:
+    ((name, command),) = [(name, command) for name, command in tunnels().items() if name.startswith("Prometheus")]
+    assert "/alerts" in name
+    assert command.endswith("port-forward --namespace research service/prometheus 9090")
+
+
+def test_other_tunnels_are_shown_when_a_stack_from_before_does_not_tell_of_prometheus() -> None:
+    assert set(tunnels(prometheus=None)) == {"PostgreSQL", "S3"}
+
+
+def test_port_of_prometheus_is_missed_when_it_is_no_number() -> None:
+    with pytest.raises(UserError, match=r"`prometheus\.port` is missing or not a number"):
+        parse_outputs({**OUTPUTS, "prometheus": {"service": "prometheus"}})
+
+
+def test_mlflow_has_a_tunnel_only_when_no_host_leads_to_it() -> None:
+    assert "MLflow" not in tunnels()
+    closed = {role: host for role, host in OUTPUTS["hosts"].items() if role in {"ml", "api"}}
+    assert tunnels(hosts=closed)["MLflow"].endswith("port-forward --namespace research service/tracking-server 5000")
 
 
 def test_login_is_asked_in_place_of_the_page_when_there_is_one() -> None:
