@@ -60,6 +60,17 @@ def _profiles(pod: Any, first: Any, before: Any) -> Mapping[str, Any]:
     }
 
 
+def _from_anywhere(
+    protocol: str, verdict: Verdict | None, **ports: int
+) -> list[tuple[Mapping[str, Any], Verdict | None]]:
+    """Return both forms of a rule that lets everybody in: in a group, and as a resource of its own."""
+    own = {"fromPort": 443, "toPort": 443, **ports}
+    return [
+        ({"ingress.0": {"protocol": protocol, "cidrBlocks": ["0.0.0.0/0"], **own}}, verdict),
+        ({"ipProtocol": protocol, "cidrIpv4": "0.0.0.0/0", **own}, verdict),
+    ]
+
+
 def _reads_secrets(verb: str) -> tuple[Mapping[str, Any], Verdict | None]:
     return {"rules.0.resources": ["secrets"], "rules.0.verbs": [verb]}, _BROKEN
 
@@ -70,6 +81,16 @@ def _changes(resources: str) -> tuple[Mapping[str, Any], Verdict | None]:
 
 EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
     "aws-bucket-acl": [({"acl": "not-public-read"}, None), ({"acl": "public-read-later"}, None)],
+    "aws-security-group-open": [
+        *(case for protocol in ("tcp", "TCP", "udp", "6", "17") for case in _from_anywhere(protocol, None)),
+        *(case for protocol in ("-1", "icmp", "tcp6", "xtcp") for case in _from_anywhere(protocol, _BROKEN)),
+        *_from_anywhere("tcp", None, fromPort=80, toPort=80),
+        *_from_anywhere("tcp", _BROKEN, toPort=65535),
+        ({"cidrIpv6": "::/0", "ipProtocol": "tcp", "fromPort": 22, "toPort": 22}, _BROKEN),
+        ({"ipv6CidrBlocks": ["::/0"], "protocol": "tcp", "fromPort": 22, "toPort": 22}, _BROKEN),
+        ({"cidrBlocks": ["0.0.0.0/0"], "protocol": "-1", "type": "egress"}, None),
+        ({"cidrBlocks": ["0.0.0.0/0"], "protocol": "-1", "type": UNKNOWN}, Verdict.UNKNOWN),
+    ],
     "binding-cluster-admin": [({"roleRef.name": "system:masters"}, _BROKEN)],
     "config-map-secret": [
         ({"data": {key: "made-up"}}, _BROKEN) for key in ("client-secret", "ci.token", "root_passwd", "credential")
