@@ -75,6 +75,10 @@ def _reads_secrets(verb: str) -> tuple[Mapping[str, Any], Verdict | None]:
     return {"rules.0.resources": ["secrets"], "rules.0.verbs": [verb]}, _BROKEN
 
 
+def _reaches(group: str, resource: str, verdict: Verdict | None) -> tuple[Mapping[str, Any], Verdict | None]:
+    return {"rules.0.apiGroups": [group], "rules.0.resources": [resource]}, verdict
+
+
 def _changes(resources: str) -> tuple[Mapping[str, Any], Verdict | None]:
     return {"rules.0.resources": [resources], "rules.0.verbs": ["update"]}, _BROKEN
 
@@ -201,7 +205,34 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
     ],
     "role-reads-secrets": [_reads_secrets("get"), _reads_secrets("list"), _reads_secrets("watch")],
     "role-approves-certificates": [
-        ({"rules.0.resources": [name]}, _BROKEN) for name in ("signers", "certificatesigningrequests/status")
+        *(
+            _reaches("certificates.k8s.io", name, _BROKEN)
+            for name in ("signers", "certificatesigningrequests/status", "*/approval", "*/status", "*")
+        ),
+        _reaches("*", "*/approval", _BROKEN),
+        _reaches("apps", "*/status", None),
+        _reaches("certificates.k8s.io", "*/signers", None),
+    ],
+    "role-mints-tokens": [
+        *(_reaches(group, name, _BROKEN) for group in ("", "*") for name in ("*/token", "*")),
+        _reaches("apps", "*", None),
+        _reaches("", "serviceaccounts/*", None),
+    ],
+    "role-node-proxy": [
+        *(_reaches(group, name, _BROKEN) for group in ("", "*") for name in ("*/proxy", "*")),
+        _reaches("apps", "*", None),
+        _reaches("", "services/proxy", None),
+    ],
+    "role-pod-exec": [
+        *(
+            _reaches(group, name, _BROKEN)
+            for group in ("", "*")
+            for name in ("pods/attach", "pods/ephemeralcontainers", "*/exec", "*/attach", "*/ephemeralcontainers", "*")
+        ),
+        _reaches("apps", "*", None),
+        _reaches("apps", "*/exec", None),
+        _reaches("", "*/log", None),
+        ({"rules.0.apiGroups": UNKNOWN, "rules.0.resources": ["*/exec"]}, Verdict.UNKNOWN),
     ],
     "role-changes-admission": [
         _changes("validatingwebhookconfigurations"),
