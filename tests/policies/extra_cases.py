@@ -16,6 +16,8 @@ _TURN: Final = f"{_FIRST}.resources.limits[nvidia.com/gpu.shared]"
 _CLAIM: Final = {f"{_FIRST}.resources.claims": [{"name": "gpu"}]}
 _ON_GPU_NODES: Final = {f"{_POD}.tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}
 _REQUESTS: Final = "spec.spec.devices.requests"
+_NAMED: Final = {"matchLabels": {"team": "shop"}}
+_EXPRESSED: Final = {"matchExpressions": [{"key": "team", "operator": "In", "values": ["shop"]}]}
 _SAFE_SYSCTLS: Final = (
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -69,6 +71,10 @@ def _from_anywhere(
         ({"ingress.0": {"protocol": protocol, "cidrBlocks": ["0.0.0.0/0"], **own}}, verdict),
         ({"ipProtocol": protocol, "cidrIpv4": "0.0.0.0/0", **own}, verdict),
     ]
+
+
+def _sends(ports: list[Mapping[str, Any]], **rest: Any) -> Mapping[str, Any]:
+    return {"spec.egress": [{"ports": ports, **rest}]}
 
 
 def _reads_secrets(verb: str) -> tuple[Mapping[str, Any], Verdict | None]:
@@ -180,6 +186,42 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
     "network-policy-open-egress": [
         ({"spec.egress": [{"to": [{"ipBlock": {"cidr": "::/0"}}]}]}, _BROKEN),
         ({"spec.egress": [{"to": []}]}, _BROKEN),
+        *(
+            (_sends(ports), _BROKEN)
+            for ports in ([], [{}], [{"protocol": "TCP"}], [{"port": 443}, {"protocol": "UDP"}])
+        ),
+        *((_sends([{"port": 1, "endPort": last}]), _BROKEN) for last in (2, 65535)),
+        (_sends([{"port": 1, "endPort": 65535}, {"port": 443}]), _BROKEN),
+        (_sends([{"port": 443, "endPort": 443}, {"port": "https"}]), None),
+        (_sends([{"port": 32000, "endPort": 32768}], to=[{"ipBlock": {"cidr": "10.0.0.0/24"}}]), None),
+        (_sends([{"port": 1, "endPort": 65535}], to=[{"ipBlock": {"cidr": "0.0.0.0/0"}}]), _BROKEN),
+        ({"spec.egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/10"}}]}]}, None),
+        *(({"spec.egress": [{"to": [{"ipBlock": {"cidr": half}}]}]}, _BROKEN) for half in ("0.0.0.0/1", "8000::/1")),
+        (_sends([{"port": UNKNOWN}]), Verdict.UNKNOWN),
+        (_sends([{"port": 443, "endPort": UNKNOWN}]), Verdict.UNKNOWN),
+    ],
+    "network-policy-open-ingress": [
+        *(
+            ({"spec.ingress": [{"from": [peer]}]}, _BROKEN)
+            for peer in (
+                {"namespaceSelector": {}},
+                {"namespaceSelector": {"matchLabels": {}, "matchExpressions": []}},
+                {"namespaceSelector": {}, "podSelector": {}},
+                {"namespaceSelector": {}, "podSelector": {"matchLabels": {}, "matchExpressions": []}},
+                {"ipBlock": {"cidr": "128.0.0.0/1"}},
+            )
+        ),
+        ({"spec.ingress": [{"from": [{"podSelector": {}}, {"namespaceSelector": {}}]}]}, _BROKEN),
+        ({"spec.ingress": [{"from": []}]}, _BROKEN),
+        *(
+            ({"spec.ingress": [{"from": [{**selector, "podSelector": {}}]}]}, None)
+            for selector in ({}, {"namespaceSelector": _NAMED}, {"namespaceSelector": _EXPRESSED})
+        ),
+        *(
+            ({"spec.ingress": [{"from": [{"namespaceSelector": {}, "podSelector": pods}]}]}, None)
+            for pods in (_NAMED, _EXPRESSED)
+        ),
+        ({"spec.ingress": [{"from": [{"namespaceSelector": UNKNOWN}]}]}, Verdict.UNKNOWN),
     ],
     "pod-run-as-non-root": [
         (_users(True, True, False), _BROKEN),
