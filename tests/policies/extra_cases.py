@@ -18,6 +18,13 @@ _ON_GPU_NODES: Final = {f"{_POD}.tolerations": [{"key": "nvidia.com/gpu", "opera
 _REQUESTS: Final = "spec.spec.devices.requests"
 _NAMED: Final = {"matchLabels": {"team": "shop"}}
 _EXPRESSED: Final = {"matchExpressions": [{"key": "team", "operator": "In", "values": ["shop"]}]}
+_EVERY_PEER: Final[tuple[dict[str, Any], ...]] = (
+    {"namespaceSelector": {}},
+    {"namespaceSelector": {"matchLabels": {}, "matchExpressions": []}},
+    {"namespaceSelector": {}, "podSelector": {}},
+    {"namespaceSelector": {}, "podSelector": {"matchLabels": {}, "matchExpressions": []}},
+    {"ipBlock": {"cidr": "128.0.0.0/1"}},
+)
 _SAFE_SYSCTLS: Final = (
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -186,10 +193,10 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
     "network-policy-open-egress": [
         ({"spec.egress": [{"to": [{"ipBlock": {"cidr": "::/0"}}]}]}, _BROKEN),
         ({"spec.egress": [{"to": []}]}, _BROKEN),
-        *(
-            (_sends(ports), _BROKEN)
-            for ports in ([], [{}], [{"protocol": "TCP"}], [{"port": 443}, {"protocol": "UDP"}])
-        ),
+        (_sends([]), _BROKEN),
+        (_sends([{}]), _BROKEN),
+        (_sends([{"protocol": "TCP"}]), _BROKEN),
+        (_sends([{"port": 443}, {"protocol": "UDP"}]), _BROKEN),
         *((_sends([{"port": 1, "endPort": last}]), _BROKEN) for last in (2, 65535)),
         (_sends([{"port": 1, "endPort": 65535}, {"port": 443}]), _BROKEN),
         (_sends([{"port": 443, "endPort": 443}, {"port": "https"}]), None),
@@ -201,16 +208,7 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
         (_sends([{"port": 443, "endPort": UNKNOWN}]), Verdict.UNKNOWN),
     ],
     "network-policy-open-ingress": [
-        *(
-            ({"spec.ingress": [{"from": [peer]}]}, _BROKEN)
-            for peer in (
-                {"namespaceSelector": {}},
-                {"namespaceSelector": {"matchLabels": {}, "matchExpressions": []}},
-                {"namespaceSelector": {}, "podSelector": {}},
-                {"namespaceSelector": {}, "podSelector": {"matchLabels": {}, "matchExpressions": []}},
-                {"ipBlock": {"cidr": "128.0.0.0/1"}},
-            )
-        ),
+        *(({"spec.ingress": [{"from": [peer]}]}, _BROKEN) for peer in _EVERY_PEER),
         ({"spec.ingress": [{"from": [{"podSelector": {}}, {"namespaceSelector": {}}]}]}, _BROKEN),
         ({"spec.ingress": [{"from": []}]}, _BROKEN),
         *(
