@@ -92,8 +92,10 @@ def _reaches(group: str, resource: str, verdict: Verdict | None) -> tuple[Mappin
     return {"rules.0.apiGroups": [group], "rules.0.resources": [resource]}, verdict
 
 
-def _changes(resources: str) -> tuple[Mapping[str, Any], Verdict | None]:
-    return {"rules.0.resources": [resources], "rules.0.verbs": ["update"]}, _BROKEN
+def _changes(
+    resources: str, group: str = "admissionregistration.k8s.io", verdict: Verdict | None = _BROKEN
+) -> tuple[Mapping[str, Any], Verdict | None]:
+    return {"rules.0.apiGroups": [group], "rules.0.resources": [resources], "rules.0.verbs": ["update"]}, verdict
 
 
 EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
@@ -243,7 +245,13 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
     "pod-unsafe-sysctl": [
         ({f"{_POD}.securityContext.sysctls": [{"name": name, "value": "1"} for name in _SAFE_SYSCTLS]}, None)
     ],
-    "role-reads-secrets": [_reads_secrets("get"), _reads_secrets("list"), _reads_secrets("watch")],
+    "role-reads-secrets": [
+        _reads_secrets("get"),
+        _reads_secrets("list"),
+        _reads_secrets("watch"),
+        *(_reaches(group, "*", _BROKEN) for group in ("", "*")),
+        _reaches("apps", "*", None),
+    ],
     "role-approves-certificates": [
         *(
             _reaches("certificates.k8s.io", name, _BROKEN)
@@ -281,6 +289,9 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
         _changes("validatingadmissionpolicybindings"),
         _changes("mutatingadmissionpolicies"),
         _changes("mutatingadmissionpolicybindings"),
+        _changes("*"),
+        _changes("*", "*"),
+        _changes("*", "apps", None),
     ],
     "page-behind-login": [
         *(
