@@ -94,8 +94,8 @@ def sid_of(item: Mapping[str, Any]) -> str:
 def _statement(item: Mapping[str, Any]) -> Statement:
     return Statement(
         sid=sid_of(item),
-        actions=texts("*" if "NotAction" in item else item.get("Action", "*")),
-        resources=texts("*" if "NotResource" in item else item.get("Resource", "*")),
+        actions=texts(item.get("Action", "*")),
+        resources=texts(item.get("Resource", "*")),
         narrowed=bool(item.get("Condition")),
     )
 
@@ -123,7 +123,7 @@ def _is_everything(resource: str, kind: str) -> bool:
     if _WILDCARD.search(resource) is None:
         return False
     last = "".join(resource.split(":", 5)[5:])  # `arn:aws:iam::*` has no such part: it means any
-    return kind.startswith(_WILDCARD.split(last, maxsplit=1)[0])
+    return kind.startswith(_WILDCARD.split(last)[0])
 
 
 def texts(value: Any) -> tuple[str, ...]:

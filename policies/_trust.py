@@ -48,9 +48,8 @@ def _says_who(condition: Any) -> bool:
 
 
 def _is_one(value: str) -> bool:
-    """Say whether a value names an account or an organization; below these there may be wildcards."""
-    parts = value.split(":", 5)
-    named = (parts[4] or parts[5]) if parts[0] == "arn" and len(parts) == 6 else value.partition("/")[0]
+    """Say whether a value names an account or an organization; after a `/`, below these, there may be wildcards."""
+    named = value.partition("/")[0]
     return bool(named) and not {"*", "?"} & set(named)
 
 

@@ -73,6 +73,7 @@ _EVERY_ROLE: Final = (
 _SOME_ROLES: Final = (
     "arn:aws:iam::111122223333:role/shop",
     "arn:aws:iam::111122223333:role/shop-*",
+    "arn:aws:iam::111122223333:role/x*",
     "arn:aws:iam::*:role/shop",
 )
 _ORGANIZATION: Final = {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}
@@ -86,6 +87,9 @@ _SAYS_NOTHING: Final[tuple[dict[str, Any] | None, ...]] = (
     {"StringEquals": {"aws:PrincipalAccount": []}},
     {"StringLike": {"aws:PrincipalOrgID": "o-*"}},
     {"StringLike": {"aws:PrincipalArn": "*"}},
+    {"StringLike": {"aws:PrincipalArn": "?*"}},
+    {"StringLike": {"aws:PrincipalOrgID": "o-?1b2c3d4e5"}},
+    {"StringEquals": {"aws:PrincipalArn": ""}},
     {"ArnLike": {"aws:PrincipalArn": ["arn:aws:iam::111122223333:role/shop", "arn:aws:iam::*:role/shop"]}},
     {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::*"}},
 )
@@ -131,6 +135,7 @@ def _said_of(kind: str, verdict: Verdict = _BROKEN) -> set[tuple[str, Verdict]]:
 EXTRA_STACKS: Final[dict[str, list[tuple[tuple[Resource, ...], set[tuple[str, Verdict]]]]]] = {
     "aws-iam-narrow": [
         *[((iam_policy("s3:Get*", _MODELS, kind=kind),), _said_of(kind)) for kind in _IAM_POLICIES],
+        ((iam_policy("s3:?etObject", _MODELS),), _said_of("aws:iam/RolePolicy")),
         *[((iam_policy("s3:GetObject", "*", kind=kind),), _said_of(kind)) for kind in _IAM_POLICIES],
         *[((_attached(kind, _ADMINISTRATOR),), _said_of(kind)) for kind in _ATTACHMENTS],
         *[((_attached(kind, UNKNOWN),), _said_of(kind, Verdict.UNKNOWN)) for kind in _ATTACHMENTS],
