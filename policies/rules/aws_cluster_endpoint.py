@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from policies._addresses import everybody
 from policies._logic import Every, Filled, Is
 from policies._model import Example, ObjectRule, Severity
 
@@ -12,7 +13,7 @@ RULE = ObjectRule(
     frameworks=("AWS FSBP EKS.1",),
     kinds=("aws:eks/Cluster",),
     demand=Is("vpcConfig.endpointPublicAccess", False)
-    | (Filled("vpcConfig.publicAccessCidrs") & Every("vpcConfig.publicAccessCidrs", ~Is("", "0.0.0.0/0"))),
+    | (Filled("vpcConfig.publicAccessCidrs") & Every("vpcConfig.publicAccessCidrs", ~everybody(""))),
     why="Every flaw of the API server is then everybody's to try.",
     how="Close the public endpoint or name the addresses that may use it.",
     example=Example(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from policies._logic import Every, Filled, OneOf
+from policies._addresses import everybody
+from policies._logic import Equal, Every, Filled, Present
 from policies._model import Example, ObjectRule, Severity
 
 RULE = ObjectRule(
@@ -11,12 +12,14 @@ RULE = ObjectRule(
     severity=Severity.HIGH,
     frameworks=("CIS Kubernetes 5.3.2", "NSA/CISA"),
     kinds=("networking.k8s.io/NetworkPolicy",),
+    # A protocol without a port is every port of it, and a range may be all of them: to everybody go single ports only.
     demand=Every(
         "spec.egress",
-        Filled("ports") | (Filled("to") & Every("to", ~OneOf("ipBlock.cidr", ("0.0.0.0/0", "::/0")))),
+        (Filled("ports") & Every("ports", Present("port") & (~Present("endPort") | Equal("port", "endPort"))))
+        | (Filled("to") & Every("to", ~everybody("ipBlock.cidr"))),
     ),
     why="Data leave through connections that nobody planned.",
-    how="Name the targets, or at least the ports.",
+    how="Name the targets, or at least the ports, each by itself.",
     example=Example(
         of="NetworkPolicy",
         fails={"spec.egress": [{}]},

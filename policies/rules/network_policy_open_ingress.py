@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from policies._logic import Every, Filled, OneOf
+from policies._addresses import everybody
+from policies._logic import Every, Filled, Present
 from policies._model import Example, ObjectRule, Severity
+
+# Labels of pods narrow every namespace to those who bear them, as metrics are read and gateways call.
+_EVERY_POD = (
+    Present("namespaceSelector")
+    & ~Filled("namespaceSelector.matchLabels")
+    & ~Filled("namespaceSelector.matchExpressions")
+    & ~Filled("podSelector.matchLabels")
+    & ~Filled("podSelector.matchExpressions")
+)
 
 RULE = ObjectRule(
     id="network-policy-open-ingress",
@@ -11,9 +21,9 @@ RULE = ObjectRule(
     severity=Severity.HIGH,
     frameworks=("CIS Kubernetes 5.3.2", "NSA/CISA"),
     kinds=("networking.k8s.io/NetworkPolicy",),
-    demand=Every("spec.ingress", Filled("from") & Every("from", ~OneOf("ipBlock.cidr", ("0.0.0.0/0", "::/0")))),
-    why="A rule without `from` allows every pod of every namespace and every address.",
-    how="Name the pods that may call.",
+    demand=Every("spec.ingress", Filled("from") & Every("from", ~everybody("ipBlock.cidr") & ~_EVERY_POD)),
+    why="A rule without `from` allows every pod and every address; `namespaceSelector: {}` all pods.",
+    how="Name the pods that may call; with labels of pods beside it, a namespaceSelector may mean every namespace.",
     example=Example(
         of="NetworkPolicy",
         fails={"spec.ingress": [{"ports": [{"port": 80}]}]},

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from policies._access import reaches
 from policies._kinds import ROLES
-from policies._logic import Every, OneOf
+from policies._logic import Every
 from policies._model import Example, ObjectRule, Severity
+
+_GROUP = "certificates.k8s.io"
 
 RULE = ObjectRule(
     id="role-approves-certificates",
@@ -14,16 +17,13 @@ RULE = ObjectRule(
     kinds=ROLES,
     demand=Every(
         "rules",
-        Every(
-            "resources",
-            ~OneOf("", ("certificatesigningrequests/approval", "certificatesigningrequests/status", "signers")),
-        ),
+        ~reaches(_GROUP, "certificatesigningrequests/approval", "certificatesigningrequests/status", "signers"),
     ),
     why="A certificate of the cluster can carry any name, also that of an administrator.",
     how="Let people approve, and controllers of the cluster itself.",
     example=Example(
         of="ClusterRole",
-        fails={"rules.0.resources": ["certificatesigningrequests/approval"]},
-        neighbour={"rules.0.resources": ["certificatesigningrequests"]},
+        fails={"rules.0.apiGroups": [_GROUP], "rules.0.resources": ["certificatesigningrequests/approval"]},
+        neighbour={"rules.0.apiGroups": [_GROUP], "rules.0.resources": ["certificatesigningrequests"]},
     ),
 )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from policies._access import reaches
 from policies._kinds import ROLES
 from policies._logic import Every, OneOf
 from policies._model import Example, ObjectRule, Severity
+
+_GROUP = "admissionregistration.k8s.io"
+_POLICIES = {"rules.0.apiGroups": [_GROUP], "rules.0.resources": ["validatingadmissionpolicies"]}
 
 RULE = ObjectRule(
     id="role-changes-admission",
@@ -14,19 +18,14 @@ RULE = ObjectRule(
     kinds=ROLES,
     demand=Every(
         "rules",
-        Every(
-            "resources",
-            ~OneOf(
-                "",
-                (
-                    "validatingwebhookconfigurations",
-                    "mutatingwebhookconfigurations",
-                    "validatingadmissionpolicies",
-                    "validatingadmissionpolicybindings",
-                    "mutatingadmissionpolicies",
-                    "mutatingadmissionpolicybindings",
-                ),
-            ),
+        ~reaches(
+            _GROUP,
+            "validatingwebhookconfigurations",
+            "mutatingwebhookconfigurations",
+            "validatingadmissionpolicies",
+            "validatingadmissionpolicybindings",
+            "mutatingadmissionpolicies",
+            "mutatingadmissionpolicybindings",
         )
         | Every("verbs", OneOf("", ("get", "list", "watch"))),
     ),
@@ -34,7 +33,7 @@ RULE = ObjectRule(
     how="Allow reading only; let the deployment make webhooks and policies.",
     example=Example(
         of="ClusterRole",
-        fails={"rules.0.resources": ["validatingadmissionpolicies"], "rules.0.verbs": ["get", "patch"]},
-        neighbour={"rules.0.resources": ["validatingadmissionpolicies"], "rules.0.verbs": ["get", "list", "watch"]},
+        fails={**_POLICIES, "rules.0.verbs": ["get", "patch"]},
+        neighbour={**_POLICIES, "rules.0.verbs": ["get", "list", "watch"]},
     ),
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from policies._access import reaches
 from policies._kinds import ROLES
-from policies._logic import Every, Is
+from policies._logic import Every
 from policies._model import Example, ObjectRule, Severity
 
 RULE = ObjectRule(
@@ -12,7 +13,7 @@ RULE = ObjectRule(
     severity=Severity.CRITICAL,
     frameworks=("CIS Kubernetes 5.1.13",),
     kinds=ROLES,
-    demand=Every("rules", Every("resources", ~Is("", "serviceaccounts/token"))),
+    demand=Every("rules", ~reaches("", "serviceaccounts/token")),
     why="Who makes a token of an account has all of its rights.",
     how="Give the pod the account that it needs; its token comes by itself.",
     example=Example(

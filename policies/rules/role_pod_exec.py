@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from policies._access import reaches
 from policies._kinds import ROLES
-from policies._logic import Every, OneOf
+from policies._logic import Every
 from policies._model import Example, ObjectRule, Severity
 
 RULE = ObjectRule(
@@ -12,7 +13,7 @@ RULE = ObjectRule(
     severity=Severity.HIGH,
     frameworks=("CIS Kubernetes 5.1.4", "NSA/CISA"),
     kinds=ROLES,
-    demand=Every("rules", Every("resources", ~OneOf("", ("pods/exec", "pods/attach", "pods/ephemeralcontainers")))),
+    demand=Every("rules", ~reaches("", "pods/exec", "pods/attach", "pods/ephemeralcontainers")),
     why="Whoever enters a pod has its secrets and its rights.",
     how="Give people this right for a while, and workloads never.",
     example=Example(

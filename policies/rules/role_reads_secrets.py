@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from policies._access import reaches
 from policies._kinds import ROLES
-from policies._logic import Every, Filled, Is, OneOf, Some
+from policies._logic import Every, Filled, OneOf
 from policies._model import Example, ObjectRule, Severity
 
 RULE = ObjectRule(
@@ -14,10 +15,7 @@ RULE = ObjectRule(
     kinds=ROLES,
     demand=Every(
         "rules",
-        Filled("resourceNames")
-        | ~Some("resources", Is("", "secrets"))
-        | ~Some("apiGroups", OneOf("", ("", "*")))
-        | Every("verbs", ~OneOf("", ("get", "list", "watch", "*"))),
+        Filled("resourceNames") | ~reaches("", "secrets") | Every("verbs", ~OneOf("", ("get", "list", "watch", "*"))),
     ),
     why="Who reads all Secrets of a namespace is everybody in it.",
     how="Name the Secrets in resourceNames.",

@@ -16,6 +16,15 @@ _TURN: Final = f"{_FIRST}.resources.limits[nvidia.com/gpu.shared]"
 _CLAIM: Final = {f"{_FIRST}.resources.claims": [{"name": "gpu"}]}
 _ON_GPU_NODES: Final = {f"{_POD}.tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}
 _REQUESTS: Final = "spec.spec.devices.requests"
+_NAMED: Final = {"matchLabels": {"team": "shop"}}
+_EXPRESSED: Final = {"matchExpressions": [{"key": "team", "operator": "In", "values": ["shop"]}]}
+_EVERY_PEER: Final[tuple[dict[str, Any], ...]] = (
+    {"namespaceSelector": {}},
+    {"namespaceSelector": {"matchLabels": {}, "matchExpressions": []}},
+    {"namespaceSelector": {}, "podSelector": {}},
+    {"namespaceSelector": {}, "podSelector": {"matchLabels": {}, "matchExpressions": []}},
+    {"ipBlock": {"cidr": "128.0.0.0/1"}},
+)
 _SAFE_SYSCTLS: Final = (
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -60,16 +69,47 @@ def _profiles(pod: Any, first: Any, before: Any) -> Mapping[str, Any]:
     }
 
 
+def _from_anywhere(
+    protocol: str, verdict: Verdict | None, **ports: int
+) -> list[tuple[Mapping[str, Any], Verdict | None]]:
+    """Return both forms of a rule that lets everybody in: in a group, and as a resource of its own."""
+    own = {"fromPort": 443, "toPort": 443, **ports}
+    return [
+        ({"ingress.0": {"protocol": protocol, "cidrBlocks": ["0.0.0.0/0"], **own}}, verdict),
+        ({"ipProtocol": protocol, "cidrIpv4": "0.0.0.0/0", **own}, verdict),
+    ]
+
+
+def _sends(ports: list[Mapping[str, Any]], **rest: Any) -> Mapping[str, Any]:
+    return {"spec.egress": [{"ports": ports, **rest}]}
+
+
 def _reads_secrets(verb: str) -> tuple[Mapping[str, Any], Verdict | None]:
     return {"rules.0.resources": ["secrets"], "rules.0.verbs": [verb]}, _BROKEN
 
 
-def _changes(resources: str) -> tuple[Mapping[str, Any], Verdict | None]:
-    return {"rules.0.resources": [resources], "rules.0.verbs": ["update"]}, _BROKEN
+def _reaches(group: str, resource: str, verdict: Verdict | None) -> tuple[Mapping[str, Any], Verdict | None]:
+    return {"rules.0.apiGroups": [group], "rules.0.resources": [resource]}, verdict
+
+
+def _changes(
+    resources: str, group: str = "admissionregistration.k8s.io", verdict: Verdict | None = _BROKEN
+) -> tuple[Mapping[str, Any], Verdict | None]:
+    return {"rules.0.apiGroups": [group], "rules.0.resources": [resources], "rules.0.verbs": ["update"]}, verdict
 
 
 EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
     "aws-bucket-acl": [({"acl": "not-public-read"}, None), ({"acl": "public-read-later"}, None)],
+    "aws-security-group-open": [
+        *(case for protocol in ("tcp", "TCP", "udp", "6", "17") for case in _from_anywhere(protocol, None)),
+        *(case for protocol in ("-1", "icmp", "tcp6", "xtcp") for case in _from_anywhere(protocol, _BROKEN)),
+        *_from_anywhere("tcp", None, fromPort=80, toPort=80),
+        *_from_anywhere("tcp", _BROKEN, toPort=65535),
+        ({"cidrIpv6": "::/0", "ipProtocol": "tcp", "fromPort": 22, "toPort": 22}, _BROKEN),
+        ({"ipv6CidrBlocks": ["::/0"], "protocol": "tcp", "fromPort": 22, "toPort": 22}, _BROKEN),
+        ({"cidrBlocks": ["0.0.0.0/0"], "protocol": "-1", "type": "egress"}, None),
+        ({"cidrBlocks": ["0.0.0.0/0"], "protocol": "-1", "type": UNKNOWN}, Verdict.UNKNOWN),
+    ],
     "binding-cluster-admin": [({"roleRef.name": "system:masters"}, _BROKEN)],
     "config-map-secret": [
         ({"data": {key: "made-up"}}, _BROKEN) for key in ("client-secret", "ci.token", "root_passwd", "credential")
@@ -155,6 +195,33 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
     "network-policy-open-egress": [
         ({"spec.egress": [{"to": [{"ipBlock": {"cidr": "::/0"}}]}]}, _BROKEN),
         ({"spec.egress": [{"to": []}]}, _BROKEN),
+        (_sends([]), _BROKEN),
+        (_sends([{}]), _BROKEN),
+        (_sends([{"protocol": "TCP"}]), _BROKEN),
+        (_sends([{"port": 443}, {"protocol": "UDP"}]), _BROKEN),
+        *((_sends([{"port": 1, "endPort": last}]), _BROKEN) for last in (2, 65535)),
+        (_sends([{"port": 1, "endPort": 65535}, {"port": 443}]), _BROKEN),
+        (_sends([{"port": 443, "endPort": 443}, {"port": "https"}]), None),
+        (_sends([{"port": 32000, "endPort": 32768}], to=[{"ipBlock": {"cidr": "10.0.0.0/24"}}]), None),
+        (_sends([{"port": 1, "endPort": 65535}], to=[{"ipBlock": {"cidr": "0.0.0.0/0"}}]), _BROKEN),
+        ({"spec.egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/10"}}]}]}, None),
+        *(({"spec.egress": [{"to": [{"ipBlock": {"cidr": half}}]}]}, _BROKEN) for half in ("0.0.0.0/1", "8000::/1")),
+        (_sends([{"port": UNKNOWN}]), Verdict.UNKNOWN),
+        (_sends([{"port": 443, "endPort": UNKNOWN}]), Verdict.UNKNOWN),
+    ],
+    "network-policy-open-ingress": [
+        *(({"spec.ingress": [{"from": [peer]}]}, _BROKEN) for peer in _EVERY_PEER),
+        ({"spec.ingress": [{"from": [{"podSelector": {}}, {"namespaceSelector": {}}]}]}, _BROKEN),
+        ({"spec.ingress": [{"from": []}]}, _BROKEN),
+        *(
+            ({"spec.ingress": [{"from": [{**selector, "podSelector": {}}]}]}, None)
+            for selector in ({}, {"namespaceSelector": _NAMED}, {"namespaceSelector": _EXPRESSED})
+        ),
+        *(
+            ({"spec.ingress": [{"from": [{"namespaceSelector": {}, "podSelector": pods}]}]}, None)
+            for pods in (_NAMED, _EXPRESSED)
+        ),
+        ({"spec.ingress": [{"from": [{"namespaceSelector": UNKNOWN}]}]}, Verdict.UNKNOWN),
     ],
     "pod-run-as-non-root": [
         (_users(True, True, False), _BROKEN),
@@ -178,9 +245,42 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
     "pod-unsafe-sysctl": [
         ({f"{_POD}.securityContext.sysctls": [{"name": name, "value": "1"} for name in _SAFE_SYSCTLS]}, None)
     ],
-    "role-reads-secrets": [_reads_secrets("get"), _reads_secrets("list"), _reads_secrets("watch")],
+    "role-reads-secrets": [
+        _reads_secrets("get"),
+        _reads_secrets("list"),
+        _reads_secrets("watch"),
+        *(_reaches(group, "*", _BROKEN) for group in ("", "*")),
+        _reaches("apps", "*", None),
+    ],
     "role-approves-certificates": [
-        ({"rules.0.resources": [name]}, _BROKEN) for name in ("signers", "certificatesigningrequests/status")
+        *(
+            _reaches("certificates.k8s.io", name, _BROKEN)
+            for name in ("signers", "certificatesigningrequests/status", "*/approval", "*/status", "*")
+        ),
+        _reaches("*", "*/approval", _BROKEN),
+        _reaches("apps", "*/status", None),
+        _reaches("certificates.k8s.io", "*/signers", None),
+    ],
+    "role-mints-tokens": [
+        *(_reaches(group, name, _BROKEN) for group in ("", "*") for name in ("*/token", "*")),
+        _reaches("apps", "*", None),
+        _reaches("", "serviceaccounts/*", None),
+    ],
+    "role-node-proxy": [
+        *(_reaches(group, name, _BROKEN) for group in ("", "*") for name in ("*/proxy", "*")),
+        _reaches("apps", "*", None),
+        _reaches("", "services/proxy", None),
+    ],
+    "role-pod-exec": [
+        *(
+            _reaches(group, name, _BROKEN)
+            for group in ("", "*")
+            for name in ("pods/attach", "pods/ephemeralcontainers", "*/exec", "*/attach", "*/ephemeralcontainers", "*")
+        ),
+        _reaches("apps", "*", None),
+        _reaches("apps", "*/exec", None),
+        _reaches("", "*/log", None),
+        ({"rules.0.apiGroups": UNKNOWN, "rules.0.resources": ["*/exec"]}, Verdict.UNKNOWN),
     ],
     "role-changes-admission": [
         _changes("validatingwebhookconfigurations"),
@@ -189,6 +289,9 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
         _changes("validatingadmissionpolicybindings"),
         _changes("mutatingadmissionpolicies"),
         _changes("mutatingadmissionpolicybindings"),
+        _changes("*"),
+        _changes("*", "*"),
+        _changes("*", "apps", None),
     ],
     "page-behind-login": [
         *(

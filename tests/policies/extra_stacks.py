@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from policies._samples import (
     budget,
     database_cluster,
     iam_policy,
+    iam_role,
     network_policy,
     service,
     thing,
@@ -50,9 +52,56 @@ _MONITORED: Final = service(LABELS, **{"app.kubernetes.io/name": "monitoring"})
 _BACKUP: Final = thing("batch/CronJob", "backup", {"metadata": {"labels": {"mlplatform.dev/backs-up": "second"}}})
 
 _MODELS: Final = "arn:aws:s3:::models/*"
-_IAM_POLICIES: Final = ("aws:iam/Policy", "aws:iam/RolePolicy", "aws:iam/UserPolicy")
-_ATTACHMENTS: Final = ("aws:iam/RolePolicyAttachment", "aws:iam/UserPolicyAttachment")
+_IAM_POLICIES: Final = ("aws:iam/Policy", "aws:iam/RolePolicy", "aws:iam/UserPolicy", "aws:iam/GroupPolicy")
+_ATTACHMENTS: Final = (
+    "aws:iam/RolePolicyAttachment",
+    "aws:iam/UserPolicyAttachment",
+    "aws:iam/GroupPolicyAttachment",
+    "aws:iam/PolicyAttachment",
+)
+_ROLE: Final = "aws:iam/Role"
 _ADMINISTRATOR: Final = "arn:aws:iam::aws:policy/job-function/AdministratorAccess"
+_EVERY_ROLE: Final = (
+    "*",
+    "arn:aws:iam::*",
+    "arn:aws:iam::*:*",
+    "arn:aws:iam::111122223333:*",
+    "arn:aws:iam::111122223333:role/*",
+    "arn:aws:iam::111122223333:r?le/x",
+    "arn:aws:iam::*:role/?*",
+)
+_SOME_ROLES: Final = (
+    "arn:aws:iam::111122223333:role/shop",
+    "arn:aws:iam::111122223333:role/shop-*",
+    "arn:aws:iam::111122223333:role/x*",
+    "arn:aws:iam::*:role/shop",
+)
+_ORGANIZATION: Final = {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}
+_SAYS_NOTHING: Final[tuple[dict[str, Any] | None, ...]] = (
+    None,
+    {"Bool": {"aws:SecureTransport": "true"}},
+    {"StringEqualsIfExists": _ORGANIZATION},
+    {"StringNotEquals": _ORGANIZATION},
+    {"ForAllValues:StringEquals": _ORGANIZATION},
+    {"StringEquals": {"sts:ExternalId": "shop"}},
+    {"StringEquals": {"aws:PrincipalAccount": []}},
+    {"StringLike": {"aws:PrincipalOrgID": "o-*"}},
+    {"StringLike": {"aws:PrincipalArn": "*"}},
+    {"StringLike": {"aws:PrincipalArn": "?*"}},
+    {"StringLike": {"aws:PrincipalOrgID": "o-?1b2c3d4e5"}},
+    {"StringEquals": {"aws:PrincipalArn": ""}},
+    {"ArnLike": {"aws:PrincipalArn": ["arn:aws:iam::111122223333:role/shop", "arn:aws:iam::*:role/shop"]}},
+    {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::*"}},
+)
+"""Conditions that everybody fits."""
+_SAYS_WHO: Final[tuple[dict[str, Any], ...]] = (
+    {"StringEquals": _ORGANIZATION},
+    {"stringequals": {"AWS:principalorgid": ["o-a1b2c3d4e5"]}},
+    {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/*/ou-shop/*"}},
+    {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/shop-*"}},
+    {"ArnEquals": {"aws:SourceArn": "arn:aws:s3:::models"}},
+    {"StringEquals": {"aws:SourceAccount": "111122223333"}, "Bool": {"aws:SecureTransport": "true"}},
+)
 _VOUCHED_FOR: Final = (
     "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy",
     "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy",
@@ -64,6 +113,21 @@ def _attached(kind: str, arn: object) -> Resource:
     return thing(kind, "use", {"policyArn": arn})
 
 
+def _exceptions(**statement: Any) -> Resource:
+    """Return a policy with a statement that names what it does not mean."""
+    policy = {"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": _MODELS, **statement}}
+    known = {key: value for key, value in policy["Statement"].items() if value is not None}
+    return thing("aws:iam/RolePolicy", "use", {"policy": json.dumps({"Statement": known})})
+
+
+def _inline(*items: Any) -> Resource:
+    return thing(_ROLE, "use", {"inlinePolicies": list(items)})
+
+
+def _inline_of(policy: Resource) -> dict[str, Any]:
+    return {"name": "use", "policy": policy.properties["policy"]}
+
+
 def _said_of(kind: str, verdict: Verdict = _BROKEN) -> set[tuple[str, Verdict]]:
     return {(f"{kind} models/use", verdict)}
 
@@ -71,10 +135,62 @@ def _said_of(kind: str, verdict: Verdict = _BROKEN) -> set[tuple[str, Verdict]]:
 EXTRA_STACKS: Final[dict[str, list[tuple[tuple[Resource, ...], set[tuple[str, Verdict]]]]]] = {
     "aws-iam-narrow": [
         *[((iam_policy("s3:Get*", _MODELS, kind=kind),), _said_of(kind)) for kind in _IAM_POLICIES],
+        ((iam_policy("s3:?etObject", _MODELS),), _said_of("aws:iam/RolePolicy")),
         *[((iam_policy("s3:GetObject", "*", kind=kind),), _said_of(kind)) for kind in _IAM_POLICIES],
         *[((_attached(kind, _ADMINISTRATOR),), _said_of(kind)) for kind in _ATTACHMENTS],
         *[((_attached(kind, UNKNOWN),), _said_of(kind, Verdict.UNKNOWN)) for kind in _ATTACHMENTS],
         *[((_attached(kind, arn),), set[tuple[str, Verdict]]()) for kind in _ATTACHMENTS for arn in _VOUCHED_FOR],
+        (
+            (_attached(_ATTACHMENTS[0], _ADMINISTRATOR.replace(":aws:iam", ":aws-us-gov:iam")),),
+            _said_of(_ATTACHMENTS[0]),
+        ),
+        *[((iam_policy("iam:PassRole", arn),), _said_of("aws:iam/RolePolicy")) for arn in _EVERY_ROLE],
+        *[((iam_policy("sts:assumerole", arn),), _said_of("aws:iam/RolePolicy")) for arn in _EVERY_ROLE],
+        *[((iam_policy("iam:PassRole", arn),), set[tuple[str, Verdict]]()) for arn in _SOME_ROLES],
+        ((iam_policy("iam:GetRole", "arn:aws:iam::111122223333:role/*"),), set()),
+        ((iam_policy("s3:GetObject", "arn:aws:s3:::*"),), _said_of("aws:iam/RolePolicy")),
+        ((_exceptions(Action=None, NotAction="iam:*"),), _said_of("aws:iam/RolePolicy")),
+        ((_exceptions(Resource=None, NotResource=_MODELS),), _said_of("aws:iam/RolePolicy")),
+        ((_exceptions(Resource=None, NotResource=_MODELS, Effect="Deny"),), set()),
+        ((thing(_ROLE, "use", {"managedPolicyArns": [_VOUCHED_FOR[0], _ADMINISTRATOR]}),), _said_of(_ROLE)),
+        ((thing(_ROLE, "use", {"managedPolicyArns": list(_VOUCHED_FOR)}),), set()),
+        ((thing(_ROLE, "use", {"managedPolicyArns": UNKNOWN}),), _said_of(_ROLE, Verdict.UNKNOWN)),
+        ((thing(_ROLE, "use", {"managedPolicyArns": [UNKNOWN]}),), _said_of(_ROLE, Verdict.UNKNOWN)),
+        (
+            (_inline(_inline_of(iam_policy("s3:GetObject", _MODELS)), _inline_of(iam_policy("s3:*", _MODELS))),),
+            _said_of(_ROLE),
+        ),
+        ((_inline({"name": "use", "policy": "not a policy"}),), _said_of(_ROLE)),
+        ((_inline(_inline_of(iam_policy("s3:GetObject", _MODELS)), {}),), set()),
+        ((_inline({"name": "use", "policy": UNKNOWN}),), _said_of(_ROLE, Verdict.UNKNOWN)),
+        ((thing(_ROLE, "use", {"inlinePolicies": UNKNOWN}),), _said_of(_ROLE, Verdict.UNKNOWN)),
+    ],
+    "aws-iam-trust": [
+        *[
+            ((iam_role(principal, condition),), _said_of(_ROLE))
+            for principal in ("*", {"AWS": "*"}, {"AWS": ["arn:aws:iam::111122223333:root", "*"]}, {"Federated": "*"})
+            for condition in _SAYS_NOTHING
+        ],
+        *[((iam_role({"AWS": "*"}, condition),), set[tuple[str, Verdict]]()) for condition in _SAYS_WHO],
+        *[
+            ((thing(_ROLE, "use", {"assumeRolePolicy": json.dumps({"Statement": statement})}),), answer)
+            for statement, answer in (
+                (
+                    {"Effect": "Allow", "NotPrincipal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"},
+                    _said_of(_ROLE),
+                ),
+                ({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}, set[tuple[str, Verdict]]()),
+                (
+                    {"Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"},
+                    set[tuple[str, Verdict]](),
+                ),
+            )
+        ],
+        ((thing(_ROLE, "use", {"assumeRolePolicy": "{}"}),), _said_of(_ROLE)),
+        (
+            (thing(_ROLE, "later", {"assumeRolePolicy": UNKNOWN}), iam_role("*")),
+            {(f"{_ROLE} models/later", Verdict.UNKNOWN), *_said_of(_ROLE)},
+        ),
     ],
     "service-without-pods": [
         *[((_runs(kind), _door("lost", {"app": "sever"})), _said("core/Service", "lost")) for kind in PODS],

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from ml.contracts.abtest import API_GROUP, AbTestSpec
+from policies import docs
 from policies._model import Verdict
 from policies.engine import Judged, evaluate
 from policies.registry import BY_ID, OBJECT_RULES, STACK_RULES
@@ -66,6 +67,11 @@ def test_corpus_is_large_and_varied_when_counted() -> None:
     assert len(good) >= 80
     assert sum(bool(case.breaks) for case in cases) >= 120
     assert max(Counter(case.name for case in cases).values()) == 1
+
+
+def test_proof_says_how_large_the_corpus_is_when_read() -> None:
+    proof = (docs.FILE.parent / "policies-proof.md").read_text(encoding="utf-8")
+    assert f"| {len(corpus.cases()):,} manifests with verdicts decided by hand |" in proof
 
 
 def test_every_rule_is_broken_by_a_manifest_when_the_corpus_is_read() -> None:

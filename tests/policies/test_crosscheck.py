@@ -6,7 +6,7 @@ from datetime import date
 
 from policies.registry import BY_ID
 from tests.policies import corpus
-from tests.policies.crosscheck import Finding, content, decided, open_questions
+from tests.policies.crosscheck import TERRAFORM, Finding, content, decided, open_questions
 
 
 def test_every_check_has_rules_that_exist_or_a_reason_when_decided() -> None:
@@ -21,6 +21,11 @@ def test_what_ours_let_pass_has_a_reason_and_exists_when_decided() -> None:
     for check, entry in decided().items():
         assert entry.passing <= names, check
         assert not entry.passing or entry.reason, check
+
+
+def test_every_cloud_resource_of_the_corpus_can_be_shown_to_checkov_when_complete() -> None:
+    shown = [case for case in corpus.cases() if case.is_complete and not case.is_cluster_object]
+    assert {case.described["type"] for case in shown} == set(TERRAFORM)
 
 
 def test_version_and_day_are_recorded_when_decided() -> None:

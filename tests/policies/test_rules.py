@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from policies import docs
 from policies._examples import CLOUD, MANIFESTS
 from policies._model import Exemption, ObjectRule, Resource, Rule, StackRule, Verdict
 from policies._paths import MISSING, UNKNOWN
@@ -125,6 +126,11 @@ def test_rule_answers_everything_as_written_when_asked(rule: Rule) -> None:
     asked = questions(rule)
     assert list(wrong(rule, asked)) == []
     assert list(unrepaired(rule, rule)) == []
+
+
+def test_proof_says_how_much_the_rules_are_asked_when_read() -> None:
+    proof = (docs.FILE.parent / "policies-proof.md").read_text(encoding="utf-8")
+    assert f"| {sum(len(questions(rule)) for rule in RULES):,} questions answered as written |" in proof
 
 
 @pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in RULES])

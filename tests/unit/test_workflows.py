@@ -6,10 +6,8 @@ What this does not prove: that GitHub runs them. None of them has run yet.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ import pytest
 import typer.main
 import yaml
 
-from components._versions import IMAGES, PLATFORM_VERSION
+from components._versions import PLATFORM_VERSION
 from local.progress import ConsoleProgress
 from local.toolchain import ensure
 from ml.cli.app import app
@@ -204,60 +202,7 @@ def test_published_version_is_the_one_that_stacks_ask_for_when_read_without_pack
     assert done.stdout.strip() == PLATFORM_VERSION
 
 
-# Publishing -----------------------------------------------------------------------------------------------------------
-
-RECORDER = """#!/bin/sh
-printf '%s' "$(basename "$0")" >> "$CALLS"
-printf ' %s' "$@" >> "$CALLS"
-printf '\\n' >> "$CALLS"
-case "$*" in
-  "manifest inspect"*) [ "$PUBLISHED" = yes ] ;;
-  "image inspect"*) for last; do :; done; printf '%s@sha256:%064d\\n' "${last%:*}" 1 ;;
-esac
-"""
-
-
-def publish(folder: Path, *, published: bool) -> list[str]:
-    """Run the script with programs that only write down how they were called: there is no registry here."""
-    for name in ("docker", "syft", "cosign"):
-        program = folder / name
-        program.write_text(RECORDER, encoding="utf-8")
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    calls = folder / "calls"
-    calls.touch()
-    environment = {
-        "PATH": f"{folder}:{os.environ['PATH']}",
-        "CALLS": str(calls),
-        "PUBLISHED": "yes" if published else "no",
-    }
-    command = ["sh", str(ROOT / "delivery" / "publish.sh"), "registry.test/x", "1.2.3"]
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-    return calls.read_text(encoding="utf-8").splitlines()
-
-
-def test_every_own_image_is_described_and_signed_by_digest_when_published(tmp_path: Path) -> None:
-    calls = publish(tmp_path, published=False)
-    for image in (image for image in IMAGES.values() if image.own):
-        name = image.repository.rpartition("/")[2]
-        place = f"registry.test/x/{image.repository}"
-        digest = f"{place}@sha256:{1:064d}"
-        wanted = [
-            f"docker build --file images/{name}/Containerfile --tag {place}:1.2.3 .",
-            f"docker push {place}:1.2.3",
-            f"syft scan registry:{digest} --output spdx-json={name}.spdx.json",
-            f"cosign sign --yes {digest}",
-            f"cosign attest --yes --type spdxjson --predicate {name}.spdx.json {digest}",
-        ]
-        assert [call for call in calls if call in wanted] == wanted
-    built = re.findall(r"images/([\w-]+)/Containerfile", "\n".join(calls))
-    for number, name in enumerate(built):
-        text = (ROOT / "images" / name / "Containerfile").read_text(encoding="utf-8")
-        parents = re.findall(r"=localhost/mlplatform/([\w-]+):local", text)
-        assert set(parents) <= set(built[:number]), f"{name} is built before what it is made from"
-
-
-def test_nothing_is_pushed_when_the_version_is_there(tmp_path: Path) -> None:
-    assert [call.partition(" ")[2].split()[0] for call in publish(tmp_path, published=True)] == ["manifest", "manifest"]
+# Contents of images ---------------------------------------------------------------------------------------------------
 
 
 def test_every_image_with_python_packages_is_described_when_asked(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.policies import corpus
 from tests.policies.corpus import Case
 
 FILE: Final = Path(__file__).resolve().parent / "checkov.toml"
-_TERRAFORM: Final = {
+TERRAFORM: Final = {
     "aws:s3/bucket:Bucket": "aws_s3_bucket",
     "aws:s3/bucketV2:BucketV2": "aws_s3_bucket",
     "aws:s3/bucketAcl:BucketAcl": "aws_s3_bucket_acl",
@@ -31,10 +31,14 @@ _TERRAFORM: Final = {
     "aws:rds/cluster:Cluster": "aws_rds_cluster",
     "aws:ebs/volume:Volume": "aws_ebs_volume",
     "aws:ec2/securityGroup:SecurityGroup": "aws_security_group",
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "aws_default_security_group",
+    "aws:ec2/securityGroupRule:SecurityGroupRule": "aws_security_group_rule",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "aws_vpc_security_group_ingress_rule",
     "aws:iam/policy:Policy": "aws_iam_policy",
     "aws:iam/rolePolicy:RolePolicy": "aws_iam_role_policy",
     "aws:iam/userPolicy:UserPolicy": "aws_iam_user_policy",
     "aws:iam/userPolicyAttachment:UserPolicyAttachment": "aws_iam_user_policy_attachment",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "aws_iam_role_policy_attachment",
     "aws:iam/policyAttachment:PolicyAttachment": "aws_iam_policy_attachment",
     "aws:iam/accessKey:AccessKey": "aws_iam_access_key",
     "aws:iam/role:Role": "aws_iam_role",
@@ -44,6 +48,8 @@ _TERRAFORM: Final = {
     "aws:sqs/queue:Queue": "aws_sqs_queue",
 }
 """The names that checkov knows cloud resources by; Pulumi's providers are made from these."""
+_SINGULAR: Final = {"inlinePolicies": "inline_policy"}
+"""Where Pulumi's provider calls a list of blocks by the plural."""
 
 
 @dataclass(frozen=True)
@@ -127,14 +133,14 @@ def _manifest(case: Case) -> str:
 
 
 def _terraform(case: Case, number: int) -> str:
-    kind = _TERRAFORM[case.described["type"]]
+    kind = TERRAFORM[case.described["type"]]
     return f'resource "{kind}" "case_{number}" {{\n{_block(case.described["inputs"])}\n}}\n'
 
 
 def _block(table: Mapping[str, Any]) -> str:
     lines: list[str] = []
     for key, value in table.items():
-        name = re.sub(r"(?<=[a-z0-9])[A-Z]", lambda found: f"_{found[0].lower()}", key)
+        name = _SINGULAR.get(key) or re.sub(r"(?<=[a-z0-9])[A-Z]", lambda found: f"_{found[0].lower()}", key)
         items = cast("list[Any]", value) if isinstance(value, list) else [value]
         if key == "tags" or not all(isinstance(item, dict) for item in items):
             lines.append(f"{name} = {json.dumps(value)}")
