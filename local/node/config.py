@@ -31,7 +31,10 @@ _PRIVATE_FOLDERS: Final = ("/run", "/var/run", "/var/log")
 
 
 def cgroup_of(name: str, state_dir: Path) -> str:
-    """Return the path of a node's own cgroup, relative to each hierarchy's root; no two nodes share one."""
+    """Return the path of a node's own cgroup, relative to each hierarchy's root; no two nodes share one.
+
+    With `*` for the name, it is the pattern that fits the group of whatever node has this state folder.
+    """
     mark = hashlib.sha256(str(state_dir).encode()).hexdigest()[:6]
     return f"/mlplatform-{name}-{mark}"
 
