@@ -26,6 +26,7 @@ from local.lifecycle import engines
 from local.lifecycle.instance import STACK, Instance, write_private
 from local.provider import install as provider_install
 from local.toolchain import Toolchain
+from ml.contracts.engine_environment import without_engine_settings
 from ml.contracts.prerequisites import PRESENT
 
 _PROJECT = "mlplatform"
@@ -190,10 +191,13 @@ class Stack:
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return ["pulumi", "--non-interactive", "--cwd", str(self.instance.project_dir), *arguments]
 
+    def _engine_environment(self) -> dict[str, str]:
+        return {**without_engine_settings(os.environ), **self.environment}
+
     def _run(self, arguments: Sequence[str], *, stdin: str | None = None) -> str:
         done = subprocess.run(
             self._command(arguments),
-            env={**os.environ, **self.environment},
+            env=self._engine_environment(),
             input=stdin,
             text=True,
             capture_output=True,
@@ -207,9 +211,7 @@ class Stack:
         # When this process is killed, the kernel tells the engine, which then stops as after Ctrl-C.
         watched = ["setpriv", "--pdeathsig=INT", "--"]
         command = [*watched, *self._command([*arguments, "--stack", STACK, "--color", "never", "--suppress-outputs"])]
-        engine = subprocess.Popen(
-            command, env={**os.environ, **self.environment}, stdout=sys.stderr, start_new_session=True
-        )
+        engine = subprocess.Popen(command, env=self._engine_environment(), stdout=sys.stderr, start_new_session=True)
         try:
             code = engine.wait()
         except KeyboardInterrupt:
