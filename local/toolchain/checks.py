@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from local.paths import cache_dir, instance_name, state_dir
@@ -41,6 +42,10 @@ class Problem:
     remedy: str
 
 
+_NO_PORTS: Final[Mapping[str, int]] = MappingProxyType({})
+_NOT_ROOT: Final = Problem("not running as root", "run it as root, for example with sudo -E")
+
+
 @dataclass(frozen=True)
 class Needs:
     """What the coming work asks of the machine."""
@@ -58,22 +63,35 @@ class Needs:
         return NEEDED_DISK_COLD_BYTES if self.must_install else NEEDED_DISK_WARM_BYTES
 
 
-def preflight(names: Iterable[str] | None = None, ports: Sequence[int] = (), *, images_follow: bool = False) -> None:
+def preflight(
+    names: Iterable[str] | None = None, ports: Mapping[str, int] = _NO_PORTS, *, images_follow: bool = False
+) -> None:
     """Return if the machine can do what is coming.
 
     Args:
         names: tools that will be asked for; all if None.
-        ports: ports of 127.0.0.1 that must be free.
+        ports: ports of 127.0.0.1 that must be free, each by the name of the variable that can change it.
         images_follow: images will be made with the tools: where one is missing, ask their registries too.
 
     Raises:
         PreflightError: it cannot; the message names every problem with its remedy.
     """
     lacking = missing(select(names), default_cache())
-    problems = find_problems(gather(lacking, ports, images_follow=images_follow), needs_of(lacking, MODULES), ports)
+    found = gather(lacking, list(ports.values()), images_follow=images_follow)
+    problems = find_problems(found, needs_of(lacking, MODULES), ports)
     if problems:
         lines = [f"  - {problem.what}\n    remedy: {problem.remedy}" for problem in problems]
         raise PreflightError("\n".join(["this machine is not ready; nothing has been changed:", *lines]))
+
+
+def require_root() -> None:
+    """Return if this is root, without whom nothing works.
+
+    Raises:
+        PreflightError: it is not.
+    """
+    if os.geteuid() != 0:
+        raise PreflightError(f"{_NOT_ROOT.what}\n    remedy: {_NOT_ROOT.remedy}")
 
 
 def needs_of(lacking: Sequence[Tool], modules: Path) -> Needs:
@@ -108,12 +126,14 @@ def gather(lacking: Sequence[Tool], ports: Sequence[int], *, images_follow: bool
     )
 
 
-def find_problems(found: Facts, needs: Needs, ports: Sequence[int] = ()) -> list[Problem]:
+def find_problems(found: Facts, needs: Needs, ports: Mapping[str, int] = _NO_PORTS) -> list[Problem]:
     """Return everything that is in the way. Pure."""
     problems = [*_rights(found, needs), *_go(found, needs), *_space(found, needs)]
     problems += [
-        Problem(f"port {port} of 127.0.0.1 is taken", "end what listens there (`ss -ltnp`), or choose another port")
-        for port in ports
+        Problem(
+            f"port {port} of 127.0.0.1 is taken", f"end what listens there (`ss -ltnp`), or name another in {variable}"
+        )
+        for variable, port in ports.items()
         if port in found.taken_ports
     ]
     problems += [
@@ -129,7 +149,7 @@ def find_problems(found: Facts, needs: Needs, ports: Sequence[int] = ()) -> list
 
 def _rights(found: Facts, needs: Needs) -> Iterator[Problem]:
     if not found.is_root:
-        yield Problem("not running as root", "run it as root, for example with sudo -E")
+        yield _NOT_ROOT
     if needs.debian and not found.has_apt:
         yield Problem("there is no apt-get", "use Debian 12 or a relative of it")
 

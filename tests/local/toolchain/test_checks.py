@@ -32,7 +32,7 @@ WARM = Needs(must_install=False, debian=False, go_version=None)
 
 
 def _problems(needs: Needs, **changes: Any) -> list[str]:
-    found = find_problems(dataclasses.replace(GOOD, **changes), needs, ports=(8080, 16443))
+    found = find_problems(dataclasses.replace(GOOD, **changes), needs, {"GATEWAY": 8080, "API": 16443})
     assert all(problem.remedy for problem in found)
     return [problem.what for problem in found]
 
@@ -110,5 +110,7 @@ def test_error_names_port_and_remedy_when_a_port_is_taken(monkeypatch: pytest.Mo
     monkeypatch.setattr(checks, "missing", nothing_missing)
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
-        with pytest.raises(PreflightError, match=rf"(?s)nothing has been changed.*port {port} .*remedy: .*ss -ltnp"):
-            preflight(ports=[port])
+        with pytest.raises(
+            PreflightError, match=rf"(?s)nothing has been changed.*port {port} .*remedy: .*ss -ltnp.*in MLP_X"
+        ):
+            preflight(ports={"MLP_X": port})
