@@ -33,9 +33,11 @@ def stack(toolchain: Toolchain, tmp_path: Path) -> Stack:
 def deployed(stack: Stack) -> Stack:
     """The stack after an update."""
     stack.prepare({})
-    program = stack.instance.project_dir / "program"
-    program.unlink()
-    program.mkdir()
-    (program / "__main__.py").write_text(_PROGRAM)
+    folder = stack.instance.state_dir / "small-program"
+    folder.mkdir()
+    (folder / "__main__.py").write_text(_PROGRAM)
+    link = stack.instance.project_dir / "program"
+    link.unlink()
+    link.symlink_to(folder)
     stack.up()
     return stack

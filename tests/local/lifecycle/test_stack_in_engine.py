@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
-from local.lifecycle.stack import Stack
+from local.lifecycle.stack import Stack, StackError
 from ml.cli.connection import connect
 
 
@@ -44,3 +46,43 @@ def test_stack_is_read_through_its_connection_file_when_the_person_has_exported_
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of the person's own stack")
     found = connect("local", None, os.environ, stack.instance.project_dir)
     assert _secret(stack, found.environment) == _secret(stack)
+
+
+def test_secret_is_the_same_when_the_settings_were_cut_short(deployed: Stack) -> None:
+    before = _secret(deployed)
+    for left in ("", "encryptionsalt: v1:x", "config:\n  mlplatform:masterSecret: {secure", "a word"):
+        _settings(deployed).write_text(left)
+        deployed.prepare({})
+        assert _secret(deployed) == before, left
+
+
+def test_no_other_secret_is_made_when_no_update_has_kept_it(deployed: Stack) -> None:
+    _settings(deployed).unlink()
+    shutil.rmtree(deployed.instance.state_dir / "pulumi-state" / ".pulumi" / "history")
+    with pytest.raises(
+        StackError, match=r"(?s)has lost mlplatform:masterSecret.*put a copy of the file back.*no previous"
+    ) as caught:
+        deployed.prepare({})
+    assert str(_settings(deployed)) in str(caught.value)
+
+
+def test_secret_is_made_when_the_first_start_was_cut_short_before(stack: Stack) -> None:
+    stack.prepare({})
+    _settings(stack).write_text("")
+    stack.prepare({})
+    assert len(_secret(stack)) == 64
+
+
+def test_settings_are_left_alone_when_they_are_the_same(stack: Stack) -> None:
+    stack.prepare({})
+    stack.prepare({})  # the engine has written some words in another way when it added the secret
+    before = _settings(stack).stat()
+    stack.prepare({})
+    after = _settings(stack).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    stack.prepare({"ml": "localhost/ml:2"})
+    assert "localhost/ml:2" in _settings(stack).read_text()
+
+
+def _settings(stack: Stack) -> Path:
+    return stack.instance.project_dir / "Pulumi.local.yaml"
