@@ -20,9 +20,15 @@ from local.toolchain.installer import MODULES, default_cache, missing, select
 _GIB: Final = 1024**3
 NEEDED_MEMORY_BYTES: Final = int(7.5 * _GIB)
 """A machine sold with 8 GiB reports a little less, since the kernel keeps some for itself."""
-NEEDED_DISK_COLD_BYTES: Final = 28 * _GIB
-"""Half of it are the caches of Go, which nobody needs once the tools are built."""
-NEEDED_DISK_WARM_BYTES: Final = 4 * _GIB
+_CACHE: Final = "MLP_CACHE_DIR"
+_STATE: Final = "MLP_STATE_DIR"
+_GO_BUILDS: Final = {"GOCACHE": 8 * _GIB, "GOMODCACHE": 6 * _GIB}
+"""What the tools of the cluster leave there when they are built, which nobody needs afterwards."""
+_TOOLS_AND_IMAGES: Final = {_CACHE: 7 * _GIB, _STATE: 7 * _GIB}
+"""Tools, images and what they are made in; the images once more as the node has them, with room for data.
+
+The node's may be hard links to files of the cache, which then hold the space instead: together it is the same."""
+_DATA: Final = {_CACHE: 1 * _GIB, _STATE: 3 * _GIB}
 """Enough where tools and images are there already."""
 
 _KERNEL_REMEDIES: Final = {
@@ -58,9 +64,9 @@ class Needs:
     """Lowest Go that can build what is missing; None if nothing has to be built."""
 
     @property
-    def disk_bytes(self) -> int:
-        """Free space that the work asks for."""
-        return NEEDED_DISK_COLD_BYTES if self.must_install else NEEDED_DISK_WARM_BYTES
+    def disk_bytes(self) -> dict[str, int]:
+        """Free space that the work asks for, by the variable that can move the folder."""
+        return (_TOOLS_AND_IMAGES if self.must_install else _DATA) | (_GO_BUILDS if self.go_version else {})
 
 
 def preflight(
@@ -110,7 +116,7 @@ def gather(lacking: Sequence[Tool], ports: Sequence[int], *, images_follow: bool
     is_root = os.geteuid() == 0
     version, may_download = facts.go_version()
     go_tools = [tool for tool in lacking if isinstance(tool, GoTool)] if version else []
-    folders = (cache_dir(), state_dir(instance_name()))
+    folders = {_CACHE: cache_dir(), _STATE: state_dir(instance_name())} | (facts.go_folders() if go_tools else {})
     images = images_follow and bool(lacking)
     debian = images or any(isinstance(tool, DebianTool) for tool in lacking)
     return Facts(
@@ -119,7 +125,7 @@ def gather(lacking: Sequence[Tool], ports: Sequence[int], *, images_follow: bool
         go_version=version,
         go_may_download_itself=may_download,
         memory_bytes=facts.memory_bytes(Path("/proc/meminfo").read_text()),
-        free_bytes=tuple((folder, facts.free_bytes(folder)) for folder in folders),
+        folders={variable: facts.folder(path) for variable, path in folders.items()},
         taken_ports=facts.taken_ports(ports),
         missing_kernel_features=facts.missing_kernel_features() if is_root else (),
         unreachable_registries=registries.unreachable(go_tools, MODULES, debian=is_root and debian, python=images),
@@ -141,8 +147,8 @@ def find_problems(found: Facts, needs: Needs, ports: Mapping[str, int] = _NO_POR
         for name in found.missing_kernel_features
     ]
     problems += [
-        Problem(f"the registry of {name} does not answer", registries.REMEDIES[name])
-        for name in found.unreachable_registries
+        Problem(registries.problem(name, complaint), registries.REMEDIES[name])
+        for name, complaint in found.unreachable_registries.items()
     ]
     return problems
 
@@ -170,11 +176,15 @@ def _space(found: Facts, needs: Needs) -> Iterator[Problem]:
         yield Problem(
             f"{found.memory_bytes / _GIB:.1f} GiB of memory are too little", "use a machine with 8 GiB or more"
         )
-    for folder, free in found.free_bytes:
-        if free < needs.disk_bytes:
+    needed = {name: size for name, size in needs.disk_bytes.items() if name in found.folders}
+    for device in dict.fromkeys(folder.device for folder in found.folders.values()):
+        here = {name: size for name, size in needed.items() if found.folders[name].device == device}
+        free = min(folder.free_bytes for folder in found.folders.values() if folder.device == device)
+        if free < sum(here.values()):
+            shares = (f"{found.folders[name].path} needs {size / _GIB:.0f} GiB" for name, size in here.items())
             yield Problem(
-                f"{free / _GIB:.1f} GiB free for {folder} are too little",
-                f"make {needs.disk_bytes / _GIB:.0f} GiB free there, or point MLP_CACHE_DIR or MLP_STATE_DIR elsewhere",
+                f"{free / _GIB:.1f} GiB free are too little where {', '.join(shares)}",
+                f"make {sum(here.values()) / _GIB:.0f} GiB free there, or point {' or '.join(here)} to another disk",
             )
 
 
