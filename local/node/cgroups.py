@@ -6,6 +6,7 @@ Works on version 1 (one folder per controller below /sys/fs/cgroup, where `unifi
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 from typing import Final
@@ -42,9 +43,12 @@ def create(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> None:
     """Make the branch `cgroup` and its system group in each hierarchy; what exists already is kept.
 
     Raises:
-        OSError: a hierarchy cannot be written, or version 2 controllers cannot be handed down.
+        OSError: there is no hierarchy, it cannot be written, or version 2 controllers cannot be handed down.
     """
-    for top in hierarchies(mount_point):
+    tops = hierarchies(mount_point)
+    if not tops:  # nobody would find the node's processes
+        raise FileNotFoundError(errno.ENOENT, "no control groups are mounted", str(mount_point))
+    for top in tops:
         branch = top / cgroup.lstrip("/")
         if is_version_2(mount_point):
             _hand_down_controllers(top)

@@ -29,9 +29,7 @@ def find(state_dir: Path) -> list[int]:
     """Return the process ids of a node's `unshare` and supervisor, if they run."""
     mark = ("-m", SUPERVISOR_MODULE, str(state_dir))
     members = cgroups.members(cgroup_of("*", state_dir))
-    if not members:
-        return []
-    return sorted(pid for pid, words in command_lines().items() if pid in members and _contains(words, mark))
+    return sorted(pid for pid, words in command_lines(members).items() if _contains(words, mark))
 
 
 def find_first(state_dir: Path) -> int | None:

@@ -111,6 +111,11 @@ def test_members_are_those_of_the_one_hierarchy_when_the_machine_has_version_2(t
     assert cgroups.members("/node", top) == {8, 9}
 
 
+def test_error_is_raised_when_no_control_groups_are_mounted(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no control groups are mounted"):
+        cgroups.create("/node", tmp_path)
+
+
 def test_nobody_is_a_member_when_there_are_no_control_groups(tmp_path: Path) -> None:
     assert cgroups.members("/node", tmp_path) == set()
 
