@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from local.node import cgroups, isolation, processes
-from local.node.config import cgroup_of
+from local.node.config import NodeConfig, cgroup_of
+from local.node.handle import NodeHandle
 
 PROGRAM = "import time; print('up', flush=True); time.sleep(60)"
 STRANGER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
@@ -67,6 +68,8 @@ def test_first_process_is_found_when_it_has_namespaces_of_its_own(tmp_path: Path
         first = _child(process)
         assert processes.find(tmp_path) == sorted((process.pid, first))
         assert processes.find_first(tmp_path) == first
+        handle = NodeHandle(NodeConfig(name="local", state_dir=tmp_path, pause_image="p:1"), first)
+        assert handle.run(["sh", "-c", "echo $PPID"]).stdout == "0\n", "it runs inside, where its parent is not"
 
 
 @in_control_groups
