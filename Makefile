@@ -88,11 +88,12 @@ clean: ## Remove the Python environments and tool caches of this folder
 	rm -rf $(VENV) $(POLICY_VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 # The environment -------------------------------------------------------------------------------------------------
-# Debian ships Python without venv; apt adds it where it is missing.
+# Debian ships Python without venv; apt adds it where it is missing. An environment whose making was interrupted has Python
+# but no pip, which comes last: it is made anew.
 $(VENV)/uv.stamp: Makefile
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 (apt-get install python3.11)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3.11-venv; }
-	@test -x $(BIN)/python || { echo "creating the Python environment"; $(PYTHON) -m venv $(VENV); }
+	@test -x $(BIN)/pip && $(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "creating the Python environment"; $(PYTHON) -m venv --clear $(VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { \
 	  echo "error: the registry of Python packages does not answer, or lacks uv $(UV_VERSION)"; \
 	  echo "remedy: check the network and pip's index ($(BIN)/python -m pip config list, PIP_INDEX_URL)"; exit 1; }

@@ -6,6 +6,7 @@ import errno
 import json
 import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -19,12 +20,13 @@ from local.lifecycle.lock import BusyError, instance_lock
 from local.lifecycle.stack import StackError
 from local.node import NodeError
 from local.progress import ConsoleProgress, Progress
-from local.toolchain import PreflightError, ToolchainError
+from local.toolchain import PreflightError, ToolchainError, require_root
 from ml.contracts import RESEARCH_PATTERN_PREDICTOR
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 EXIT_INTERRUPTED = 130
+_LAST_LINES = 15
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT)
 _T = TypeVar("_T")
 
@@ -63,23 +65,24 @@ def preview() -> None:
 @app.command()
 def stop() -> None:
     """Stop the platform and keep its data."""
-    _guarded(platform.stop)
+    _guarded(platform.stop, to_end=True)
 
 
 @app.command()
 def down() -> None:
     """Remove the platform and everything that it wrote."""
-    _guarded(platform.down)
+    _guarded(platform.down, to_end=True)
 
 
-def _guarded(action: Callable[[Instance, Progress], _T]) -> _T:
+def _guarded(action: Callable[[Instance, Progress], _T], *, to_end: bool = False) -> _T:
     """Run one command on the instance; an error becomes a message and an exit code, never a traceback."""
     progress = ConsoleProgress()
     # Also where the shell made background jobs deaf to Ctrl-C; `kill` is as good a reason to stop cleanly.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        instance = Instance.from_environment()
+        require_root()
+        instance = Instance.from_environment(to_end=to_end)
         with instance_lock(instance.state_dir):
             try:
                 return action(instance, progress)
@@ -89,10 +92,14 @@ def _guarded(action: Callable[[Instance, Progress], _T]) -> _T:
     except (ValueError, BusyError, PreflightError, ToolchainError, ImageError, NodeError) as error:
         typer.echo(f"\nerror: {error}", err=True)
         raise typer.Exit(1) from None
+    except subprocess.SubprocessError as error:
+        said = str(getattr(error, "stderr", None) or "").strip()
+        typer.echo("\n".join([f"\nerror: {error}", *said.splitlines()[-_LAST_LINES:]]), err=True)
+        raise typer.Exit(1) from None
     except OSError as error:
-        if error.errno not in _DISK_FAULTS:
-            raise
-        typer.echo(f"\nerror: {error}\nmake room on that disk, then run the command again: it continues", err=True)
+        typer.echo(f"\nerror: {error}", err=True)
+        if error.errno in _DISK_FAULTS:
+            typer.echo("make room on that disk, then run the command again: it continues", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.echo("\ninterrupted: `make up` continues, `make down` removes what is there", err=True)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Final
 
 DEFAULT_INSTANCE = "local"
+PRIVATE_FOLDERS: Final = ("/run", "/var/run", "/var/log")
+"""Folders of which every node has its own, so that it does not see what lies in the machine's."""
 _INSTANCE_PATTERN = re.compile(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?")
+# Others mean something in PATH, in addresses like file://..., in options of mounts, or to the tools that build images.
+_FOLDER_PATTERN = re.compile(r"/[\w ./@=~-]*")
 
 
 def repo_root() -> Path:
@@ -30,19 +35,35 @@ def instance_name() -> str:
 
 
 def cache_dir() -> Path:
-    """Return the folder of things that are expensive to make and safe to share: toolchain and images."""
-    override = os.environ.get("MLP_CACHE_DIR")
-    if override:
-        return Path(override)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mlplatform"
+    """Return the folder of things that are expensive to make and safe to share: toolchain and images.
+
+    Raises:
+        ValueError: it is no place for them; the message names the variable.
+    """
+    return _folder("MLP_CACHE_DIR", "XDG_CACHE_HOME", ".cache")
 
 
 def state_dir(instance: str) -> Path:
-    """Return the folder that holds everything one instance owns."""
-    override = os.environ.get("MLP_STATE_DIR")
-    base = (
-        Path(override)
-        if override
-        else Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "mlplatform"
-    )
-    return base / instance
+    """Return the folder that holds everything one instance owns.
+
+    Raises:
+        ValueError: it is no place for it; the message names the variable.
+    """
+    return _folder("MLP_STATE_DIR", "XDG_STATE_HOME", ".local/state") / instance
+
+
+def _folder(ours: str, of_all_programs: str, below_home: str) -> Path:
+    if os.environ.get(ours):
+        return _checked(ours, os.environ[ours])
+    if os.environ.get(of_all_programs):
+        return _checked(of_all_programs, os.environ[of_all_programs]) / "mlplatform"
+    return _checked("HOME", str(Path.home())) / below_home / "mlplatform"
+
+
+def _checked(variable: str, text: str) -> Path:
+    if not _FOLDER_PATTERN.fullmatch(text):
+        raise ValueError(f"{variable}={text!r}: allowed is an absolute path of letters, digits, spaces and . _ - @ = ~")
+    folder = Path(text)
+    if any(path.is_relative_to(private) for path in (folder, folder.resolve()) for private in PRIVATE_FOLDERS):
+        raise ValueError(f"{variable}={text!r}: must not lie below /run or /var/log, of which every node has its own")
+    return folder

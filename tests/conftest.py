@@ -34,6 +34,7 @@ _SLOW_PLACES = (
     "tests/stack/test_two_platforms.py",
     "tests/unit/bench/",
     "tests/unit/cli/test_kubectl.py",
+    "tests/unit/test_makefile.py",
     "tests/unit/test_workflows.py",
 )
 """Tests that train or serve a real model, simulate, compile, run whole stacks in many variants, or need TensorFlow or

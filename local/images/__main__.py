@@ -76,7 +76,7 @@ def main() -> int:
     """Run the command line; an expected failure becomes a message and exit code 1."""
     try:
         app(standalone_mode=False)
-    except (ImageError, ToolchainError) as error:
+    except (ValueError, ImageError, ToolchainError) as error:
         typer.echo(f"error: {error}", err=True)
         return 1
     except typer.Abort:

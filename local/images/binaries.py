@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Protocol
 
 from local.images.errors import ImageError
 from local.progress import Progress, heartbeat
+from local.toolchain import gobuild
 
 PAUSE = "pause"
 _GO_SETTINGS = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false"}
@@ -66,7 +66,7 @@ class Binaries:
                 done = subprocess.run(
                     ["go", "build", "-ldflags", "-s -w", "-o", str(unfinished), "."],
                     cwd=self._source,
-                    env={**os.environ, **_GO_SETTINGS},
+                    env=gobuild.environment() | _GO_SETTINGS,
                     capture_output=True,
                     text=True,
                     check=False,

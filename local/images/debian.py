@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import subprocess
 import tempfile
 from pathlib import Path
@@ -36,6 +37,13 @@ def options() -> list[str]:
     ]  # fmt: skip
 
 
+def hooks(folder: Path) -> list[str]:
+    """Return the options that move the list of package sources out of the root file system, into a folder."""
+    # mmdebstrap splits what it does itself into words as a shell does; the other is run by a shell.
+    copying = shlex.join(["copy-out", f"/{_SOURCES}", str(folder)])
+    return [f"--customize-hook={copying}", f'--customize-hook=: > "$1/{_SOURCES}"']
+
+
 def image_reference() -> str:
     """Return the reference of the image made from this root file system."""
     content = "\n".join([SUITE, REVISION, *options()])
@@ -62,9 +70,7 @@ def make(mmdebstrap: Path, archive: Path, sources: Path, work: Path, progress: P
     with tempfile.TemporaryDirectory(dir=work, prefix="debian-") as name:
         folder = Path(name)
         command = [
-            *("unshare", "--mount", "--propagation=private", "--", str(mmdebstrap), *options()),
-            f"--customize-hook=copy-out /{_SOURCES} {folder}",
-            f"--customize-hook=: > \"$1/{_SOURCES}\"",
+            *("unshare", "--mount", "--propagation=private", "--", str(mmdebstrap), *options(), *hooks(folder)),
             *(SUITE, str(folder / "root.tar"), *_own_package_sources()),
         ]  # fmt: skip
         with heartbeat(progress, "making Debian's root file system"):

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from local.lifecycle.instance import Instance
+from local.own_processes import command_lines
 
 ORPHAN_SECONDS = 60.0
 """How long an engine whose command was killed may take to stop by itself, as it does after Ctrl-C."""
@@ -27,20 +28,14 @@ def provider_dir(instance: Instance) -> Path:
     return instance.state_dir / "provider"
 
 
-def find(instance: Instance, proc: Path = Path("/proc")) -> list[int]:
-    """Return the processes of the instance's engines: by their folder, or by the project they work on."""
+def find(instance: Instance) -> list[int]:
+    """Return the processes of the instance's engines, of ours: by their folder, or by the project they work on."""
     folders = (engine_dir(instance), provider_dir(instance))
     found: list[int] = []
-    for entry in proc.iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            words = (entry / "cmdline").read_text(errors="replace").split("\0")
-        except OSError:  # it ended meanwhile
-            continue
+    for pid, words in command_lines().items():
         on_project = ("--cwd", str(instance.project_dir)) in pairwise(words)
         if on_project or any(Path(word).is_relative_to(folder) for word in words for folder in folders):
-            found.append(int(entry.name))
+            found.append(pid)
     return sorted(found)
 
 

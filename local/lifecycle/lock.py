@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ def instance_lock(state_dir: Path) -> Generator[None]:
             yield
         finally:
             if not state_dir.exists():
-                path.unlink(missing_ok=True)
-                if not any(path.parent.iterdir()):
+                # What cannot be removed is no error, and must not hide the body's: the folder may be a mount point, or
+                # have another instance in it.
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
                     path.parent.rmdir()

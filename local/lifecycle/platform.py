@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from local import images, mesh, node, paths, toolchain
@@ -72,10 +72,9 @@ def up(instance: Instance, progress: Progress) -> Platform:
 
 def prepare(instance: Instance, progress: Progress) -> Platform:
     """Do everything that comes before the stack: tools, images, node, mesh, project folder."""
-    running = node.status(instance.name, instance.node_dir).running
-    ports = () if running else (instance.api_port, instance.gateway_port)
+    ports = ports_to_take(instance)
     if instance.node_dir.exists():
-        _wait_until_free(ports)
+        _wait_until_free(ports.values())
     brought = [name for name in expected_prerequisites() if name in node.PREREQUISITES]
     toolchain.preflight(_tools(brought), ports, images_follow=True)
     tools = toolchain.ensure(progress=progress)
@@ -100,6 +99,17 @@ def prepare(instance: Instance, progress: Progress) -> Platform:
     return platform
 
 
+def ports_to_take(instance: Instance) -> dict[str, int]:
+    """Return variable -> port of those ports on which the instance does not answer yet, but is about to."""
+    if not node.is_running(instance.node_dir):
+        return instance.ports
+    try:
+        config = node.attach(instance.node_dir).config
+    except node.NodeError:  # nobody knows any more with which it was started
+        return {}
+    return {name: port for name, port in instance.ports.items() if port not in (config.api_port, config.gateway_port)}
+
+
 def bring(platform: Platform, name: str, progress: Progress) -> None:
     """Give a running platform's node one of `node.PREREQUISITES`; built first, where nobody has had it before.
 
@@ -119,7 +129,7 @@ def _tools(prerequisites: Sequence[str]) -> list[str]:
     return [*toolchain.CLUSTER_TOOLS, *(node.PREREQUISITES[name].tool for name in prerequisites)]
 
 
-def _wait_until_free(ports: Sequence[int]) -> None:
+def _wait_until_free(ports: Collection[int]) -> None:
     """Give the kernel time to end what a node that was just killed has left; who else has a port is told later."""
     deadline = time.monotonic() + _REMAINS_SECONDS
     while taken_ports(ports) and time.monotonic() < deadline:

@@ -26,6 +26,7 @@ from local.lifecycle import engines
 from local.lifecycle.instance import STACK, Instance, write_private
 from local.provider import install as provider_install
 from local.toolchain import Toolchain
+from ml.contracts.engine_environment import without_engine_settings
 from ml.contracts.prerequisites import PRESENT
 
 _PROJECT = "mlplatform"
@@ -82,7 +83,11 @@ class Stack:
         }
 
     def prepare(self, images: Mapping[str, str]) -> None:
-        """Write the project folder, the configuration and the connection file; create the stack if it is new."""
+        """Write the project folder, the configuration and the connection file; create the stack if it is new.
+
+        Raises:
+            StackError: the engine refused something, or the secret of a stack that has been deployed is lost.
+        """
         folder = self.instance.project_dir
         folder.mkdir(parents=True, exist_ok=True)
         (self.instance.state_dir / "pulumi-state").mkdir(exist_ok=True)
@@ -97,8 +102,12 @@ class Stack:
         project["main"] = _PROGRAM_LINK
         project["plugins"] = {"providers": [{"name": "kubernetes", "path": str(plugin_dir)}]}
         (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project, sort_keys=False), encoding="utf-8")
-        if not self._exists():
+        set_aside_if_broken(self._config_file)
+        resources = self._count_resources()
+        if resources is None:
             self._run(["stack", "init", STACK, "--secrets-provider", "passphrase"])
+        elif resources > 0:
+            self._recover_config()
         self._write_config(images)
         write_private(
             self.instance.connection_file,
@@ -157,23 +166,47 @@ class Stack:
             except OSError:  # the cache lies on another file system
                 shutil.copy2(source, target)
 
-    def _exists(self) -> bool:
+    @property
+    def _config_file(self) -> Path:
+        return self.instance.project_dir / f"Pulumi.{STACK}.yaml"
+
+    def _count_resources(self) -> int | None:
+        """Return how many resources the stack has, or None if it does not exist."""
         stacks = json.loads(self._run(["stack", "ls", "--json"]))
-        return any(entry["name"] == STACK for entry in stacks)
+        return next((int(entry.get("resourceCount") or 0) for entry in stacks if entry["name"] == STACK), None)
+
+    def _recover_config(self) -> None:
+        """Take the secret from the last update if the file has lost it: another would not fit the data.
+
+        Raises:
+            StackError: no update has it either.
+        """
+        if _secret_of(_load(self._config_file)) is not None:
+            return
+        refused = ""
+        try:
+            self._run(["config", "refresh", "--force", "--stack", STACK])
+        except StackError as error:
+            refused = f"\n{error}"
+        if _secret_of(_load(self._config_file)) is None:
+            raise StackError(
+                f"{self._config_file} has lost {_SECRET_KEY}, from which the passwords in the data were made, and no "
+                "finished update has kept it: put a copy of the file back, or remove the platform with its data "
+                f"(`make down`){refused}"
+            )
 
     def _write_config(self, images: Mapping[str, str]) -> None:
-        file = self.instance.project_dir / f"Pulumi.{STACK}.yaml"
-        current = _load(file)
+        current = _load(self._config_file)
         config = settings() | {
             f"{_PROJECT}:kubeconfig": str(self.kubeconfig),
             f"{_PROJECT}:images": dict(images),
             f"{_PROJECT}:gatewayAddress": self.instance.gateway_address,
         }
-        stored_secret = current.get("config", {}).get(_SECRET_KEY)
+        stored_secret = _secret_of(current)
         if stored_secret is not None:
             config[_SECRET_KEY] = stored_secret
-        current["config"] = config
-        file.write_text(yaml.safe_dump(current, sort_keys=False), encoding="utf-8")
+        if current.get("config") != config:
+            write_private(self._config_file, yaml.safe_dump({**current, "config": config}, sort_keys=False))
         if stored_secret is None:
             # By standard input: an argument would be readable in the list of processes.
             self._run(["config", "set", "--secret", _SECRET_KEY, "--stack", STACK], stdin=secrets.token_hex(32))
@@ -190,10 +223,13 @@ class Stack:
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return ["pulumi", "--non-interactive", "--cwd", str(self.instance.project_dir), *arguments]
 
+    def _engine_environment(self) -> dict[str, str]:
+        return {**without_engine_settings(os.environ), **self.environment}
+
     def _run(self, arguments: Sequence[str], *, stdin: str | None = None) -> str:
         done = subprocess.run(
             self._command(arguments),
-            env={**os.environ, **self.environment},
+            env=self._engine_environment(),
             input=stdin,
             text=True,
             capture_output=True,
@@ -207,9 +243,7 @@ class Stack:
         # When this process is killed, the kernel tells the engine, which then stops as after Ctrl-C.
         watched = ["setpriv", "--pdeathsig=INT", "--"]
         command = [*watched, *self._command([*arguments, "--stack", STACK, "--color", "never", "--suppress-outputs"])]
-        engine = subprocess.Popen(
-            command, env={**os.environ, **self.environment}, stdout=sys.stderr, start_new_session=True
-        )
+        engine = subprocess.Popen(command, env=self._engine_environment(), stdout=sys.stderr, start_new_session=True)
         try:
             code = engine.wait()
         except KeyboardInterrupt:
@@ -226,7 +260,24 @@ def _refused_by_policies() -> list[str]:
     return ["--policy-pack", str(paths.repo_root() / "policies" / "run")]
 
 
+def set_aside_if_broken(file: Path) -> None:
+    """Rename a file of settings that is none, as where writing it was cut short: the engine would do nothing at all."""
+    try:
+        _load(file)
+    except (TypeError, UnicodeDecodeError, yaml.YAMLError):
+        file.replace(file.with_name(f"{file.name}.broken"))
+
+
+def _secret_of(settings_file: Mapping[str, Any]) -> object:
+    """Return the encrypted secret, or None where it or what it takes to decrypt it is missing."""
+    config = cast("dict[str, Any]", settings_file.get("config") or {})
+    return config.get(_SECRET_KEY) if "encryptionsalt" in settings_file else None
+
+
 def _load(file: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
-    return cast("dict[str, Any]", yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+    content = cast("object", yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+    if not isinstance(content, dict):
+        raise TypeError(f"{file} holds no settings")
+    return cast("dict[str, Any]", content)

@@ -76,5 +76,5 @@ def _state_dir() -> Path:
 if __name__ == "__main__":
     try:
         app()
-    except (ValueError, node.NodeError, toolchain.ToolchainError) as error:
+    except (ValueError, OSError, node.NodeError, toolchain.ToolchainError) as error:
         sys.exit(f"error: {error}")

@@ -6,6 +6,7 @@ Works on version 1 (one folder per controller below /sys/fs/cgroup, where `unifi
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,8 @@ SYSTEM_GROUP: Final = "system"
 _VERSION_2_CONTROLLERS: Final = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")
 """The kubelet refuses a cgroupRoot that lacks one of these which the machine has (io is for the containers)."""
 _REMOVAL_SECONDS: Final = 10.0
+_JOIN: Final = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit; shift; done; shift; exec "$@"'
+"""Script of the shell; 0 stands for the process that writes it."""
 
 
 def is_version_2(mount_point: Path = CGROUP_FILE_SYSTEM) -> bool:
@@ -40,9 +43,12 @@ def create(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> None:
     """Make the branch `cgroup` and its system group in each hierarchy; what exists already is kept.
 
     Raises:
-        OSError: a hierarchy cannot be written, or version 2 controllers cannot be handed down.
+        OSError: there is no hierarchy, it cannot be written, or version 2 controllers cannot be handed down.
     """
-    for top in hierarchies(mount_point):
+    tops = hierarchies(mount_point)
+    if not tops:  # nobody would find the node's processes
+        raise FileNotFoundError(errno.ENOENT, "no control groups are mounted", str(mount_point))
+    for top in tops:
         branch = top / cgroup.lstrip("/")
         if is_version_2(mount_point):
             _hand_down_controllers(top)
@@ -53,10 +59,30 @@ def create(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> None:
             _hand_down_controllers(branch)
 
 
-def join(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> None:
-    """Move the calling process into the branch's system group, in each hierarchy."""
+def join_command(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> tuple[str, ...]:
+    """Return the command that moves itself into the branch's system group, in each hierarchy, and becomes its argument.
+
+    So a process is in its group before anything of it runs, and so are all that come of it.
+    """
+    files = [str(_members_file(top / cgroup.lstrip("/"))) for top in hierarchies(mount_point)]
+    return ("sh", "-c", _JOIN, "join", *files, "--")
+
+
+def members(pattern: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> set[int]:
+    """Return the processes that are in the system group of a branch in each hierarchy.
+
+    Nobody but root can bring a process there. The groups' own files say it in process ids as the caller sees them,
+    wherever the hierarchies are mounted; /proc/PID/cgroup would not.
+
+    Args:
+        pattern: name of the branch, or a pattern that only its name fits.
+        mount_point: where the hierarchies are.
+    """
+    found: set[int] | None = None
     for top in hierarchies(mount_point):
-        (top / cgroup.lstrip("/") / SYSTEM_GROUP / "cgroup.procs").write_text("0")
+        here = {int(pid) for branch in top.glob(pattern.lstrip("/")) for pid in _read(_members_file(branch)).split()}
+        found = here if found is None else found & here
+    return found or set()
 
 
 def remaining(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> list[Path]:
@@ -92,6 +118,17 @@ def remove(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM, patience_seconds
         if time.monotonic() > deadline:
             raise busy
         time.sleep(0.05)
+
+
+def _members_file(branch: Path) -> Path:
+    return branch / SYSTEM_GROUP / "cgroup.procs"
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:  # the group was removed meanwhile
+        return ""
 
 
 def _hand_down_controllers(folder: Path) -> None:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+from local.paths import PRIVATE_FOLDERS
+
 # Inside: every node has a network of its own, so all nodes use the same addresses.
 NODE_ADDRESS: Final = "10.240.0.1"
 NODE_NETWORK: Final = "10.240.0.1/24"
@@ -27,11 +29,13 @@ HOST_ADDRESS: Final = "127.0.0.1"
 """Address on the host at which the API server and the gateway can be reached."""
 
 _NAME_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,19}")
-_PRIVATE_FOLDERS: Final = ("/run", "/var/run", "/var/log")
 
 
 def cgroup_of(name: str, state_dir: Path) -> str:
-    """Return the path of a node's own cgroup, relative to each hierarchy's root; no two nodes share one."""
+    """Return the path of a node's own cgroup, relative to each hierarchy's root; no two nodes share one.
+
+    With `*` for the name, it is the pattern that fits the group of whatever node has this state folder.
+    """
     mark = hashlib.sha256(str(state_dir).encode()).hexdigest()[:6]
     return f"/mlplatform-{name}-{mark}"
 
@@ -67,7 +71,7 @@ class NodeConfig:
             raise ValueError(f"gateway_port={self.gateway_port}: must differ from api_port")
         if not self.state_dir.is_absolute():
             raise ValueError(f"state_dir={self.state_dir}: must be an absolute path")
-        if any(self.state_dir.is_relative_to(folder) for folder in _PRIVATE_FOLDERS):
+        if any(self.state_dir.is_relative_to(folder) for folder in PRIVATE_FOLDERS):
             raise ValueError(
                 f"state_dir={self.state_dir}: must not lie below /run or /var/log, of which every node has its own"
             )

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.node import processes
 from local.node.config import NodeConfig
+from local.node.errors import NodeError
 from local.node.isolation import enter_command
 from local.node.layout import Layout
 from local.node.services import container_tool
@@ -27,7 +29,13 @@ class NodeHandle:
         return Layout(self.config.state_dir).host_kubeconfig
 
     def command(self, arguments: Sequence[str]) -> list[str]:
-        """Return the command line that runs `arguments` inside the node's network, mounts and processes."""
+        """Return the command line that runs `arguments` inside the node's network, mounts and processes.
+
+        Raises:
+            NodeError: the node has ended; its number may be another process's by now, whose mounts root must not enter.
+        """
+        if processes.find_first(self.config.state_dir) != self.pid:
+            raise NodeError(f"the node of `{self.config.name}` has ended")
         return [*enter_command(self.pid), *arguments]
 
     def run(
@@ -41,6 +49,7 @@ class NodeHandle:
         """Run a command inside the node and return its output. Files of the host are visible, except /run.
 
         Raises:
+            NodeError: the node has ended.
             subprocess.CalledProcessError: it failed and `check` is set; `stderr` says why.
             subprocess.TimeoutExpired: it took longer than `timeout_seconds`.
         """
@@ -60,6 +69,7 @@ class NodeHandle:
         """Run containerd's command line tool on the images and containers that Kubernetes sees.
 
         Raises:
+            NodeError: the node has ended.
             subprocess.CalledProcessError: it failed and `check` is set; `stderr` says why.
         """
         return self.run([*container_tool(self.config), *arguments], check=check, timeout_seconds=timeout_seconds)

@@ -207,7 +207,7 @@ def _listen(field: str, port: int) -> socket.socket:
 
 
 def _spawn(config: NodeConfig, api: socket.socket, gateway: socket.socket) -> None:
-    """Start the supervisor in namespaces of its own, detached from this process and its terminal."""
+    """Start the supervisor in control groups and namespaces of its own, detached from this process and its terminal."""
     descriptors = (api.fileno(), gateway.fileno())
     command = processes.supervisor_command(sys.executable, config.state_dir, descriptors)
     folders = [str(Path(config.binaries[name]).parent) for name in ("runc", "containerd", "nft")]
@@ -223,7 +223,7 @@ def _spawn(config: NodeConfig, api: socket.socket, gateway: socket.socket) -> No
         log_path.replace(log_path.with_suffix(".log.1"))
     with log_path.open("a") as log:
         subprocess.run(
-            ["setsid", "--fork", *isolation.unshare_command(), *command],
+            ["setsid", "--fork", *cgroups.join_command(config.cgroup), *isolation.unshare_command(), *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -12,6 +12,7 @@ from typing import Final
 import yaml
 
 from local.node.config import API_PORT, HOST_ADDRESS, NODE_ADDRESS, NodeConfig
+from local.node.errors import NodeError
 from local.node.layout import Layout
 from local.node.settings import kubeadm_yaml
 
@@ -27,7 +28,7 @@ def ensure(config: NodeConfig, kubernetes_version: str) -> None:
     count.
 
     Raises:
-        RuntimeError: kubeadm failed; the message holds what it said.
+        NodeError: kubeadm failed; the message holds what it said.
     """
     layout = Layout(config.state_dir)
     for left in config.state_dir.glob(f"{_UNFINISHED}*"):
@@ -81,5 +82,5 @@ def _kubeadm(config: NodeConfig, *arguments: str) -> str:
         [config.binaries["kubeadm"], *arguments], capture_output=True, text=True, check=False, cwd=config.state_dir
     )
     if done.returncode != 0:
-        raise RuntimeError(f"kubeadm {' '.join(arguments[:4])} failed:\n{done.stderr.strip()}")
+        raise NodeError(f"kubeadm {' '.join(arguments[:4])} failed:\n{done.stderr.strip()}")
     return done.stdout

@@ -1,4 +1,8 @@
-"""Finds a node's processes on the host by what they are: a recorded number may be another process's by now."""
+"""Finds a node's processes on the host by what they are: a recorded number may be another process's by now.
+
+Root enters the namespaces of the first one and runs what lies there, and kills the others. Their command lines tell the
+nodes' processes apart, but anybody can give his own the same: only what is in the node's control groups counts.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from local.node import cgroups
+from local.node.config import cgroup_of
+from local.own_processes import command_lines
+
 SUPERVISOR_MODULE: Final = "local.node.supervisor"
 
 
@@ -17,10 +25,11 @@ def supervisor_command(python: str, state_dir: Path, descriptors: tuple[int, int
     return (python, "-m", SUPERVISOR_MODULE, str(state_dir), *(str(number) for number in descriptors))
 
 
-def find(state_dir: Path, proc: Path = Path("/proc")) -> list[int]:
+def find(state_dir: Path) -> list[int]:
     """Return the process ids of a node's `unshare` and supervisor, if they run."""
     mark = ("-m", SUPERVISOR_MODULE, str(state_dir))
-    return sorted(pid for pid in _pids(proc) if _contains(_command_line(proc, pid), mark))
+    members = cgroups.members(cgroup_of("*", state_dir))
+    return sorted(pid for pid, words in command_lines(members).items() if _contains(words, mark))
 
 
 def find_first(state_dir: Path) -> int | None:
@@ -72,17 +81,6 @@ def _wait_until_gone(state_dir: Path, patience_seconds: float, *, killing: bool 
             _signal(pid, signal.SIGKILL)
         time.sleep(0.05)
     return True
-
-
-def _pids(proc: Path) -> list[int]:
-    return [int(folder.name) for folder in proc.iterdir() if folder.name.isdigit()]
-
-
-def _command_line(proc: Path, pid: int) -> tuple[str, ...]:
-    try:
-        return tuple((proc / str(pid) / "cmdline").read_text(errors="replace").split("\0"))
-    except OSError:  # it ended meanwhile
-        return ()
 
 
 def _contains(arguments: tuple[str, ...], mark: tuple[str, ...]) -> bool:

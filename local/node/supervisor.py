@@ -1,6 +1,7 @@
 """The node's first process: prepares its namespaces, then keeps the other processes running.
 
-Run by lifecycle.start as process 1 of a PID namespace: `python -m local.node.supervisor STATE_DIR API_FD GATEWAY_FD`.
+Run by lifecycle.start as process 1 of a PID namespace, in the node's control groups already:
+`python -m local.node.supervisor STATE_DIR API_FD GATEWAY_FD`.
 When it ends, the kernel ends everything else in the namespace.
 """
 
@@ -14,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from local.node import cgroups, isolation, logs, probes
+from local.node import isolation, logs, probes
 from local.node.config import NodeConfig
 from local.node.layout import INSIDE, Layout
 from local.node.restarts import Restarts
@@ -130,7 +131,6 @@ def main(arguments: list[str]) -> None:
     state_dir = Path(arguments[0])
     api_socket, gateway_socket = int(arguments[1]), int(arguments[2])
     config = NodeConfig.from_json(Layout(state_dir).spec.read_text())
-    cgroups.join(config.cgroup)
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # containers inherit it
     isolation.prepare(state_dir)

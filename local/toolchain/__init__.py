@@ -1,7 +1,7 @@
 """The tools of the embedded cluster: `ensure` installs what is missing, `preflight` says what would be in the way."""
 
 from local.toolchain.catalog import CLUSTER_TOOLS
-from local.toolchain.checks import preflight
+from local.toolchain.checks import preflight, require_root
 from local.toolchain.errors import PreflightError, ToolchainError
 from local.toolchain.installer import ensure
 from local.toolchain.registries import require_for_images
@@ -15,4 +15,5 @@ __all__ = [
     "ensure",
     "preflight",
     "require_for_images",
+    "require_root",
 ]

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     try:
         preflight(names)
         toolchain = ensure(names, ConsoleProgress())
-    except ToolchainError as error:
+    except (ValueError, ToolchainError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for name, path in toolchain.binaries.items():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from local.paths import cache_dir, instance_name, state_dir
@@ -19,9 +20,15 @@ from local.toolchain.installer import MODULES, default_cache, missing, select
 _GIB: Final = 1024**3
 NEEDED_MEMORY_BYTES: Final = int(7.5 * _GIB)
 """A machine sold with 8 GiB reports a little less, since the kernel keeps some for itself."""
-NEEDED_DISK_COLD_BYTES: Final = 28 * _GIB
-"""Half of it are the caches of Go, which nobody needs once the tools are built."""
-NEEDED_DISK_WARM_BYTES: Final = 4 * _GIB
+_CACHE: Final = "MLP_CACHE_DIR"
+_STATE: Final = "MLP_STATE_DIR"
+_GO_BUILDS: Final = {"GOCACHE": 8 * _GIB, "GOMODCACHE": 6 * _GIB}
+"""What the tools of the cluster leave there when they are built, which nobody needs afterwards."""
+_TOOLS_AND_IMAGES: Final = {_CACHE: 7 * _GIB, _STATE: 7 * _GIB}
+"""Tools, images and what they are made in; the images once more as the node has them, with room for data.
+
+The node's may be hard links to files of the cache, which then hold the space instead: together it is the same."""
+_DATA: Final = {_CACHE: 1 * _GIB, _STATE: 3 * _GIB}
 """Enough where tools and images are there already."""
 
 _KERNEL_REMEDIES: Final = {
@@ -41,6 +48,10 @@ class Problem:
     remedy: str
 
 
+_NO_PORTS: Final[Mapping[str, int]] = MappingProxyType({})
+_NOT_ROOT: Final = Problem("not running as root", "run it as root, for example with sudo -E")
+
+
 @dataclass(frozen=True)
 class Needs:
     """What the coming work asks of the machine."""
@@ -53,27 +64,40 @@ class Needs:
     """Lowest Go that can build what is missing; None if nothing has to be built."""
 
     @property
-    def disk_bytes(self) -> int:
-        """Free space that the work asks for."""
-        return NEEDED_DISK_COLD_BYTES if self.must_install else NEEDED_DISK_WARM_BYTES
+    def disk_bytes(self) -> dict[str, int]:
+        """Free space that the work asks for, by the variable that can move the folder."""
+        return (_TOOLS_AND_IMAGES if self.must_install else _DATA) | (_GO_BUILDS if self.go_version else {})
 
 
-def preflight(names: Iterable[str] | None = None, ports: Sequence[int] = (), *, images_follow: bool = False) -> None:
+def preflight(
+    names: Iterable[str] | None = None, ports: Mapping[str, int] = _NO_PORTS, *, images_follow: bool = False
+) -> None:
     """Return if the machine can do what is coming.
 
     Args:
         names: tools that will be asked for; all if None.
-        ports: ports of 127.0.0.1 that must be free.
+        ports: ports of 127.0.0.1 that must be free, each by the name of the variable that can change it.
         images_follow: images will be made with the tools: where one is missing, ask their registries too.
 
     Raises:
         PreflightError: it cannot; the message names every problem with its remedy.
     """
     lacking = missing(select(names), default_cache())
-    problems = find_problems(gather(lacking, ports, images_follow=images_follow), needs_of(lacking, MODULES), ports)
+    found = gather(lacking, list(ports.values()), images_follow=images_follow)
+    problems = find_problems(found, needs_of(lacking, MODULES), ports)
     if problems:
         lines = [f"  - {problem.what}\n    remedy: {problem.remedy}" for problem in problems]
         raise PreflightError("\n".join(["this machine is not ready; nothing has been changed:", *lines]))
+
+
+def require_root() -> None:
+    """Return if this is root, without whom nothing works.
+
+    Raises:
+        PreflightError: it is not.
+    """
+    if os.geteuid() != 0:
+        raise PreflightError(f"{_NOT_ROOT.what}\n    remedy: {_NOT_ROOT.remedy}")
 
 
 def needs_of(lacking: Sequence[Tool], modules: Path) -> Needs:
@@ -92,7 +116,7 @@ def gather(lacking: Sequence[Tool], ports: Sequence[int], *, images_follow: bool
     is_root = os.geteuid() == 0
     version, may_download = facts.go_version()
     go_tools = [tool for tool in lacking if isinstance(tool, GoTool)] if version else []
-    folders = (cache_dir(), state_dir(instance_name()))
+    folders = {_CACHE: cache_dir(), _STATE: state_dir(instance_name())} | (facts.go_folders() if go_tools else {})
     images = images_follow and bool(lacking)
     debian = images or any(isinstance(tool, DebianTool) for tool in lacking)
     return Facts(
@@ -101,19 +125,21 @@ def gather(lacking: Sequence[Tool], ports: Sequence[int], *, images_follow: bool
         go_version=version,
         go_may_download_itself=may_download,
         memory_bytes=facts.memory_bytes(Path("/proc/meminfo").read_text()),
-        free_bytes=tuple((folder, facts.free_bytes(folder)) for folder in folders),
+        folders={variable: facts.folder(path) for variable, path in folders.items()},
         taken_ports=facts.taken_ports(ports),
         missing_kernel_features=facts.missing_kernel_features() if is_root else (),
         unreachable_registries=registries.unreachable(go_tools, MODULES, debian=is_root and debian, python=images),
     )
 
 
-def find_problems(found: Facts, needs: Needs, ports: Sequence[int] = ()) -> list[Problem]:
+def find_problems(found: Facts, needs: Needs, ports: Mapping[str, int] = _NO_PORTS) -> list[Problem]:
     """Return everything that is in the way. Pure."""
     problems = [*_rights(found, needs), *_go(found, needs), *_space(found, needs)]
     problems += [
-        Problem(f"port {port} of 127.0.0.1 is taken", "end what listens there (`ss -ltnp`), or choose another port")
-        for port in ports
+        Problem(
+            f"port {port} of 127.0.0.1 is taken", f"end what listens there (`ss -ltnp`), or name another in {variable}"
+        )
+        for variable, port in ports.items()
         if port in found.taken_ports
     ]
     problems += [
@@ -121,15 +147,15 @@ def find_problems(found: Facts, needs: Needs, ports: Sequence[int] = ()) -> list
         for name in found.missing_kernel_features
     ]
     problems += [
-        Problem(f"the registry of {name} does not answer", registries.REMEDIES[name])
-        for name in found.unreachable_registries
+        Problem(registries.problem(name, complaint), registries.REMEDIES[name])
+        for name, complaint in found.unreachable_registries.items()
     ]
     return problems
 
 
 def _rights(found: Facts, needs: Needs) -> Iterator[Problem]:
     if not found.is_root:
-        yield Problem("not running as root", "run it as root, for example with sudo -E")
+        yield _NOT_ROOT
     if needs.debian and not found.has_apt:
         yield Problem("there is no apt-get", "use Debian 12 or a relative of it")
 
@@ -150,11 +176,15 @@ def _space(found: Facts, needs: Needs) -> Iterator[Problem]:
         yield Problem(
             f"{found.memory_bytes / _GIB:.1f} GiB of memory are too little", "use a machine with 8 GiB or more"
         )
-    for folder, free in found.free_bytes:
-        if free < needs.disk_bytes:
+    needed = {name: size for name, size in needs.disk_bytes.items() if name in found.folders}
+    for device in dict.fromkeys(folder.device for folder in found.folders.values()):
+        here = {name: size for name, size in needed.items() if found.folders[name].device == device}
+        free = min(folder.free_bytes for folder in found.folders.values() if folder.device == device)
+        if free < sum(here.values()):
+            shares = (f"{found.folders[name].path} needs {size / _GIB:.0f} GiB" for name, size in here.items())
             yield Problem(
-                f"{free / _GIB:.1f} GiB free for {folder} are too little",
-                f"make {needs.disk_bytes / _GIB:.0f} GiB free there, or point MLP_CACHE_DIR or MLP_STATE_DIR elsewhere",
+                f"{free / _GIB:.1f} GiB free are too little where {', '.join(shares)}",
+                f"make {sum(here.values()) / _GIB:.0f} GiB free there, or point {' or '.join(here)} to another disk",
             )
 
 

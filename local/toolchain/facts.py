@@ -7,11 +7,14 @@ import shutil
 import socket
 import struct
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from local.toolchain import gobuild
+
+GO_CACHES: Final = ("GOCACHE", "GOMODCACHE")
 _PROBE_SECONDS: Final = 20
 
 _KERNEL_PROBE: Final = """
@@ -30,6 +33,16 @@ _NLMSG_ERROR: Final = 2
 
 
 @dataclass(frozen=True)
+class Folder:
+    """A folder that will be written to, and the file system it is on."""
+
+    path: Path
+    device: int
+    """Number of the file system."""
+    free_bytes: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """The machine as it is now."""
 
@@ -40,19 +53,25 @@ class Facts:
     go_may_download_itself: bool
     """Whether Go fetches a newer Go when a module asks for one."""
     memory_bytes: int
-    free_bytes: tuple[tuple[Path, int], ...]
-    """Folders that will be written to, each with the free space of its disk."""
+    folders: Mapping[str, Folder]
+    """Folders that will be written to, by the variable that can move each."""
     taken_ports: tuple[int, ...]
     missing_kernel_features: tuple[str, ...]
     """Of: namespaces, overlay, network, cgroups, nftables."""
-    unreachable_registries: tuple[str, ...]
-    """Of: Go modules, Debian packages, Python packages."""
+    unreachable_registries: Mapping[str, str]
+    """Of: Go modules, Debian packages, Python packages; each with what its client says, if it says anything."""
 
 
 def go_version() -> tuple[str | None, bool]:
     """Return Go's version and whether it may download a newer one; (None, False) if there is none on PATH."""
     try:
-        done = subprocess.run(["go", "env", "GOVERSION", "GOTOOLCHAIN"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["go", "env", "GOVERSION", "GOTOOLCHAIN"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=gobuild.environment(),
+        )
     except FileNotFoundError:
         return None, False
     match = re.match(r"go(\d+(?:\.\d+)*)\S*\n(\S*)", done.stdout)
@@ -65,10 +84,25 @@ def memory_bytes(meminfo: str) -> int:
     return int(match.group(1)) * 1024 if match else 0
 
 
-def free_bytes(folder: Path) -> int:
-    """Return the space that is free for a folder that need not exist yet."""
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    return shutil.disk_usage(existing).free
+def folder(path: Path) -> Folder:
+    """Return what is to be known about a folder that need not exist yet."""
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    return Folder(path, existing.stat().st_dev, shutil.disk_usage(existing).free)
+
+
+def go_folders() -> dict[str, Path]:
+    """Return where Go keeps what it has compiled and fetched, by the variables that say so; nothing if it is not told.
+
+    A cache that is switched off is left out.
+    """
+    try:
+        done = subprocess.run(
+            ["go", "env", *GO_CACHES], capture_output=True, text=True, check=False, env=gobuild.environment()
+        )
+    except FileNotFoundError:
+        return {}
+    found = zip(GO_CACHES, done.stdout.splitlines(), strict=False)
+    return {variable: Path(text) for variable, text in found if Path(text).is_absolute()}
 
 
 def taken_ports(ports: Iterable[int]) -> tuple[int, ...]:

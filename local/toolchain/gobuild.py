@@ -55,24 +55,31 @@ def _module_folder(source: ModuleFile, modules: Path) -> Path:
     return Path(_go(["list", "-m", "-f", "{{.Dir}}", source.module], folder, what).strip())
 
 
-def answers(folder: Path, timeout_seconds: float) -> bool:
-    """Return whether Go can get a module of the module in `folder`: a small one that all of them need."""
+def complaint(folder: Path, timeout_seconds: float) -> str | None:
+    """Return what Go says if it cannot get a module of the module in `folder`: a small one that all of them need."""
     try:
         _go(["mod", "download", "golang.org/x/sys"], folder, "asking for a module", timeout_seconds)
-    except (ToolchainError, subprocess.TimeoutExpired):
-        return False
-    return True
+    except ToolchainError as error:
+        return str(error).splitlines()[-1]
+    except subprocess.TimeoutExpired:
+        return f"nothing within {timeout_seconds:g} s"
+    return None
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for Go, which derives its folders from HOME and does nothing without."""
+    return {"HOME": str(Path.home()), **os.environ}
 
 
 def _go(
     arguments: list[str], folder: Path, what: str, timeout_seconds: float | None = None, *, cgo: bool = False
 ) -> str:
-    environment = {**os.environ, "CGO_ENABLED": str(int(cgo)), "GOFLAGS": BUILD_FLAGS, "GOWORK": "off"}
+    settings = {"CGO_ENABLED": str(int(cgo)), "GOFLAGS": BUILD_FLAGS, "GOWORK": "off"}
     try:
         done = subprocess.run(
             ["go", *arguments],
             cwd=folder,
-            env=environment,
+            env=environment() | settings,
             capture_output=True,
             text=True,
             check=False,

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +31,8 @@ _PYTHON_PACKAGE: Final = "setuptools"
 
 def unreachable(
     go_tools: Iterable[GoTool] = (), modules: Path = Path(), *, debian: bool = False, python: bool = False
-) -> tuple[str, ...]:
-    """Return the registries that give no answer, of those that are needed.
+) -> dict[str, str]:
+    """Return the registries that give no answer, of those that are needed, with what their clients say.
 
     Args:
         go_tools: tools that have to be built; none if no Go module is needed.
@@ -40,18 +40,21 @@ def unreachable(
         debian: whether Debian packages are needed.
         python: whether Python packages are needed.
     """
-    silent: list[str] = []
     tool = next(iter(go_tools), None)
-    if tool is not None and not gobuild.answers(modules / tool.folder, _ANSWER_SECONDS):
-        silent.append(GO_MODULES)
-    if debian and not _debian_answers():
-        silent.append(DEBIAN_PACKAGES)
-    if python and not _python_answers():
-        silent.append(PYTHON_PACKAGES)
-    return tuple(silent)
+    said = {
+        GO_MODULES: None if tool is None else gobuild.complaint(modules / tool.folder, _ANSWER_SECONDS),
+        DEBIAN_PACKAGES: _complaint_of_apt() if debian else None,
+        PYTHON_PACKAGES: _complaint_of_pip() if python else None,
+    }
+    return {name: complaint for name, complaint in said.items() if complaint is not None}
 
 
-def require_for_images(find: Callable[..., tuple[str, ...]] = unreachable) -> None:
+def problem(name: str, complaint: str) -> str:
+    """Return the words for a registry that gives no answer, and what its client says."""
+    return f"the registry of {name} does not answer" + (f": {complaint}" if complaint else "")
+
+
+def require_for_images(find: Callable[..., Mapping[str, str]] = unreachable) -> None:
     """Return if everything answers that images are made from.
 
     Args:
@@ -62,34 +65,40 @@ def require_for_images(find: Callable[..., tuple[str, ...]] = unreachable) -> No
     """
     silent = find(debian=True, python=True)
     if silent:
-        lines = [f"  - the registry of {name} does not answer\n    remedy: {REMEDIES[name]}" for name in silent]
+        lines = [f"  - {problem(name, said)}\n    remedy: {REMEDIES[name]}" for name, said in silent.items()]
         raise PreflightError("\n".join(["images cannot be made:", *lines]))
 
 
-def _debian_answers() -> bool:
-    """Return whether apt can read its package lists, into a folder that is thrown away."""
+def _complaint_of_apt() -> str | None:
+    """Return what apt says if it cannot read its package lists, into a folder that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "partial").mkdir()
         options = ["-o", f"Dir::State::lists={folder}", "-o", "Acquire::Languages=none"]
-        return _succeeds(["apt-get", *options, "update", "--error-on=any"])
+        return _complaint(["apt-get", *options, "update", "--error-on=any"])
 
 
-def _python_answers() -> bool:
-    """Return whether pip finds a package, of which nothing is downloaded."""
+def _complaint_of_pip() -> str | None:
+    """Return what pip says if it does not find a package, of which nothing is downloaded."""
     patience = ["--retries=1", f"--timeout={_PIP_SECONDS}", "--no-cache-dir", "--disable-pip-version-check"]
-    return _succeeds([sys.executable, "-m", "pip", "index", "versions", *patience, _PYTHON_PACKAGE])
+    return _complaint([sys.executable, "-m", "pip", "index", "versions", *patience, _PYTHON_PACKAGE])
 
 
-def _succeeds(command: list[str]) -> bool:
+def _complaint(command: list[str]) -> str | None:
+    """Return the last line of what a command says if it fails, else None."""
     try:
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            text=True,
             check=False,
             timeout=_ANSWER_SECONDS,
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+    except FileNotFoundError as error:
+        return str(error)
+    except subprocess.TimeoutExpired:
+        return f"nothing within {_ANSWER_SECONDS} s"
+    if done.returncode == 0:
+        return None
+    return next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tarfile
 import tempfile
@@ -20,6 +21,11 @@ from local.toolchain.errors import ToolchainError
 CONNECT_SECONDS = 4.0
 _READ_SECONDS = 30.0
 _EXECUTABLE = 0o755
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+
+
+class _NoChecksumError(Exception):
+    """What answers at the address of the checksums is not the maker, or has none for the file."""
 
 
 @dataclass
@@ -47,7 +53,7 @@ class Makers:
                 else:
                     for name in tool.binaries:
                         self._file(client, release, name, binaries / name)
-        except httpx.HTTPError:
+        except (httpx.HTTPError, _NoChecksumError):
             self.unreachable |= self._hosts(release)
             return False
         for name in tool.binaries:
@@ -78,12 +84,14 @@ class Makers:
         answer = client.get(checksum_url)
         answer.raise_for_status()
         published = find_checksum(answer.text, url.rsplit("/", 1)[-1])
+        if published is None:
+            raise _NoChecksumError(checksum_url)
         with client.stream("GET", url) as stream, target.open("wb") as file:
             stream.raise_for_status()
             actual = _write(file, stream.iter_bytes())
         if actual != published:
             raise ToolchainError(
-                f"{url}: sha256 is {actual}, but its maker publishes {published or 'none'}; nothing of it was used"
+                f"{url}: sha256 is {actual}, but its maker publishes {published}; nothing of it was used"
             )
 
     def _hosts(self, release: Release) -> set[str]:
@@ -95,10 +103,13 @@ class Makers:
 
 
 def find_checksum(text: str, file_name: str) -> str | None:
-    """Return the sha256 for a file: the only word of the text, or the first on the line that ends with the name."""
+    """Return the sha256 for a file: the only word of a line, or the first on the line that ends with the name.
+
+    Anything else that answers in the maker's place, such as a page of a proxy, has none.
+    """
     for line in text.splitlines():
         words = line.split()
-        if words and (len(words) == 1 or words[-1].lstrip("*") == file_name):
+        if words and _SHA256.fullmatch(words[0]) and (len(words) == 1 or words[-1].lstrip("*") == file_name):
             return words[0].lower()
     return None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from ml.cli.errors import UserError
+from ml.contracts.engine_environment import without_engine_settings
 
 LOCAL_STACK: Final = "local"
 _DEFAULT_INSTANCE: Final = "local"
@@ -31,8 +32,8 @@ class Connection:
 def connect(stack: str, context: str | None, environment: Mapping[str, str], folder: Path) -> Connection:
     """Find the platform of a stack.
 
-    The embedded platform leaves a connection file in its state folder; any other stack is reached with the
-    environment as it is, from a folder in or below the project.
+    The embedded platform leaves a connection file in its state folder, which alone tells the engine how to reach it;
+    any other stack is reached with the environment as it is, from a folder in or below the project.
 
     Raises:
         UserError: there is no such platform, or its connection file is damaged.
@@ -63,7 +64,7 @@ def _read(file: Path, context: str | None, environment: Mapping[str, str]) -> Co
     try:
         content = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
         added = cast("dict[str, str]", content["environment"])
-        merged = {**environment, **added}
+        merged = {**without_engine_settings(environment), **added}
         if "PATH" in added:
             merged["PATH"] = os.pathsep.join([added["PATH"], environment.get("PATH", "")])
         return Connection(

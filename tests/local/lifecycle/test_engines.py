@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -90,3 +91,15 @@ def test_kernel_tells_the_engine_when_its_command_is_killed(tmp_path: Path) -> N
     while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert told.read_text() == "told"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_process_of_another_user_is_left_alone_when_its_command_line_is_an_engine_s(instance: Instance) -> None:
+    stranger = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", "/usr/bin/env", "python3", "-c"]
+    command = [*stranger, _STUBBORN, "--cwd", str(instance.project_dir)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="/") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        engines.end(instance, patience_seconds=0)
+        assert process.poll() is None
+        process.kill()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,48 @@ def test_error_is_raised_when_a_group_stays_busy(tmp_path: Path) -> None:
     (tmp_path / "memory" / "node" / "occupied").touch()
     with pytest.raises(OSError, match="not empty"):
         cgroups.remove("/node", tmp_path, patience_seconds=0.1)
+
+
+def test_command_writes_itself_into_each_hierarchy_when_it_joins_a_group(tmp_path: Path) -> None:
+    top = _version_1(tmp_path)
+    cgroups.create("/node", top)
+    done = subprocess.run([*cgroups.join_command("/node", top), "echo", "a  b"], capture_output=True, check=True)
+    assert done.stdout == b"a  b\n"
+    for name in ("cpuset", "memory", "unified"):
+        assert (top / name / "node" / "system" / "cgroup.procs").read_text() == "0\n"
+
+
+def test_command_is_not_run_when_a_group_is_gone(tmp_path: Path) -> None:
+    top = _version_1(tmp_path)
+    cgroups.create("/node", top)
+    (top / "memory" / "node" / "system").rmdir()
+    done = subprocess.run([*cgroups.join_command("/node", top), "echo"], capture_output=True, check=False)
+    assert (done.returncode != 0, done.stdout) == (True, b"")
+
+
+def test_members_are_those_of_each_hierarchy_when_the_machine_has_version_1(tmp_path: Path) -> None:
+    top = _version_1(tmp_path)
+    cgroups.create("/node-a-1", top)
+    for name, pids in (("cpuset", "7\n8\n"), ("memory", "8\n9\n"), ("unified", "9\n8\n")):
+        (top / name / "node-a-1" / "system" / "cgroup.procs").write_text(pids)
+    assert cgroups.members("/node-*-1", top) == {8}
+    assert cgroups.members("/node-*-2", top) == set()
+
+
+def test_members_are_those_of_the_one_hierarchy_when_the_machine_has_version_2(tmp_path: Path) -> None:
+    top = _version_2(tmp_path)
+    (top / "node" / "system").mkdir(parents=True)
+    (top / "node" / "system" / "cgroup.procs").write_text("8\n9\n")
+    assert cgroups.members("/node", top) == {8, 9}
+
+
+def test_error_is_raised_when_no_control_groups_are_mounted(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no control groups are mounted"):
+        cgroups.create("/node", tmp_path)
+
+
+def test_nobody_is_a_member_when_there_are_no_control_groups(tmp_path: Path) -> None:
+    assert cgroups.members("/node", tmp_path) == set()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may make control groups")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -15,7 +16,9 @@ def test_memory_is_read_when_the_kernel_tells_it() -> None:
 
 
 def test_free_space_is_that_of_the_nearest_parent_when_the_folder_does_not_exist(tmp_path: Path) -> None:
-    assert facts.free_bytes(tmp_path / "a" / "b") > 0
+    found = facts.folder(tmp_path / "a" / "b")
+    assert (found.path, found.device) == (tmp_path / "a" / "b", tmp_path.stat().st_dev)
+    assert found.free_bytes > 0
 
 
 def test_port_is_taken_when_somebody_listens() -> None:
@@ -28,6 +31,28 @@ def test_port_is_taken_when_somebody_listens() -> None:
 def test_go_is_absent_when_it_is_not_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert facts.go_version() == (None, False)
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on PATH")
+def test_folders_of_go_are_those_that_go_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOCACHE", str(tmp_path / "builds"))
+    monkeypatch.setenv("GOMODCACHE", str(tmp_path / "modules"))
+    assert facts.go_folders() == {"GOCACHE": tmp_path / "builds", "GOMODCACHE": tmp_path / "modules"}
+    monkeypatch.setenv("GOCACHE", "off")
+    assert facts.go_folders() == {"GOMODCACHE": tmp_path / "modules"}
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on PATH")
+def test_folders_of_go_are_in_the_home_of_the_user_when_home_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME", "GOCACHE", "GOMODCACHE", "GOPATH"):
+        monkeypatch.delenv(name, raising=False)
+    found = facts.go_folders()
+    assert [found[name].is_relative_to(Path.home()) for name in facts.GO_CACHES] == [True, True]
+
+
+def test_go_has_no_folders_when_it_is_not_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert facts.go_folders() == {}
 
 
 @pytest.mark.parametrize(

@@ -20,3 +20,11 @@ def test_error_is_one_message_when_a_tool_is_unknown(
     assert main(["ensure", "nonsense"]) == 1
     assert capsys.readouterr().err.startswith("error: unknown tool nonsense: allowed are ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_error_is_one_message_when_a_variable_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLP_CACHE_DIR", "relative")
+    assert main(["ensure", "etcd"]) == 1
+    assert capsys.readouterr().err.startswith("error: MLP_CACHE_DIR='relative': allowed is ")

@@ -42,12 +42,12 @@ def _use_index(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
 
 def test_python_index_is_reachable_when_it_lists_a_package(monkeypatch: pytest.MonkeyPatch, index: str) -> None:
     _use_index(monkeypatch, index)
-    assert registries.unreachable(python=True) == ()
+    assert registries.unreachable(python=True) == {}
 
 
 def test_python_index_is_named_when_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     _use_index(monkeypatch, f"{NOBODY}/simple")
-    assert registries.unreachable(python=True) == (registries.PYTHON_PACKAGES,)
+    assert set(registries.unreachable(python=True)) == {registries.PYTHON_PACKAGES}
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on PATH")
@@ -55,7 +55,17 @@ def test_go_proxy_is_named_when_nobody_listens(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("GOPROXY", NOBODY)
     monkeypatch.setenv("GOMODCACHE", str(tmp_path / "modules"))
     tool = next(tool for tool in TOOLS.values() if isinstance(tool, GoTool))
-    assert registries.unreachable([tool], MODULES) == (registries.GO_MODULES,)
+    found = registries.unreachable([tool], MODULES)
+    assert set(found) == {registries.GO_MODULES}
+    assert "connection refused" in registries.problem(registries.GO_MODULES, found[registries.GO_MODULES])
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on PATH")
+def test_go_is_heard_when_it_cannot_even_ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GOMODCACHE", "relative")
+    tool = next(tool for tool in TOOLS.values() if isinstance(tool, GoTool))
+    said = registries.unreachable([tool], MODULES)[registries.GO_MODULES]
+    assert "GOMODCACHE" in said
 
 
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="there is no apt-get on PATH")
@@ -70,12 +80,14 @@ def test_debian_mirror_is_named_when_nobody_listens(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("APT_CONFIG", str(settings))
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
-    assert registries.unreachable(debian=True) == (registries.DEBIAN_PACKAGES,)
+    found = registries.unreachable(debian=True)
+    assert set(found) == {registries.DEBIAN_PACKAGES}
+    assert found[registries.DEBIAN_PACKAGES].startswith("E: ")
 
 
 def test_nobody_is_asked_when_nothing_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert registries.unreachable() == ()
+    assert registries.unreachable() == {}
 
 
 def test_error_names_registry_and_remedy_when_images_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +96,7 @@ def test_error_names_registry_and_remedy_when_images_cannot_be_made(monkeypatch:
         registries.require_for_images(_unreachable_without_apt)
 
 
-def _unreachable_without_apt(*, debian: bool, python: bool) -> tuple[str, ...]:
+def _unreachable_without_apt(*, debian: bool, python: bool) -> dict[str, str]:
     assert debian
     return registries.unreachable(python=python)
 
@@ -97,9 +109,9 @@ def test_python_index_is_asked_only_when_images_follow_and_a_tool_is_missing(
 ) -> None:
     questions: list[bool] = []
 
-    def note(_tools: object, _modules: object, *, debian: bool, python: bool) -> tuple[str, ...]:
+    def note(_tools: object, _modules: object, *, debian: bool, python: bool) -> dict[str, str]:
         questions.append(python)
-        return ()
+        return {}
 
     monkeypatch.setattr(registries, "unreachable", note)
     checks.gather([TOOLS["etcd"]] if lacking else [], (), images_follow=images_follow)

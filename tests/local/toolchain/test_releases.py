@@ -13,6 +13,8 @@ from local.toolchain.errors import ToolchainError
 from local.toolchain.releases import Makers, find_checksum
 from tests.support.web_server import QuietHandler, served
 
+ONE, TWO = "1a" * 32, "2b" * 32
+
 
 def _archive(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
@@ -117,14 +119,29 @@ def test_nothing_is_asked_when_the_maker_publishes_no_binary(binaries: Path) -> 
     assert not Makers("amd64").download(tool, binaries)
 
 
+@pytest.mark.parametrize("page", ["<html>\nblocked\n</html>\n", "", "e3b0c442\n", f"{ONE}  other.tar.gz\n"])
+def test_maker_counts_as_silent_when_something_else_answers_in_its_place(
+    maker: Maker, binaries: Path, page: str
+) -> None:
+    maker.publish("/thing-x64.tar.gz", _archive({"thing-amd64/thing": b"T", "thing-amd64/helper": b"H"}))
+    maker.files["/thing-x64.tar.gz.sha256"] = page.encode()
+    makers = Makers("amd64")
+    assert not makers.download(_archive_tool(maker), binaries)
+    assert makers.unreachable
+    assert list(binaries.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("ABC\n", "abc"),
-        ("abc  file.tgz\n", "abc"),
-        ("abc *file.tgz\n", "abc"),
-        ("111  other.tgz\n222  file.tgz\n", "222"),
-        ("111  other.tgz\n", None),
+        (f"{ONE.upper()}\n", ONE),
+        (f"{ONE}  file.tgz\n", ONE),
+        (f"{ONE} *file.tgz\n", ONE),
+        (f"{TWO}  other.tgz\n{ONE}  file.tgz\n", ONE),
+        (f"{ONE}  other.tgz\n", None),
+        ("<html>\n<body>file.tgz</body>\n", None),
+        ("blocked file.tgz\n", None),
+        (f"{ONE}0\n", None),
         ("", None),
     ],
 )

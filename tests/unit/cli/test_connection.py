@@ -29,6 +29,16 @@ def test_file_s_environment_wins_and_its_path_comes_first_when_connecting(tmp_pa
     assert found.environment["KUBECONFIG"] == "/k"
 
 
+def test_engine_s_own_variables_are_left_out_when_the_stack_is_the_embedded_one(tmp_path: Path) -> None:
+    write(tmp_path, content(PULUMI_CONFIG_PASSPHRASE_FILE="/passphrase"))
+    mine = {"PULUMI_CONFIG_PASSPHRASE": "mine", "PULUMI_STACK": "mine", "OTHER": "kept"}
+    environment = {"MLP_STATE_DIR": str(tmp_path), **mine}
+    expected = {"MLP_STATE_DIR": str(tmp_path), "OTHER": "kept", "PULUMI_CONFIG_PASSPHRASE_FILE": "/passphrase"}
+    assert connect("local", None, environment, tmp_path).environment == expected
+    (tmp_path / "Pulumi.yaml").touch()
+    assert connect("dev", None, environment, tmp_path).environment == environment
+
+
 def test_another_instance_is_found_when_it_is_named(tmp_path: Path) -> None:
     write(tmp_path, content(KUBECONFIG="/other"), instance="other")
     environment = {"MLP_STATE_DIR": str(tmp_path), "MLP_INSTANCE": "other"}
