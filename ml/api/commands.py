@@ -10,6 +10,7 @@ from typing import Final
 from ml.api.auth import Principal
 from ml.api.ports import Ports
 from ml.api.problems import FieldError, ProblemError, invalid, not_found
+from ml.api.texts import text_problem
 from ml.api.views import CommandReceipt
 from ml.events.ports import Stored, VersionConflictError
 from ml.events.records import ExperimentRecord
@@ -98,6 +99,7 @@ async def issue(
         raise not_found("experiment", name)
     target = await _not_admitted(ports, name) if record is None else _Target.of(record)
     _check_arm(target, arm)
+    _check_texts(by=principal.subject, why=why)
     stream = experiment_stream(target.id)
     command = str(uuid.uuid5(_COMMAND_NAMESPACE, command_id)) if command_id else str(uuid.uuid4())
     event = CommandIssued(
@@ -135,6 +137,17 @@ def _check_arm(target: _Target, arm: str | None) -> None:
     if arm is not None and arm not in target.treatments:
         detail = f"arm={arm!r}: allowed is one of {', '.join(target.treatments)}"
         raise invalid(detail, [FieldError(pointer="/arm", detail=detail)])
+
+
+def _check_texts(**texts: str) -> None:
+    """Refuse texts that nobody could read again: this is the door of the log, whichever way a request came."""
+    errors = [
+        FieldError(pointer=f"/{name}", detail=f"{name}: {problem}")
+        for name, text in texts.items()
+        if (problem := text_problem(text))
+    ]
+    if errors:
+        raise invalid("; ".join(error.detail for error in errors), errors)
 
 
 def _check_phase(name: str, action: CommandAction, phase: Phase) -> None:

@@ -21,6 +21,7 @@ from ml.api.page.layout import message_page
 from ml.api.page.listing import experiment_path, list_page, sign_in_page
 from ml.api.page.security import BASE_PATH, guarded, session_token
 from ml.api.page.source import SCOPE_READ, ExperimentRows, Filters, PageSource, RefusedError, Visitor
+from ml.api.texts import text_problem
 from ml.events.ports import StoreUnavailableError
 from ml.events.types import CommandAction, Phase
 from ml.reporting.experiment.commands import COMMANDS
@@ -237,7 +238,11 @@ class _Handlers:
 
 
 async def _form(request: Request) -> Mapping[str, str] | None:
-    """Return the fields of a form as browsers send it; None if it is something else or too long."""
+    """Return the fields of a form as browsers send it; None if it is something else or too long.
+
+    Raises:
+        RefusedError: a text in it cannot be stored.
+    """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         return None
     body = bytearray()
@@ -249,6 +254,10 @@ async def _form(request: Request) -> Mapping[str, str] | None:
         fields = parse_qs(body.decode("utf-8"), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=10)
     except ValueError:
         return None
+    for name, (value, *_) in fields.items():
+        if problem := text_problem(name) or text_problem(value):
+            detail = f"The field {name!a} cannot be taken: {problem}. Go back, remove it, and send the form again."
+            raise RefusedError(400, "Not done", detail)
     return {name: values[0] for name, values in fields.items()}
 
 
