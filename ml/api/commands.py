@@ -105,6 +105,8 @@ async def issue(
     event = CommandIssued(
         at=ports.clock(), command=command, action=action, arm=arm, by=principal.subject, why=why.strip(), source="api"
     )
+    if command_id and record is not None and (issued := await _projected(ports, target.id, command)):
+        return CommandReceipt(command=command, experiment=target.id, action=action, position=issued)
     phase, position, matched = target.phase, target.position, False
     for _ in range(_ATTEMPTS):
         # The projection may lag behind the stream, which alone counts.
@@ -178,6 +180,12 @@ def _newest_phase(events: Sequence[Stored], phase: Phase) -> Phase:
         if isinstance(stored.event, PhaseEntered):
             phase = stored.event.phase
     return phase
+
+
+async def _projected(ports: Ports, experiment: str, command: str) -> int | None:
+    """Return where a command stands whose answer was lost, so that it is not refused for what it brought about."""
+    known = await ports.queries.audit(experiment)
+    return next((record.position for record in known if record.command == command), None)
 
 
 def _issued(events: Sequence[Stored], command: str) -> int | None:

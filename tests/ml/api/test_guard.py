@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -199,6 +200,28 @@ def test_a_client_is_slowed_down_when_it_asks_too_often() -> None:
     assert int(refused[0].headers["retry-after"]) >= 1
     assert_problem(refused[0], 429)
     assert [answer.status_code for answer in bulk] == [200, 429]
+
+
+def test_a_key_serves_again_when_its_request_came_too_often() -> None:
+    service = Service(rates=Rates(outcomes_per_second=20))
+    batch = {"outcomes": [{**OUTCOME, "id": f"late-{n}"} for n in range(30)]}
+    try:
+        with service.client("write") as client:
+            assert client.post(f"{BASE}/outcomes", json={"outcomes": batch["outcomes"][:20]}).status_code == 200
+            answers: list[httpx.Response] = []
+            deadline = time.monotonic() + 20
+            while not answers or answers[-1].status_code == 429:
+                assert time.monotonic() < deadline
+                answers.append(client.post(f"{BASE}/outcomes", json=batch, headers={"idempotency-key": "late"}))
+                time.sleep(float(answers[-1].headers.get("retry-after", 0)))
+            written = service.written()
+            again = client.post(f"{BASE}/outcomes", json=batch, headers={"idempotency-key": "late"})
+    finally:
+        service.stop()
+    assert len(answers) > 1
+    assert all("retry-after" in answer.headers for answer in answers[:-1])
+    assert (answers[-1].status_code, written["outcomes"]) == (200, 30)
+    assert (again.content, again.headers["idempotency-replayed"]) == (answers[-1].content, "true")
 
 
 def test_the_process_answers_kubernetes_and_prometheus_when_asked_without_a_token(service: Service) -> None:

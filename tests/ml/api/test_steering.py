@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from ml.api.auth import Principal
+from ml.api.commands import issue
+from ml.api.problems import ProblemError
 from ml.events.types import PhaseEntered, experiment_stream
-from tests.ml.api.service import BUSY_MODEL, QUIET_MODEL, SPEC, Service
+from tests.ml.api.service import BUSY_MODEL, NAMESPACE, QUIET_MODEL, SPEC, Service
 
 pytestmark = pytest.mark.slow
 BASE = "/ml/ab-tests"
@@ -255,6 +258,44 @@ def test_command_is_recorded_once_when_repeated_with_its_key(service: Service) -
     assert first.json() == again.json()
     assert lost.json()["command"] == first.json()["command"]
     assert {command.command for command in service.commands(name)} == {first.json()["command"]}
+
+
+def test_command_is_taken_with_the_same_key_when_the_reason_of_its_refusal_is_gone(service: Service) -> None:
+    name = service.seed()
+    with service.client("decide", **{"idempotency-key": f"approve-{name}"}) as client:
+        refused = client.post(f"{BASE}/{name}/approve", json={"why": "x"})
+        entered = PhaseEntered(at=7000.0, phase="AwaitingApproval", reason="test")
+        service.call(service.context.ports.events.append(experiment_stream(f"uid-{name}"), 6, [entered]))
+        taken = client.post(f"{BASE}/{name}/approve", json={"why": "x"})
+    assert (refused.status_code, taken.status_code) == (409, 202)
+    assert "idempotency-replayed" not in taken.headers
+    assert [command.action for command in service.commands(name)] == ["approve"]
+
+
+def test_command_is_the_same_when_it_brought_about_the_end_and_its_answer_was_lost(service: Service) -> None:
+    name = service.seed()
+    with service.client("decide", **{"idempotency-key": f"lost-{name}"}) as client:
+        first = client.post(f"{BASE}/{name}/stop", json={"why": "x"})
+        service.call(_forget_answers(service))
+        ended = PhaseEntered(at=7000.0, phase="Cancelled", reason="test")
+        service.call(service.context.ports.events.append(experiment_stream(f"uid-{name}"), 7, [ended]))
+        service.wait_for(f"uid-{name}", 8)
+        again = client.post(f"{BASE}/{name}/stop", json={"why": "x"})
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert len(service.commands(name)) == 1
+
+
+@pytest.mark.parametrize(("subject", "why", "field"), [("a\x00b", "x", "by"), ("ann", "a\x00b", "why")])
+def test_nothing_enters_the_log_when_a_text_of_it_cannot_be_stored(
+    service: Service, subject: str, why: str, field: str
+) -> None:
+    name = service.seed()
+    before = service.written()
+    principal = Principal(subject=subject, scopes=frozenset({"decide"}))
+    with pytest.raises(ProblemError, match=f"{field}: .*U\\+0000") as refusal:
+        service.call(issue(service.context.ports, principal, NAMESPACE, name, "pause", why=why))
+    assert refusal.value.status_code == 422
+    assert service.written() == before
 
 
 def test_every_command_is_recorded_when_many_come_at_once(service: Service) -> None:
