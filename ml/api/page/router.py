@@ -24,6 +24,7 @@ from ml.api.page.source import SCOPE_READ, ExperimentRows, Filters, PageSource, 
 from ml.api.texts import text_problem
 from ml.events.ports import StoreUnavailableError
 from ml.events.types import CommandAction, Phase
+from ml.kubernetes import ApiError
 from ml.reporting.experiment.commands import COMMANDS
 
 _LONGEST_FORM_BYTES: Final = 16_384
@@ -75,8 +76,9 @@ class _PageRoute(APIRoute):
                 return await handler(request)
             except RefusedError as error:
                 return _html(message_page(error.title, error.detail, visitor=None), error.status)
-            except StoreUnavailableError:
-                detail = "The event store does not answer. Experiments go on; only this page cannot show them."
+            except (StoreUnavailableError, ApiError) as error:
+                what = "event store" if isinstance(error, StoreUnavailableError) else "Kubernetes API"
+                detail = f"The {what} does not answer. Experiments go on; only this page cannot show them."
                 return _html(message_page("Try again", detail, visitor=None), 503)
 
         return answer

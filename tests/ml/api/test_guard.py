@@ -170,6 +170,41 @@ def test_other_paths_and_methods_get_a_problem_document(service: Service, method
     assert ("allow" in answer.headers) == (status == 405)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"{BASE}/%00"),
+        ("GET", f"{BASE}/a%00b/history"),
+        ("GET", f"{BASE}?name=%00"),
+        ("GET", f"{BASE}?%00"),
+        ("GET", f"{BASE}/assignments?model={MODEL}&userId=a%00b"),
+        ("POST", f"{BASE}/%00/pause"),
+        ("GET", "/%00"),
+    ],
+)
+def test_an_address_is_refused_when_it_holds_a_character_that_nothing_has(
+    service: Service, method: str, path: str
+) -> None:
+    before = service.written()
+    with service.client("decide") as client:
+        answer = client.request(method, path, json={"why": "x"} if method == "POST" else None)
+    assert "U+0000" in assert_problem(answer, 400)["detail"]
+    assert service.written() == before
+
+
+@pytest.mark.parametrize("path", ["?name=%00", "/experiments/%00", "/experiments/%00/pause", "/sign-in?next=%00"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_address_of_the_page_is_refused_with_a_page_when_it_holds_such_a_character(
+    service: Service, method: str, path: str
+) -> None:
+    with httpx.Client(base_url=service.url, cookies={"mlp_page_token": TOKENS["decide"]}) as client:
+        answer = client.request(method, f"{BASE}/ui{path}", data={"why": "x"} if method == "POST" else None)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "form-action 'self'" in answer.headers["content-security-policy"]
+    assert "U+0000" in answer.text
+
+
 def test_answers_carry_an_id_and_security_headers_when_anything_is_asked(service: Service) -> None:
     with service.client() as client:
         own = client.get(BASE, headers={"x-request-id": "my-request-0001"})

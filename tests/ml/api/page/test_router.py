@@ -10,6 +10,7 @@ import pytest
 from ml.api.page.security import BASE_PATH, COOKIE
 from ml.api.page.source import DecisionRow, RefusedError
 from ml.events.ports import StoreUnavailableError
+from ml.kubernetes import ApiError
 from tests.ml.api.page.serving import DECIDE_TOKEN, READ_TOKEN, WRITE_TOKEN, MemorySource, page_app, serving
 from tests.ml.api.page.simulated import simulate
 from tests.ml.api.page.site import RUNNING, Site, form_of
@@ -201,6 +202,19 @@ def test_page_says_try_again_when_the_store_is_gone() -> None:
         answer = client.get("/experiments/new-ranking")
     assert answer.status_code == 503
     assert "The event store does not answer" in answer.text
+
+
+def test_page_says_try_again_when_kubernetes_is_away() -> None:
+    class Away(MemorySource):
+        async def models(self) -> Sequence[str]:
+            raise ApiError("the API server is away")
+
+    source = Away()
+    with serving(page_app(source, RUNNING.now)) as url, Site(url, source).client(READ_TOKEN) as client:
+        answer = client.get("")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "The Kubernetes API does not answer" in answer.text
 
 
 def test_refusal_is_a_page_when_a_cursor_is_bad(site: Site) -> None:
