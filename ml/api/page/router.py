@@ -100,7 +100,14 @@ class _Handlers:
         if form is None or security.is_foreign(request):
             return _html(sign_in_page(problem="The form was not usable. Try again."), 400)
         next_path = _own_path(form.get("next", ""))
-        token = security.usable_token(form.get("token", ""))
+        given = form.get("token", "").strip()
+        if len(given) > security.LONGEST_TOKEN:
+            problem = (
+                f"This token has {len(given):,} characters; browsers keep at most {security.LONGEST_TOKEN:,}. Ask your "
+                "identity provider for a token with fewer claims (groups, above all), or use a local token."
+            )
+            return _html(sign_in_page(problem=problem, next_path=next_path), 400)
+        token = security.usable_token(given)
         visitor = await self._source.visitor(token) if token else None
         if visitor is None or SCOPE_READ not in visitor.scopes:
             problem = "This token is not valid, has expired, or may not read experiments."
