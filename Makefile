@@ -24,7 +24,7 @@ stop: $(VENV)/platform.stamp ## Stop the platform and keep its data
 	@$(BIN)/python -m local stop
 
 .PHONY: down
-down: $(VENV)/platform.stamp ## Remove everything that `make up` made, data included
+down: $(VENV)/platform.stamp ## Remove the platform and its data; tools and images stay in the cache
 	@$(BIN)/python -m local down
 
 .PHONY: preview

@@ -10,6 +10,7 @@ from typing import Final
 from ml.api.auth import Principal
 from ml.api.ports import Ports
 from ml.api.problems import FieldError, ProblemError, invalid, not_found
+from ml.api.texts import text_problem
 from ml.api.views import CommandReceipt
 from ml.events.ports import Stored, VersionConflictError
 from ml.events.records import ExperimentRecord
@@ -98,11 +99,14 @@ async def issue(
         raise not_found("experiment", name)
     target = await _not_admitted(ports, name) if record is None else _Target.of(record)
     _check_arm(target, arm)
+    _check_texts(by=principal.subject, why=why)
     stream = experiment_stream(target.id)
     command = str(uuid.uuid5(_COMMAND_NAMESPACE, command_id)) if command_id else str(uuid.uuid4())
     event = CommandIssued(
         at=ports.clock(), command=command, action=action, arm=arm, by=principal.subject, why=why.strip(), source="api"
     )
+    if command_id and record is not None and (issued := await _projected(ports, target.id, command)):
+        return CommandReceipt(command=command, experiment=target.id, action=action, position=issued)
     phase, position, matched = target.phase, target.position, False
     for _ in range(_ATTEMPTS):
         # The projection may lag behind the stream, which alone counts.
@@ -137,6 +141,17 @@ def _check_arm(target: _Target, arm: str | None) -> None:
         raise invalid(detail, [FieldError(pointer="/arm", detail=detail)])
 
 
+def _check_texts(**texts: str) -> None:
+    """Refuse texts that nobody could read again: this is the door of the log, whichever way a request came."""
+    errors = [
+        FieldError(pointer=f"/{name}", detail=f"{name}: {problem}")
+        for name, text in texts.items()
+        if (problem := text_problem(text))
+    ]
+    if errors:
+        raise invalid("; ".join(error.detail for error in errors), errors)
+
+
 def _check_phase(name: str, action: CommandAction, phase: Phase) -> None:
     if phase in ALLOWED_PHASES[action]:
         return
@@ -165,6 +180,12 @@ def _newest_phase(events: Sequence[Stored], phase: Phase) -> Phase:
         if isinstance(stored.event, PhaseEntered):
             phase = stored.event.phase
     return phase
+
+
+async def _projected(ports: Ports, experiment: str, command: str) -> int | None:
+    """Return where a command stands whose answer was lost, so that it is not refused for what it brought about."""
+    known = await ports.queries.audit(experiment)
+    return next((record.position for record in known if record.command == command), None)
 
 
 def _issued(events: Sequence[Stored], command: str) -> int | None:

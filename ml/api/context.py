@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Final, cast
 
 from starlette.requests import HTTPConnection
 
 from ml.api.auth import Authenticator, Principal
 from ml.api.metrics import Metrics
 from ml.api.ports import Ports
-from ml.api.rates import RateLimiter
+from ml.api.rates import Holdings, RateLimiter
 from ml.api.settings import Settings
+
+MOST_SUBSCRIPTIONS: Final = 50
+"""Per client, over all its connections; each asks the database again and again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,7 @@ class Context:
     authenticator: Authenticator
     rates: RateLimiter
     metrics: Metrics
+    subscriptions: Holdings = field(default_factory=lambda: Holdings("subscriptions", MOST_SUBSCRIPTIONS))
 
 
 def context_of(connection: HTTPConnection) -> Context:

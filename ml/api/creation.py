@@ -8,9 +8,10 @@ from typing import Any, Final, cast
 from ml.api.auth import Principal
 from ml.api.ports import Ports
 from ml.api.problems import FieldError, ProblemError, field_errors, invalid, unavailable
-from ml.api.views import RESERVED_NAMES, CreatedView, CreateRequest, PlanView
+from ml.api.views import CreatedView, CreateRequest, PlanView
 from ml.contracts import LABEL_DOMAIN
 from ml.contracts.abtest import API_GROUP, API_VERSION, KIND, write_spec
+from ml.contracts.experiment_names import name_problem
 from ml.controller.admission import ActiveExperiment, AdmissionFacts, AdmissionPlan, Queued, Refused, admit
 from ml.controller.daily_units import DailyUnits, is_by_user, wants_measuring
 from ml.controller.ports import UnavailableError
@@ -32,9 +33,8 @@ async def create(
         ProblemError: 409 or 422, nothing was created; 503, it is not known.
         StoreUnavailableError: no answer, nothing was created.
     """
-    if request.name in RESERVED_NAMES:
-        detail = f"name={request.name!r}: allowed is a name other than {', '.join(sorted(RESERVED_NAMES))}"
-        raise invalid(detail, [FieldError(pointer="/name", detail=detail)])
+    if problem := name_problem(request.name):
+        raise invalid(str(problem), field_errors([problem]))
     admission = admit(request.spec, await _facts(ports, request.spec))
     if isinstance(admission, Refused):
         errors = field_errors(admission.problems)

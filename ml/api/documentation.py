@@ -17,7 +17,7 @@ from ml.contracts.abtest import AbTestSpec
 BASE_PATH: Final = EXPERIMENTS_PATH
 _PROBLEM_REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
 _MEANINGS: Final = {
-    400: "The body is no acceptable JSON.",
+    400: "The body is no acceptable JSON, or the address holds the character U+0000.",
     401: "No token, or one that is unknown, expired or not for this API.",
     403: "The token lacks the scope.",
     404: "There is no such thing.",
@@ -36,21 +36,21 @@ Experiments on live traffic: create, watch and steer them, report outcomes, look
 
 Times are seconds since 1970, weights are out of 1000. Every error is a problem document (RFC 9457). Bodies are JSON of
 at most 1 MiB and 16 levels; unknown fields and parameters, duplicate keys and NaN are refused. `POST` takes an
-`Idempotency-Key`: the same key with the same request gives the first answer again for 24 hours, with another one 422.
-A token has the scopes `read`, `write` (create, outcomes) and `decide` (commands to running experiments).
+`Idempotency-Key`: the same key with the same request gives the first answer again for 24 hours, with another one 422;
+a refusal is not kept. A token has the scopes `read`, `write` (create, outcomes) and `decide` (commands).
 """
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the documentation of a route's errors."""
-    always = (401, 403, 422, 429, 500, 503)
+    always = (400, 401, 403, 422, 429, 500, 503)
     content = {MEDIA_TYPE: {"schema": _PROBLEM_REFERENCE}}
     return {status: {"description": _MEANINGS[status], "content": content} for status in sorted({*always, *statuses})}
 
 
 def write_refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the documentation of the errors of a route that takes a body."""
-    return refusals(400, 409, 413, 415, *statuses)
+    return refusals(409, 413, 415, *statuses)
 
 
 def needs(scope: Scope) -> dict[str, Any]:

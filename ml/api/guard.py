@@ -125,6 +125,11 @@ def demand(principal: Principal, scope: Scope) -> None:
         )
 
 
+def request_digest(subject: str, key: str) -> str:
+    """Return what names a request that somebody gave a key: the same again asks for the same thing."""
+    return hashlib.sha256(f"{subject}\n{key}".encode()).hexdigest()
+
+
 async def _admit(request: Request, scope: Scope, kind: Kind) -> None:
     context = context_of(request)
     principal = await identify(context, bearer_token(request.headers.get("authorization")))
@@ -195,14 +200,15 @@ async def _once(context: Context, principal: Principal, key: str, request: Reque
         raise ProblemError(
             409, "in-progress", "a request with this key is being answered; try again", headers={"Retry-After": "1"}
         )
-    request.state.idempotency_digest = hashlib.sha256(f"{principal.subject}\n{key}".encode()).hexdigest()
+    request.state.idempotency_digest = request_digest(principal.subject, key)
     try:
         response = await _serve(request, inner)
     except BaseException:
         with contextlib.suppress(StoreUnavailableError):
             await store.forget(principal.subject, key)
         raise
-    if response.status_code >= 500:
+    if response.status_code >= 400:
+        # Nothing was written. Kept, "try again" would be the answer to whoever tries again, for as long as keys live.
         await store.forget(principal.subject, key)
     else:
         kept = {name: response.headers[name] for name in ("content-type", *_KEPT_HEADERS) if name in response.headers}

@@ -9,9 +9,13 @@ from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml.api.metrics import Metrics
+from ml.api.page.layout import message_page
+from ml.api.page.security import BASE_PATH as PAGE_PATH
+from ml.api.page.security import guarded
 from ml.api.problems import ProblemError, response_of
 from ml.api.strict_json import MAX_BODY_BYTES
 
@@ -32,6 +36,11 @@ _OTHER_OPERATION: Final = "other"
 def too_large() -> ProblemError:
     """Return the error for a body over the limit."""
     return ProblemError(413, "body-too-large", f"the body is too large: allowed are {MAX_BODY_BYTES} bytes")
+
+
+def unusable_address() -> ProblemError:
+    """Return the error for an address with U+0000, which names nothing and which the database does not take."""
+    return ProblemError(400, "unusable-address", "the address holds the character U+0000 (%00): remove it")
 
 
 class Surroundings:
@@ -70,6 +79,9 @@ class Surroundings:
             self._metrics.seconds.labels(operation).observe(time.perf_counter() - started_at)
 
     async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            await _refuse_address(scope)(scope, receive, send)
+            return
         announced = headers.get("content-length", "0")
         if announced.isascii() and announced.isdigit() and int(announced[:20]) > MAX_BODY_BYTES:
             await response_of(too_large().problem, Request(scope))(scope, receive, send)
@@ -86,3 +98,11 @@ class Surroundings:
             return message
 
         await self._app(scope, receive_within_limit, send)
+
+
+def _refuse_address(scope: Scope) -> Response:
+    """Return the refusal in the form that whoever asked can read: people get a page."""
+    problem = unusable_address().problem
+    if scope["path"] == PAGE_PATH or scope["path"].startswith(f"{PAGE_PATH}/"):
+        return guarded(HTMLResponse(message_page(problem.title, problem.detail, visitor=None), problem.status))
+    return response_of(problem, Request(scope))

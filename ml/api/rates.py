@@ -1,11 +1,12 @@
-"""How much a client may ask for: a token bucket per client and kind of request, in this process."""
+"""How much a client may ask for, and hold at once: per client and kind of request, in this process."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Final, Literal
 
 from ml.api.problems import ProblemError
@@ -53,3 +54,37 @@ class RateLimiter:
         self._buckets.move_to_end((client, kind))
         while len(self._buckets) > _MOST_BUCKETS:
             self._buckets.popitem(last=False)
+
+
+class TooManyHeldError(Exception):
+    """A client holds as many of something as it may; the message goes to the client."""
+
+
+class Holdings:
+    """How many of something long-lived each client has now."""
+
+    def __init__(self, what: str, most: int) -> None:
+        self._what = what
+        self._most = most
+        self._held: Counter[str] = Counter()
+
+    def count(self, client: str) -> int:
+        """Return how many a client has."""
+        return self._held[client]
+
+    @contextmanager
+    def held(self, client: str) -> Generator[None]:
+        """Count one more of a client's for as long as the body runs.
+
+        Raises:
+            TooManyHeldError: it would be one too many.
+        """
+        if self._held[client] >= self._most:
+            raise TooManyHeldError(f"allowed are {self._most} {self._what} per client at once; end one first")
+        self._held[client] += 1
+        try:
+            yield
+        finally:
+            self._held[client] -= 1
+            if not self._held[client]:
+                del self._held[client]

@@ -9,19 +9,18 @@ from pydantic import ConfigDict, Field
 
 from ml.api.shapes import Body, Shape, Why
 from ml.contracts.abtest import Slot
+from ml.contracts.experiment_names import LONGEST_NAME, NAME_PATTERN
 from ml.controller.daily_units import UnitsSource
 from ml.events.records import DecisionHead, ExperimentRecord
 from ml.events.types import CommandAction, Phase
 
-RESERVED_NAMES: Final = frozenset({"assignments", "outcomes", "ui", "openapi.json"})
-"""They mean something else in the API's paths."""
 EXAMPLE_SPEC: Final[dict[str, Any]] = {
     "model": "research_pattern_predictor",
     "arms": [{"slot": "stable", "weightPercent": 50}, {"slot": "candidate-a", "weightPercent": 50}],
     "primary": {"name": "conversion", "aggregation": "any", "minimumEffect": 0.02, "baseline": 0.1},
     "expectedUnitsPerDay": 20000,
 }
-ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
+ObjectName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=LONGEST_NAME)]
 SpecDocument = dict[str, Any]
 """Validated by admission, which says more about what is wrong than a schema can; `documentation` has its schema."""
 

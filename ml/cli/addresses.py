@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ml.cli.kubectl import Kubectl
 from ml.cli.outputs import StackOutputs
@@ -54,7 +56,7 @@ class Directory:
     gateway: str
     scheme: str
     hosts_line: str
-    """Line for /etc/hosts."""
+    """Line for /etc/hosts; empty where the gateway's address is a name, which only DNS can lead to."""
     addresses: tuple[Address, ...]
     tunnels: Mapping[str, str]
     """Command that opens what is not behind the gateway, by name."""
@@ -69,7 +71,8 @@ class Directory:
         lines = [f"The gateway answers at {self.scheme}://{self.gateway}", ""]
         for address in self.addresses:
             lines += [address.name, f"  {address.url}", f"  {address.curl}", ""]
-        lines += ["For a browser on this machine, add this line to /etc/hosts", f"  {self.hosts_line}", ""]
+        if self.hosts_line:
+            lines += ["For a browser on this machine, add this line to /etc/hosts", f"  {self.hosts_line}", ""]
         for name, command in self.tunnels.items():
             lines += [f"{name}, while this runs", f"  {command}", ""]
         for credential in self.credentials:
@@ -130,8 +133,11 @@ def _addresses(outputs: StackOutputs) -> list[Address]:
 
 
 def _hosts_line(outputs: StackOutputs) -> str:
-    address = outputs.gateway.address or _UNKNOWN_ADDRESS
-    return f"{address.rpartition(':')[0] or address} {' '.join(outputs.hosts.values())}"
+    try:
+        host = urlsplit(f"//{outputs.gateway.address}").hostname or ""
+        return f"{ipaddress.ip_address(host)} {' '.join(outputs.hosts.values())}"
+    except ValueError:
+        return ""
 
 
 def _tunnels(kubectl: Kubectl, outputs: StackOutputs) -> dict[str, str]:

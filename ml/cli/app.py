@@ -212,8 +212,8 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines.")] = False,
     tail: Annotated[int, typer.Option(min=0, help="Lines per container to start with.")] = 100,
 ) -> None:
-    """Show what a component has written: metadata-db, object-store, tracking-server, controller, gateway, istiod, or a
-    model."""
+    """Show what a component has written: tracking-server, controller, api, prometheus, database-exporter, gateway,
+    istiod, a model or one of its slots; metadata-db and object-store where the platform runs them."""
     from ml.cli.kubectl import Kubectl
     from ml.cli.logs import log_commands, show_logs
 
@@ -227,7 +227,12 @@ def logs(
 @app.command()
 def train(
     context: typer.Context,
-    force: Annotated[bool, typer.Option("--force", help="Train all models anew, even those with a champion.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Train all models, also those with a champion: their new versions become candidate-a."
+        ),
+    ] = False,
 ) -> None:
     """Train the models that have no champion in a Kubernetes Job, and follow its log."""
     from ml.cli.train.follow import train as run_training

@@ -63,7 +63,7 @@ def _state_dir(environment: Mapping[str, str]) -> Path:
 def _read(file: Path, context: str | None, environment: Mapping[str, str]) -> Connection:
     try:
         content = cast("dict[str, Any]", json.loads(file.read_text(encoding="utf-8")))
-        added = cast("dict[str, str]", content["environment"])
+        added = _texts(content["environment"])
         merged = {**without_engine_settings(environment), **added}
         if "PATH" in added:
             merged["PATH"] = os.pathsep.join([added["PATH"], environment.get("PATH", "")])
@@ -77,6 +77,13 @@ def _read(file: Path, context: str | None, environment: Mapping[str, str]) -> Co
         raise UserError(f"{file} may not be read", "run `mlp` as the user who ran `make up`") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file} is damaged: {error!r}", "run `make up`, which writes it anew") from None
+
+
+def _texts(environment: Mapping[str, object]) -> dict[str, str]:
+    for name, value in environment.items():
+        if not isinstance(value, str):
+            raise TypeError(f"environment.{name}={value!r}: allowed is a text")
+    return dict(cast("Mapping[str, str]", environment))
 
 
 def _project_dir(environment: Mapping[str, str], folder: Path) -> Path:

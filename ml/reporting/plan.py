@@ -80,7 +80,7 @@ def make_plan(
     Raises:
         ValueError: an argument is out of range.
     """
-    size = required_n(primary, treatments=treatments, alpha=alpha, power=power, open_ended=open_ended)
+    size = _size(primary, treatments=treatments, alpha=alpha, power=power, open_ended=open_ended)
     share = 1.0 / (treatments + 1) if treatment_share is None else treatment_share
     spec = ExperimentSpec(
         control="control",
@@ -95,9 +95,20 @@ def make_plan(
     duration = None
     if units_per_day is not None:
         weights = [1.0 - share * treatments, *[share] * treatments]
-        duration = expected_duration(size.required_n, units_per_day / 86_400.0, weights, ramp_seconds=ramp_seconds)
+        try:
+            duration = expected_duration(size.required_n, units_per_day / 86_400.0, weights, ramp_seconds=ramp_seconds)
+        except OverflowError:
+            raise ValueError(f"units_per_day={units_per_day}: allowed are enough for an end in finite time") from None
     outcomes = outcome_chances(spec, size, power)
     return Plan(primary, treatments, alpha, power, open_ended, size, duration, outcomes)
+
+
+def _size(primary: PrimaryMetric, *, treatments: int, alpha: float, power: float, open_ended: bool) -> SamplePlan:
+    try:
+        return required_n(primary, treatments=treatments, alpha=alpha, power=power, open_ended=open_ended)
+    except OverflowError:
+        given = f"standard_deviation={primary.standard_deviation}, minimum_effect={primary.minimum_effect}"
+        raise ValueError(f"{given}: allowed is an effect that a sample of finite size can show") from None
 
 
 def outcome_chances(spec: ExperimentSpec, size: SamplePlan, power: float) -> tuple[OutcomeChance, ...]:

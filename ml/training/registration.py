@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, Metric, Param
+from mlflow.entities import LoggedModelOutput, Metric, Param, Run, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
@@ -52,23 +53,16 @@ def register(exported: Path, *, alias: str = AUTOMATIC_ALIAS) -> Registered:
     client = MlflowClient()
     saved_model = exported / SAVED_MODEL
     origin: dict[str, Any] = json.loads((saved_model / ORIGIN).read_text(encoding="utf-8"))
-    model = str(origin["model"])
-    run_id, experiment_id = _log_run(client, origin)
-    model_id = _log_model(client, saved_model, origin, run_id=run_id, experiment_id=experiment_id)
-    _ensure_registered_model(client, model, str(origin["task"]))
-    version = client.create_model_version(
-        model,
-        source=f"models:/{model_id}",
-        run_id=run_id,
-        model_id=model_id,
-        tags={DIGEST_TAG: directory_digest(saved_model), "dataset_sha256": str(origin["data"]["dataset_sha256"])},
-        await_creation_for=0,
-    )
-    chosen = _choose_alias(client, model, alias)
-    client.set_registered_model_alias(model, chosen, str(version.version))
-    client.set_terminated(run_id)
-    say(f"{model}: version {version.version} registered as {chosen}")
-    return Registered(model, int(version.version), chosen)
+    run = _start_run(client, str(origin["model"]))
+    try:
+        registered = _register_version(client, saved_model, origin, run, alias)
+    except BaseException:
+        with contextlib.suppress(MlflowException):  # what went wrong first is what counts
+            client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.FAILED))
+        raise
+    client.set_terminated(run.info.run_id)
+    say(f"{registered.model}: version {registered.version} registered as {registered.alias}")
+    return registered
 
 
 def models_without_champion(models: tuple[str, ...]) -> tuple[str, ...]:
@@ -77,18 +71,40 @@ def models_without_champion(models: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(model for model in models if not _has_alias(client, model, CHAMPION_ALIAS))
 
 
-def _log_run(client: MlflowClient, origin: Mapping[str, Any]) -> tuple[str, str]:
-    """Create a run with parameters and figures; return its id and its experiment's."""
+def _register_version(
+    client: MlflowClient, saved_model: Path, origin: Mapping[str, Any], run: Run, alias: str
+) -> Registered:
+    model = str(origin["model"])
+    _log_figures(client, run, origin)
+    model_id = _log_model(client, saved_model, origin, run_id=run.info.run_id, experiment_id=run.info.experiment_id)
+    _ensure_registered_model(client, model, str(origin["task"]))
+    version = client.create_model_version(
+        model,
+        source=f"models:/{model_id}",
+        run_id=run.info.run_id,
+        model_id=model_id,
+        tags={DIGEST_TAG: directory_digest(saved_model), "dataset_sha256": str(origin["data"]["dataset_sha256"])},
+        await_creation_for=0,
+    )
+    chosen = _choose_alias(client, model, alias)
+    client.set_registered_model_alias(model, chosen, str(version.version))
+    return Registered(model, int(version.version), chosen)
+
+
+def _start_run(client: MlflowClient, model: str) -> Run:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     experiment_id = experiment.experiment_id if experiment is not None else _create_experiment(client)
-    run = client.create_run(experiment_id, run_name=str(origin["model"]), tags={"model": str(origin["model"])})
+    return client.create_run(experiment_id, run_name=model, tags={"model": model})
+
+
+def _log_figures(client: MlflowClient, run: Run, origin: Mapping[str, Any]) -> None:
+    """Write parameters and figures to the run."""
     settings = {**origin["data"], **{f"fit.{name}": value for name, value in origin["fit"].items() if name != "losses"}}
     parameters = [Param(name, str(value)) for name, value in sorted(settings.items())]
     now_ms = int(run.info.start_time)
     figures = [Metric(name, float(value), now_ms, 0) for name, value in sorted(origin["metrics"].items())]
     losses = [Metric("loss", float(loss), now_ms, step) for step, loss in enumerate(origin["fit"]["losses"], start=1)]
     client.log_batch(run.info.run_id, metrics=[*figures, *losses], params=parameters)
-    return str(run.info.run_id), experiment_id
 
 
 def _create_experiment(client: MlflowClient) -> str:

@@ -13,6 +13,7 @@ from strawberry.extensions import MaskErrors, MaxAliasesLimiter, MaxTokensLimite
 from strawberry.types import ExecutionContext, Info
 from strawberry.types.graphql import OperationType
 
+from ml.api.context import context_of, principal_of
 from ml.api.graphql.limits import MAX_ALIASES, MAX_TOKENS, SizeLimit
 from ml.api.graphql.types import (
     Experiment,
@@ -20,6 +21,7 @@ from ml.api.graphql.types import (
     InvalidArgumentError,
     Model,
     Pipeline,
+    check_text,
     context,
     experiment_of,
     experiments_page,
@@ -27,6 +29,8 @@ from ml.api.graphql.types import (
     page_size,
     pipeline_of,
 )
+from ml.api.problems import ProblemError
+from ml.api.rates import TooManyHeldError
 from ml.events.ports import StoreUnavailableError
 from ml.events.records import ExperimentRecord, ModelRecord
 from ml.events.types import FINAL_PHASES, Phase, experiment_stream
@@ -59,6 +63,7 @@ class Query:
     async def model(self, info: Info, name: str) -> Model | None:
         """Return one model."""
         ports = context(info).ports
+        check_text("name", name)
         declared = await ports.platform.slots()
         record = await ports.queries.model(name)
         if record is None and name not in declared:
@@ -105,7 +110,8 @@ class Subscription:
             raise InvalidArgumentError(f"there is no experiment {name!r}")
         ends_at = time.monotonic() + LONGEST_SUBSCRIPTION_SECONDS
         shown: tuple[int, float | None] | None = None
-        with parts.metrics.subscriptions.track_inprogress():
+        subject = principal_of(info.context["request"]).subject
+        with parts.subscriptions.held(subject), parts.metrics.subscriptions.track_inprogress():
             while True:
                 sums = (await parts.ports.outcomes.sums([record.id])).get(record.id)
                 state = (record.position, sums.newest_at if sums else None)
@@ -121,6 +127,7 @@ class Subscription:
 
 async def _find(info: Info, name: str) -> ExperimentRecord | None:
     parts = context(info)
+    check_text("name", name)
     record = await parts.ports.queries.experiment(name, parts.settings.namespace)
     return record if record is not None and record.namespace == parts.settings.namespace else None
 
@@ -128,7 +135,7 @@ async def _find(info: Info, name: str) -> ExperimentRecord | None:
 def _is_ours(error: GraphQLError) -> bool:
     """Tell whether an error is a fault of this program, whose details are not for clients."""
     return error.original_error is not None and not isinstance(
-        error.original_error, InvalidArgumentError | GraphQLError
+        error.original_error, InvalidArgumentError | TooManyHeldError | GraphQLError
     )
 
 
@@ -165,6 +172,20 @@ class OverWebSocketsOnly(SchemaExtension):
         yield
 
 
+class RatePerOperation(SchemaExtension):
+    """Counts each operation on a WebSocket like a request: the guard has seen nothing but the connection."""
+
+    def on_operation(self) -> Iterator[None]:
+        """Take from the client's bucket; an empty one is an error in the place of an answer."""
+        connection = self.execution_context.context["request"]
+        if connection.scope["type"] == "websocket":
+            try:
+                context_of(connection).rates.spend(principal_of(connection).subject, "reads")
+            except ProblemError as error:
+                self.execution_context.pre_execution_errors = [GraphQLError(error.problem.detail)]
+        yield
+
+
 class QuietSchema(strawberry.Schema):
     """Logs faults of this program only; what clients do wrong, they are told."""
 
@@ -186,5 +207,6 @@ def build_schema() -> strawberry.Schema:
             lambda: MaxAliasesLimiter(max_alias_count=MAX_ALIASES),
             MaskedErrors,
             OverWebSocketsOnly,
+            RatePerOperation,
         ],
     )

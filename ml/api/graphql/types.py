@@ -12,6 +12,7 @@ from strawberry.types import Info
 from ml.api.context import Context, context_of
 from ml.api.graphql.limits import MAX_PAGE
 from ml.api.results import results_for
+from ml.api.texts import text_problem
 from ml.events.records import (
     CommandRecord,
     DecisionRecord,
@@ -29,6 +30,16 @@ class InvalidArgumentError(ValueError):
 def context(info: Info) -> Context:
     """Return what the request is served with."""
     return context_of(info.context["request"])
+
+
+def check_text(name: str, text: str) -> None:
+    """Check an argument that something stored is looked up by.
+
+    Raises:
+        InvalidArgumentError: nothing stored can have such a text.
+    """
+    if problem := text_problem(text):
+        raise InvalidArgumentError(f"{name}={text!r}: {problem}")
 
 
 def page_size(first: int) -> int:
@@ -210,9 +221,10 @@ async def experiments_page(
     """Return a page of experiments.
 
     Raises:
-        InvalidArgumentError: `first` is out of range, or `after` is not what a page had.
+        InvalidArgumentError: `first` is out of range, `after` is not what a page had, or no model is called so.
     """
     limit = page_size(first)
+    check_text("model", model or "")
     try:
         page = await context(info).ports.queries.list_experiments(
             model=model, phase=cast("Phase | None", phase), active=active, limit=limit, cursor=after

@@ -11,6 +11,7 @@ from typing import Final, cast
 from ml.api.auth import IdentityUnavailableError, Principal, Scope
 from ml.api.commands import issue
 from ml.api.context import Context
+from ml.api.guard import request_digest
 from ml.api.page.source import (
     CommandRow,
     DecisionRow,
@@ -116,7 +117,7 @@ class PortsSource:
         if not isinstance(held, Fresh):
             raise RefusedError(409, "Sent twice", "This form was sent before, with other words or a moment ago.")
         try:
-            command = await self._issue(visitor, name, action, arm, why)
+            command = await self._issue(visitor, name, action, arm, why, key)
         except BaseException:
             with contextlib.suppress(StoreUnavailableError):
                 await store.forget(visitor.subject, key)
@@ -125,10 +126,15 @@ class PortsSource:
         self._context.metrics.commands.labels(action).inc()
         await self._audit(visitor, name, why, {"action": action, "arm": arm, "command": command})
 
-    async def _issue(self, visitor: Visitor, name: str, action: CommandAction, arm: str | None, why: str) -> str:
+    async def _issue(
+        self, visitor: Visitor, name: str, action: CommandAction, arm: str | None, why: str, key: str
+    ) -> str:
         principal = Principal(subject=visitor.subject, scopes=cast("frozenset[Scope]", visitor.scopes))
+        command_id = request_digest(visitor.subject, key)
         try:
-            receipt = await issue(self._ports, principal, self._namespace, name, action, why=why, arm=arm)
+            receipt = await issue(
+                self._ports, principal, self._namespace, name, action, why=why, arm=arm, command_id=command_id
+            )
         except ProblemError as error:
             raise _refused(error) from None
         return receipt.command

@@ -21,8 +21,10 @@ from ml.api.page.layout import message_page
 from ml.api.page.listing import experiment_path, list_page, sign_in_page
 from ml.api.page.security import BASE_PATH, guarded, session_token
 from ml.api.page.source import SCOPE_READ, ExperimentRows, Filters, PageSource, RefusedError, Visitor
+from ml.api.texts import text_problem
 from ml.events.ports import StoreUnavailableError
 from ml.events.types import CommandAction, Phase
+from ml.kubernetes import ApiError
 from ml.reporting.experiment.commands import COMMANDS
 
 _LONGEST_FORM_BYTES: Final = 16_384
@@ -74,8 +76,9 @@ class _PageRoute(APIRoute):
                 return await handler(request)
             except RefusedError as error:
                 return _html(message_page(error.title, error.detail, visitor=None), error.status)
-            except StoreUnavailableError:
-                detail = "The event store does not answer. Experiments go on; only this page cannot show them."
+            except (StoreUnavailableError, ApiError) as error:
+                what = "event store" if isinstance(error, StoreUnavailableError) else "Kubernetes API"
+                detail = f"The {what} does not answer. Experiments go on; only this page cannot show them."
                 return _html(message_page("Try again", detail, visitor=None), 503)
 
         return answer
@@ -97,7 +100,14 @@ class _Handlers:
         if form is None or security.is_foreign(request):
             return _html(sign_in_page(problem="The form was not usable. Try again."), 400)
         next_path = _own_path(form.get("next", ""))
-        token = security.usable_token(form.get("token", ""))
+        given = form.get("token", "").strip()
+        if len(given) > security.LONGEST_TOKEN:
+            problem = (
+                f"This token has {len(given):,} characters; browsers keep at most {security.LONGEST_TOKEN:,}. Ask your "
+                "identity provider for a token with fewer claims (groups, above all), or use a local token."
+            )
+            return _html(sign_in_page(problem=problem, next_path=next_path), 400)
+        token = security.usable_token(given)
         visitor = await self._source.visitor(token) if token else None
         if visitor is None or SCOPE_READ not in visitor.scopes:
             problem = "This token is not valid, has expired, or may not read experiments."
@@ -237,7 +247,11 @@ class _Handlers:
 
 
 async def _form(request: Request) -> Mapping[str, str] | None:
-    """Return the fields of a form as browsers send it; None if it is something else or too long."""
+    """Return the fields of a form as browsers send it; None if it is something else or too long.
+
+    Raises:
+        RefusedError: a text in it cannot be stored.
+    """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         return None
     body = bytearray()
@@ -249,6 +263,10 @@ async def _form(request: Request) -> Mapping[str, str] | None:
         fields = parse_qs(body.decode("utf-8"), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=10)
     except ValueError:
         return None
+    for name, (value, *_) in fields.items():
+        if problem := text_problem(name) or text_problem(value):
+            detail = f"The field {name!a} cannot be taken: {problem}. Go back, remove it, and send the form again."
+            raise RefusedError(400, "Not done", detail)
     return {name: values[0] for name, values in fields.items()}
 
 

@@ -14,7 +14,11 @@ from ml.contracts import EXPERIMENTS_PATH
 BASE_PATH: Final = f"{EXPERIMENTS_PATH}/ui"
 COOKIE: Final = "mlp_page_token"
 _SESSION_SECONDS: Final = 12 * 3600
-_LONGEST_TOKEN: Final = 8192
+_LONGEST_COOKIE_BYTES: Final = 4096
+"""Browsers keep no larger one (RFC 6265, section 6.1), and say nothing about it."""
+_ATTRIBUTES_BYTES: Final = 128
+"""Room for the cookie's lifetime, path and flags."""
+LONGEST_TOKEN: Final = _LONGEST_COOKIE_BYTES - _ATTRIBUTES_BYTES - len(f"{COOKIE}=")
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -64,7 +68,7 @@ def usable_token(text: str) -> str:
     """Return a token as it was typed, without spaces around it; empty if it cannot be one."""
     token = text.strip()
     printable = token.isascii() and token.isprintable() and not any(letter in token for letter in ' ",;\\')
-    return token if printable and len(token) <= _LONGEST_TOKEN else ""
+    return token if printable and len(token) <= LONGEST_TOKEN else ""
 
 
 def form_token(session: str) -> str:

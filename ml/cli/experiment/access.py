@@ -36,6 +36,9 @@ async def with_api(
         UserError: no platform, no token, or `action` failed.
     """
     url, token = environment.get(URL_VARIABLE, ""), environment.get(TOKEN_VARIABLE, "")
+    if not all("!" <= letter <= "~" for letter in token):
+        what = f"{TOKEN_VARIABLE} holds something other than visible ASCII characters, which no token has"
+        raise UserError(what, f"set {TOKEN_VARIABLE} to the token alone, as it was given")
     if url:
         if not url.startswith(("http://", "https://")):
             raise UserError(f"{URL_VARIABLE}={url!r}: allowed is an address with http:// or https://", "correct it")

@@ -149,13 +149,14 @@ def results(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
     """Write a report with intervals and charts; the HTML is one file without anything from outside."""
+    from ml.cli.experiment.answers import write_file
     from ml.cli.experiment.reports import write_report
 
     text = _with_api(context, "read", lambda api: write_report(api, name, report_format))
     if output is None:
         typer.echo(text, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        write_file(output, text)
         typer.echo(f"written: {output}", err=True)
 
 

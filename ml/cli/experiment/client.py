@@ -10,8 +10,10 @@ from urllib.parse import quote
 import httpx
 
 from ml.cli.errors import NotFoundError, UserError
+from ml.cli.experiment.answers import understood
 from ml.cli.http import http_client
 from ml.contracts import EXPERIMENTS_PATH
+from ml.contracts.problems import show
 
 _TIMEOUT_SECONDS: Final = 30.0
 _LONGEST_QUOTE: Final = 300
@@ -59,7 +61,7 @@ class ApiClient:
         while True:
             wanted = {key: value for key, value in {**filters, "cursor": cursor}.items() if value}
             page = await self._json("GET", EXPERIMENTS_PATH, params=wanted)
-            for item in cast("list[Document]", page.get("items") or []):
+            for item in _items(page):
                 yield item
             cursor = cast("str | None", page.get("nextCursor"))
             if not cursor:
@@ -75,13 +77,14 @@ class ApiClient:
         while True:
             asked = {"after": str(after), "limit": str(_HISTORY_PAGE)}
             page = await self._json("GET", f"{_path(name)}/history", params=asked)
-            found += cast("list[Document]", page.get("items") or [])
-            following = page.get("nextAfter")
+            found += _items(page)
+            with understood("the answer of the API"):
+                following = None if page["nextAfter"] is None else int(page["nextAfter"])
             if following is None:
                 return found
-            if int(following) <= after:
+            if following <= after:
                 raise UserError(f"the API repeats itself: nextAfter={following} after {after}", "see `mlp logs api`")
-            after = int(following)
+            after = following
 
     async def command(self, name: str, action: str, why: str, arm: str | None, idempotency_key: str) -> Document:
         """Ask the controller for something."""
@@ -106,6 +109,14 @@ class ApiClient:
                 f"the API answered something that is no JSON object: {_quote(answer)}", "see `mlp logs api`"
             )
         return cast("Document", document)
+
+
+def _items(page: Document) -> list[Document]:
+    items: Any = page.get("items")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in cast("list[object]", items)):
+        shown = show(page.get("items"))
+        raise UserError(f"the API answered a page without a list of objects: items={shown}", "update `mlp`")
+    return cast("list[Document]", items)
 
 
 def _path(name: str) -> str:

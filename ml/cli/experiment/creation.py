@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from ml.contracts import DEFAULT_CANDIDATE_SLOT, STABLE_SLOT
 from ml.reporting.experiment.words import duration
 
 _DAY_SECONDS: Final = 86_400
+_MINUTE_SECONDS: Final = 60
 _LARGEST_FILE_BYTES: Final = 1_048_576
 _REMEDY: Final = "see `mlp experiment create --help`"
 
@@ -58,13 +60,13 @@ def checked_request(asked: Asked, file: Path | None, *, interactive: bool) -> Do
     if interactive and file is None:
         name = _complete(name, spec)
     missing = [] if name else ["name"]
-    primary = cast("Document", spec.get("primary") or {})
+    primary = _section(spec, "primary")
     missing += [] if spec.get("model") else ["--model"]
     options = {"name": "--metric", "baseline": "--baseline", "minimumEffect": "--effect"}
     missing += [option for field, option in options.items() if primary.get(field) in (None, "")]
     if missing:
         raise UserError(f"missing: {', '.join(missing)}", f"give them, or a file with -f; {_REMEDY}")
-    _check(spec)
+    _check(name, spec)
     return {"name": name, "spec": spec}
 
 
@@ -83,11 +85,14 @@ def created_lines(made: Document) -> list[str]:
     return [*lines, f"see `mlp experiment show {made.get('name')}`"]
 
 
-def _check(spec: Document) -> None:
+def _check(name: str, spec: Document) -> None:
     """Find what is wrong before anything is sent; the API checks again, and what only the platform knows."""
     from ml.contracts.abtest import read_spec
+    from ml.contracts.experiment_names import name_problem
     from ml.contracts.problems import ProblemsError
 
+    if problem := name_problem(name):
+        raise UserError(str(problem), "give the experiment another name")
     try:
         read_spec(spec)
     except ProblemsError as error:
@@ -104,18 +109,38 @@ def _from_file(file: Path) -> tuple[str, Document]:
         raise UserError(f"{file} is larger than {_LARGEST_FILE_BYTES} bytes", "name a smaller file")
     try:
         document: object = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}", "correct the file") from None
+    except RecursionError:
+        raise UserError(f"{file} is nested too deeply: allowed is an ABTest or its spec", "correct the file") from None
     if not isinstance(document, dict):
         raise UserError(f"{file} holds {type(document).__name__}: allowed is an object", "name an ABTest or its spec")
     content = cast("Document", document)
     if "spec" not in content:
         return "", content
     kind = content.get("kind", "ABTest")
-    if kind != "ABTest" or not isinstance(content["spec"], dict):
-        raise UserError(f"{file} holds a {kind}: allowed is an ABTest with a spec", "name an ABTest or its spec")
-    metadata = cast("Document", content.get("metadata") or {})
-    return str(content.get("name") or metadata.get("name") or ""), cast("Document", content["spec"])
+    if kind != "ABTest":
+        raise UserError(f"{file} holds a {kind}: allowed is an ABTest", "name an ABTest or its spec")
+    metadata = _section(content, "metadata", of="")
+    return str(content.get("name") or metadata.get("name") or ""), _section(content, "spec", of="")
+
+
+def _section(document: Document, name: str, *, of: str = "spec.") -> Document:
+    """Return a part of a document that has parts itself; empty if it is left out."""
+    value: object = document.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        from ml.contracts.problems import show
+
+        raise UserError(f"{of}{name}={show(value)}: allowed is an object", "correct what is named and try again")
+    return cast("Document", value)
+
+
+def _seconds(option: str, number: float, unit_seconds: int) -> int:
+    if not math.isfinite(number):
+        raise UserError(f"{option}={number}: allowed is a finite number", _REMEDY)
+    return round(number * unit_seconds)
 
 
 def _apply(asked: Asked, spec: Document) -> None:
@@ -133,19 +158,20 @@ def _apply(asked: Asked, spec: Document) -> None:
     }
     given = {key: value for key, value in primary.items() if value is not None}
     if given:
-        spec["primary"] = {**cast("Document", spec.get("primary") or {}), **given}
+        spec["primary"] = {**_section(spec, "primary"), **given}
     if asked.days is not None:
-        spec["durationSeconds"] = round(asked.days * _DAY_SECONDS)
+        spec["durationSeconds"] = _seconds("--days", asked.days, _DAY_SECONDS)
     if asked.users_per_day is not None:
         spec["expectedUnitsPerDay"] = asked.users_per_day
     if asked.ramp_minutes is not None:
-        spec["ramp"] = {**cast("Document", spec.get("ramp") or {}), "durationSeconds": round(asked.ramp_minutes * 60)}
+        ramp_seconds = _seconds("--ramp-minutes", asked.ramp_minutes, _MINUTE_SECONDS)
+        spec["ramp"] = {**_section(spec, "ramp"), "durationSeconds": ramp_seconds}
     if asked.open_ended:
         spec["mode"] = "openEnded"
     if asked.approval:
-        spec["approval"] = {**cast("Document", spec.get("approval") or {}), "required": True}
+        spec["approval"] = {**_section(spec, "approval"), "required": True}
     if asked.shadow:
-        spec["shadow"] = {**cast("Document", spec.get("shadow") or {}), "enabled": True}
+        spec["shadow"] = {**_section(spec, "shadow"), "enabled": True}
 
 
 def _arms(candidates: tuple[str, ...]) -> list[Document]:
@@ -186,7 +212,6 @@ def _complete(name: str, spec: Document) -> str:
         expected = cast("int", typer.prompt("Users of the model per day (0: to be measured)", default=0, type=int))
         spec |= {"expectedUnitsPerDay": expected} if expected else {}
     if "durationSeconds" not in spec:
-        spec["durationSeconds"] = round(
-            _DAY_SECONDS * cast("float", typer.prompt("Longest duration in days", default=14.0, type=float))
-        )
+        days = cast("float", typer.prompt("Longest duration in days", default=14.0, type=float))
+        spec["durationSeconds"] = _seconds("longest duration in days", days, _DAY_SECONDS)
     return name

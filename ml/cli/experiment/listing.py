@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from rich.console import Console
 from rich.table import Table
 
+from ml.cli.experiment.answers import understood
 from ml.cli.experiment.client import ApiClient
 from ml.reporting.experiment.words import PHASES, moment, traffic
 
@@ -39,14 +40,18 @@ def render(experiments: list[Document]) -> None:
     for column in ("state", "model", "traffic", "created", "by"):
         table.add_column(column, overflow="fold")
     for item in experiments:
-        weights = cast("dict[str, int]", item.get("weights") or {})
-        phase = str(item.get("phase", ""))
-        table.add_row(
-            str(item.get("name", "")),
-            PHASES.get(phase, phase).split(":")[0],
-            str(item.get("model", "")),
-            traffic(weights),
-            moment(cast("float | None", item.get("createdAt"))),
-            str(item.get("createdBy") or "-"),
-        )
+        with understood(f"experiment {item.get('name', '?')}"):
+            table.add_row(*_row(item))
     console.print(table)
+
+
+def _row(item: Document) -> tuple[str, ...]:
+    phase = str(item["phase"])
+    return (
+        str(item["name"]),
+        PHASES.get(phase, phase).split(":")[0],
+        str(item["model"]),
+        traffic(cast("dict[str, int]", item.get("weights") or {})),
+        moment(cast("float | None", item.get("createdAt"))),
+        str(item.get("createdBy") or "-"),
+    )

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from ml.cli.errors import UserError
+from ml.cli.experiment.answers import understood, write_file
 from ml.cli.experiment.client import ApiClient
 from ml.events.decisions import ReplayedDecision, replay
 from ml.events.ports import Stored
@@ -73,11 +72,11 @@ async def replay_experiment(api: ApiClient, name: str, save: Path | None = None)
     """Download all events of an experiment and derive each decision again.
 
     Raises:
-        UserError: an event cannot be read, or events are missing.
+        UserError: an event cannot be read, events are missing, or the file cannot be written.
     """
     documents = await api.history(name)
     if save is not None:
-        save.write_text("".join(f"{json.dumps(item)}\n" for item in documents), encoding="utf-8")
+        write_file(save, "".join(f"{json.dumps(item)}\n" for item in documents))
     events = [_stored(document) for document in documents]
     for expected, stored in enumerate(events, start=1):
         if stored.position != expected:
@@ -91,14 +90,10 @@ async def replay_experiment(api: ApiClient, name: str, save: Path | None = None)
 
 
 def _stored(document: Document) -> Stored:
-    try:
+    with understood(f"the event at position {document.get('position', '?')}"):
         return Stored(
             stream=str(document["stream"]),
             position=int(document["position"]),
             # As JSON, not as Python data: tuples of the event are lists in what was downloaded.
             event=EXPERIMENT_EVENTS.validate_json(json.dumps(document["event"])),
         )
-    except (ValidationError, KeyError, TypeError, ValueError) as error:
-        words = " ".join(str(error).split())
-        place = document.get("position", "?")
-        raise UserError(f"the event at position {place} cannot be read: {words}", "update `mlp`") from None

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ml.cli.errors import UserError
+from ml.cli.experiment.answers import understood
 from ml.cli.experiment.client import ApiClient
 from ml.cli.experiment.plot import effect_plot
 from ml.reporting.experiment import tables
@@ -48,7 +49,9 @@ async def show_live(api: ApiClient, name: str, interval_seconds: float) -> None:
 
 async def read(api: ApiClient, name: str) -> ExperimentResults:
     """Return the results of an experiment."""
-    return ExperimentResults.model_validate(await api.results(name))
+    document = await api.results(name)
+    with understood("the answer of the API"):
+        return ExperimentResults.model_validate(document)
 
 
 def rendered(results: ExperimentResults, width: int, now: float, warning: str = "") -> RenderableType:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+from ml.cli.experiment.answers import understood
 from ml.cli.experiment.client import ApiClient
 from ml.events.types import FINAL_PHASES
 from ml.reporting.experiment.words import ACTIONS, PHASES, moment, traffic
@@ -20,15 +21,19 @@ async def follow(api: ApiClient, name: str, interval_seconds: float, say: Callab
     """Say what has happened and goes on to happen, until the experiment has ended."""
     seen = 0
     ended = False
-    experiment = str((await api.results(name))["id"])  # a new one of the same name is another one
+    results = await api.results(name)
+    with understood("the answer of the API"):
+        experiment = str(results["id"])  # a new one of the same name is another one
     while True:
         for stored in await api.history(experiment, after=seen):
-            seen = int(stored["position"])
-            event = cast("Document", stored["event"])
-            line = describe(event)
-            if line:
-                say(f"{moment(event['at'])}  {line}")
-            ended = ended or event["type"] in _FINAL_EVENTS or event.get("phase") in FINAL_PHASES
+            with understood(f"the event at position {stored.get('position', '?')}"):
+                seen = int(stored["position"])
+                event = cast("Document", stored["event"])
+                line = describe(event)
+                told = f"{moment(event['at'])}  {line}" if line else ""
+                ended = ended or event["type"] in _FINAL_EVENTS or event.get("phase") in FINAL_PHASES
+            if told:
+                say(told)
         if ended:
             return
         await asyncio.sleep(interval_seconds)

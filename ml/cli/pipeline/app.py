@@ -24,7 +24,12 @@ pipeline = typer.Typer(
 @pipeline.command()
 def run(
     context: typer.Context,
-    force: Annotated[bool, typer.Option("--force", help="Train all models anew, even those with a champion.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Train all models, also those with a champion: their new versions become candidate-a."
+        ),
+    ] = False,
 ) -> None:
     """Train the models that have no champion, and follow the run; one that is going on already is joined."""
     from ml.cli.pipeline.running import run_pipeline

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import time
 from typing import Any
 
 import pytest
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from hypothesis_graphql import from_schema
 from websockets.asyncio.client import ClientConnection, connect
 
+from ml.api.context import MOST_SUBSCRIPTIONS
 from ml.api.graphql.schema import build_schema
+from ml.api.settings import Rates
 from ml.events.types import PhaseEntered, experiment_stream
 from tests.ml.api.service import MODEL, TOKENS, Service
 
@@ -84,6 +88,10 @@ def test_models_have_their_declared_slots_when_nothing_was_deployed_yet(service:
         ('{ models { experiments(after: "") { nodes { name } } } }', "allowed is endCursor"),
         ('{ experiments(after: "bogus") { nodes { name } } }', "endCursor"),
         ('{ experiments(phase: "nowhere") { nodes { name } } }', "Running"),
+        ('{ experiment(name: "a\\u0000b") { name } }', "name='a\\\\x00b': a text holds the character U+0000"),
+        ('{ model(name: "\\u0000") { name } }', "U+0000"),
+        ('{ experiments(model: "\\u0000") { nodes { name } } }', "U+0000"),
+        ('{ experiments(after: "\\u0000") { nodes { name } } }', "endCursor"),
         ("{ nothing }", "Cannot query field"),
         ("mutation { stop }", "mutation"),
         ('subscription { experimentChanges(name: "x") { name } }', "WebSockets"),
@@ -95,7 +103,8 @@ def test_a_query_is_refused_and_says_why_when_it_is_wrong_or_too_large(
     service: Service, query: str, words: str
 ) -> None:
     body = ask(service, query, **({"n": 100} if "$n" in query else {}))
-    assert not body.get("data")
+    data: dict[str, Any] = body.get("data") or {}
+    assert not any(data.values())
     assert words.lower() in json.dumps(body["errors"]).lower()
 
 
@@ -192,3 +201,61 @@ def test_a_connection_is_closed_when_its_token_is_missing_or_wrong(service: Serv
         return connection.close_code
 
     assert asyncio.run(knock()) == 4403
+
+
+async def _answer(connection: ClientConnection, number: int, query: str) -> Any:
+    """Return the first answer to an operation, whatever else comes meanwhile."""
+    await connection.send(json.dumps({"id": str(number), "type": "subscribe", "payload": {"query": query}}))
+    while True:
+        message = json.loads(await asyncio.wait_for(connection.recv(), 10))
+        if message.get("id") == str(number) and message["type"] != "complete":
+            return message["payload"]
+
+
+def test_operations_on_a_connection_are_slowed_down_when_they_come_too_often() -> None:
+    service = Service(rates=Rates(reads_per_second=5))
+
+    async def hurry() -> list[str]:
+        connection = await _open(service, TOKENS["read"])
+        async with connection:
+            assert json.loads(await connection.recv())["type"] == "connection_ack"
+            hasty = [json.dumps(await _answer(connection, number, "{ models { name } }")) for number in range(40)]
+            await asyncio.sleep(1.1)
+            return [*hasty, json.dumps(await _answer(connection, 40, "{ models { name } }"))]
+
+    try:
+        *hasty, later = asyncio.run(hurry())
+    finally:
+        service.stop()
+    refused = [answer for answer in hasty if "allowed are 5 reads per second; try again in 1 s" in answer]
+    assert MODEL in hasty[0]
+    assert refused
+    assert all(MODEL not in answer for answer in refused)
+    assert len(refused) + sum(MODEL in answer for answer in hasty) == len(hasty)
+    assert MODEL in later
+
+
+def test_a_subscription_is_refused_when_the_client_has_as_many_as_allowed(service: Service) -> None:
+    name = service.seed()
+    query = f'subscription {{ experimentChanges(name: "{name}") {{ phase }} }}'
+    per_connection = 20
+
+    async def subscribe() -> list[str]:
+        async with contextlib.AsyncExitStack() as stack:
+            answers: list[str] = []
+            connections: list[ClientConnection] = []
+            for number in range(MOST_SUBSCRIPTIONS + 1):
+                if number % per_connection == 0:
+                    connections.append(await stack.enter_async_context(await _open(service, TOKENS["read"])))
+                    assert json.loads(await connections[-1].recv())["type"] == "connection_ack"
+                answers.append(json.dumps(await _answer(connections[-1], number, query)))
+            return answers
+
+    for _ in range(2):  # what is over does not count any more
+        *taken, refused = asyncio.run(subscribe())
+        assert all("Running" in answer for answer in taken)
+        assert "allowed are 50 subscriptions per client at once; end one first" in refused
+        deadline = time.monotonic() + 10
+        while service.context.subscriptions.count("local:read"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)

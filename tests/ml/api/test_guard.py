@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -169,6 +170,41 @@ def test_other_paths_and_methods_get_a_problem_document(service: Service, method
     assert ("allow" in answer.headers) == (status == 405)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"{BASE}/%00"),
+        ("GET", f"{BASE}/a%00b/history"),
+        ("GET", f"{BASE}?name=%00"),
+        ("GET", f"{BASE}?%00"),
+        ("GET", f"{BASE}/assignments?model={MODEL}&userId=a%00b"),
+        ("POST", f"{BASE}/%00/pause"),
+        ("GET", "/%00"),
+    ],
+)
+def test_an_address_is_refused_when_it_holds_a_character_that_nothing_has(
+    service: Service, method: str, path: str
+) -> None:
+    before = service.written()
+    with service.client("decide") as client:
+        answer = client.request(method, path, json={"why": "x"} if method == "POST" else None)
+    assert "U+0000" in assert_problem(answer, 400)["detail"]
+    assert service.written() == before
+
+
+@pytest.mark.parametrize("path", ["?name=%00", "/experiments/%00", "/experiments/%00/pause", "/sign-in?next=%00"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_address_of_the_page_is_refused_with_a_page_when_it_holds_such_a_character(
+    service: Service, method: str, path: str
+) -> None:
+    with httpx.Client(base_url=service.url, cookies={"mlp_page_token": TOKENS["decide"]}) as client:
+        answer = client.request(method, f"{BASE}/ui{path}", data={"why": "x"} if method == "POST" else None)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "form-action 'self'" in answer.headers["content-security-policy"]
+    assert "U+0000" in answer.text
+
+
 def test_answers_carry_an_id_and_security_headers_when_anything_is_asked(service: Service) -> None:
     with service.client() as client:
         own = client.get(BASE, headers={"x-request-id": "my-request-0001"})
@@ -199,6 +235,28 @@ def test_a_client_is_slowed_down_when_it_asks_too_often() -> None:
     assert int(refused[0].headers["retry-after"]) >= 1
     assert_problem(refused[0], 429)
     assert [answer.status_code for answer in bulk] == [200, 429]
+
+
+def test_a_key_serves_again_when_its_request_came_too_often() -> None:
+    service = Service(rates=Rates(outcomes_per_second=20))
+    batch = {"outcomes": [{**OUTCOME, "id": f"late-{n}"} for n in range(30)]}
+    try:
+        with service.client("write") as client:
+            assert client.post(f"{BASE}/outcomes", json={"outcomes": batch["outcomes"][:20]}).status_code == 200
+            answers: list[httpx.Response] = []
+            deadline = time.monotonic() + 20
+            while not answers or answers[-1].status_code == 429:
+                assert time.monotonic() < deadline
+                answers.append(client.post(f"{BASE}/outcomes", json=batch, headers={"idempotency-key": "late"}))
+                time.sleep(float(answers[-1].headers.get("retry-after", 0)))
+            written = service.written()
+            again = client.post(f"{BASE}/outcomes", json=batch, headers={"idempotency-key": "late"})
+    finally:
+        service.stop()
+    assert len(answers) > 1
+    assert all("retry-after" in answer.headers for answer in answers[:-1])
+    assert (answers[-1].status_code, written["outcomes"]) == (200, 30)
+    assert (again.content, again.headers["idempotency-replayed"]) == (answers[-1].content, "true")
 
 
 def test_the_process_answers_kubernetes_and_prometheus_when_asked_without_a_token(service: Service) -> None:

@@ -140,6 +140,7 @@ def test_another_kind_of_key_and_claim_serves_when_the_issuer_has_it(issuer: Iss
         token(sub=None),
         token(sub=""),
         token(sub="x" * 300),
+        token(sub="a\x00b"),
         token(OTHER_KEY),
         token(kid="unknown"),
         token(algorithm="RS512"),

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from ml.api.auth import Principal
+from ml.api.commands import issue
+from ml.api.problems import ProblemError
 from ml.events.types import PhaseEntered, experiment_stream
-from tests.ml.api.service import BUSY_MODEL, QUIET_MODEL, SPEC, Service
+from tests.ml.api.service import BUSY_MODEL, NAMESPACE, QUIET_MODEL, SPEC, Service
 
 pytestmark = pytest.mark.slow
 BASE = "/ml/ab-tests"
@@ -131,37 +134,6 @@ def test_create_passes_on_what_the_api_server_refuses(service: Service) -> None:
     assert answer.json()["errors"] == [{"pointer": "/spec/arms/1/slot", "detail": "spec.arms[1].slot: must differ"}]
 
 
-def test_create_gives_the_first_answer_when_repeated_with_its_key(service: Service) -> None:
-    body = {"name": "once", "spec": SPEC}
-    with service.client("write", **{"idempotency-key": "key-1"}) as client:
-        first = client.post(BASE, json=body)
-        written = service.written()
-        again = client.post(BASE, json=body)
-        other = client.post(BASE, json={**body, "name": "twice"})
-    assert (first.status_code, again.status_code, other.status_code) == (201, 201, 422)
-    assert again.content == first.content
-    assert again.headers["location"] == first.headers["location"]
-    assert again.headers["idempotency-replayed"] == "true"
-    assert other.json()["errors"][0]["pointer"] == "header/Idempotency-Key"
-    assert service.written() == written
-
-
-def test_create_recognises_its_own_object_when_the_first_answer_was_lost(service: Service) -> None:
-    body = {"name": "lost", "spec": SPEC}
-    with service.client("write", **{"idempotency-key": "key-2"}) as client:
-        first = client.post(BASE, json=body)
-        service.call(_forget_answers(service))
-        again = client.post(BASE, json=body)
-    assert (again.status_code, again.json()) == (201, first.json())
-    assert "idempotency-replayed" not in again.headers
-
-
-async def _forget_answers(service: Service) -> None:
-    store: Any = service.context.ports.idempotency
-    async with store._pool.connection() as connection:
-        await connection.execute("DELETE FROM idempotency_keys")
-
-
 def test_create_is_unavailable_when_kubernetes_is_away(service: Service) -> None:
     with service.client("write") as client:
         assert client.post(BASE, json={"name": "warm-up", "spec": SPEC}).status_code == 201
@@ -245,16 +217,17 @@ def test_command_is_refused_when_the_experiment_is_not_the_version_named(service
     assert len(service.commands(name)) == 1
 
 
-def test_command_is_recorded_once_when_repeated_with_its_key(service: Service) -> None:
+@pytest.mark.parametrize(("subject", "why", "field"), [("a\x00b", "x", "by"), ("ann", "a\x00b", "why")])
+def test_nothing_enters_the_log_when_a_text_of_it_cannot_be_stored(
+    service: Service, subject: str, why: str, field: str
+) -> None:
     name = service.seed()
-    with service.client("decide", **{"idempotency-key": f"stop-{name}"}) as client:
-        first = client.post(f"{BASE}/{name}/stop", json={"why": "x"})
-        again = client.post(f"{BASE}/{name}/stop", json={"why": "x"})
-        service.call(_forget_answers(service))
-        lost = client.post(f"{BASE}/{name}/stop", json={"why": "x"})
-    assert first.json() == again.json()
-    assert lost.json()["command"] == first.json()["command"]
-    assert {command.command for command in service.commands(name)} == {first.json()["command"]}
+    before = service.written()
+    principal = Principal(subject=subject, scopes=frozenset({"decide"}))
+    with pytest.raises(ProblemError, match=f"{field}: .*U\\+0000") as refusal:
+        service.call(issue(service.context.ports, principal, NAMESPACE, name, "pause", why=why))
+    assert refusal.value.status_code == 422
+    assert service.written() == before
 
 
 def test_every_command_is_recorded_when_many_come_at_once(service: Service) -> None:

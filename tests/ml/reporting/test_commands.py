@@ -53,6 +53,21 @@ def _file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--effect", "1e-200", "--sd", "1"), "minimum_effect=1e-200"),
+        (("--effect", "1", "--sd", "1e200"), "standard_deviation=1e+200"),
+        (("--effect", "0.001", "--sd", "1", "--users-per-day", "1e-300"), "units_per_day=1e-300"),
+    ],
+)
+def test_plan_names_the_number_when_no_experiment_could_be_so_large(arguments: tuple[str, ...], says: str) -> None:
+    result = run("plan", "--baseline", "10", *arguments)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert "allowed" in result.stderr
+
+
 def test_plan_says_size_duration_and_chances_when_asked() -> None:
     result = run("plan", "--baseline", "0.05", "--effect", "0.01", "--users-per-day", "5000")
     assert result.exit_code == 0, result.output

@@ -59,6 +59,23 @@ def test_first_version_is_champion_and_next_ones_candidates_when_nothing_else_is
     assert dict(client.get_registered_model(MODEL).aliases) == {"champion": "1", "candidate-a": "3"}
 
 
+@pytest.mark.parametrize("step", ["log_batch", "log_model_artifacts", "set_registered_model_alias"])
+def test_run_has_failed_when_its_registration_breaks_off(
+    client: Any, exported: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise OSError("the store is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(registration.MlflowClient, step, gone)
+        with pytest.raises(OSError, match="the store is full"):
+            registration.register(exported)
+    experiment = client.get_experiment_by_name(registration.EXPERIMENT)
+    newest, *_ = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])
+    assert newest.info.status == "FAILED"
+    assert registration.register(exported).alias == "champion"
+
+
 def test_alias_is_the_one_asked_for_when_one_is_given(client: Any, exported: Path) -> None:
     assert registration.register(exported, alias="candidate-a").alias == "candidate-a"
     assert registration.models_without_champion((MODEL,)) == (MODEL,)

@@ -211,6 +211,17 @@ def test_logs_of_a_model_come_from_all_its_slots_when_no_slot_is_named(platform:
         assert {"--tail=7", "--follow", "--all-containers", "--prefix"} <= set(command)
 
 
+def test_help_of_logs_names_every_component_when_asked() -> None:
+    shown = re.findall(r"[a-z-]+", CliRunner(env={"COLUMNS": "200"}).invoke(app, ["logs", "--help"]).output)
+    assert [name for name in COMPONENTS if name not in shown] == []
+
+
+@pytest.mark.parametrize("command", [("train",), ("pipeline", "run")])
+def test_help_says_what_becomes_of_new_versions_when_training_is_forced(command: tuple[str, ...]) -> None:
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*command, "--help"]).output
+    assert "their new versions become candidate-a" in " ".join(shown.split())
+
+
 def test_logs_end_with_kubectl_s_exit_code_when_it_fails(platform: FakePlatform) -> None:
     body = {"spec": {"selector": {"matchLabels": {"app": "istiod"}}}}
     platform.rule("kubectl", "get", "deployment", "istiod", stdout=json.dumps(body))

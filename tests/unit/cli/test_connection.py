@@ -68,12 +68,30 @@ def test_error_says_make_up_when_there_is_no_platform(tmp_path: Path) -> None:
     assert caught.value.remedy == "run `make up`"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"stack": "local", "environment": []}', '{"environment": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "5",
+        '{"stack": "local", "environment": []}',
+        '{"stack": "local", "environment": 5}',
+        '{"environment": {}}',
+        '{"stack": "local", "project_dir": 5, "environment": {}}',
+    ],
+)
 def test_error_names_the_file_when_it_is_damaged(tmp_path: Path, text: str) -> None:
     file = write(tmp_path, text)
     with pytest.raises(UserError, match="is damaged") as caught:
         connect("local", None, {"MLP_STATE_DIR": str(tmp_path)}, tmp_path)
     assert str(file) in caught.value.what
+
+
+def test_error_names_the_variable_when_its_value_is_no_text(tmp_path: Path) -> None:
+    write(tmp_path, '{"stack": "local", "project_dir": "/x", "environment": {"A": "a", "B": 5}}')
+    with pytest.raises(UserError, match=r"environment\.B=5: allowed is a text"):
+        connect("local", None, {"MLP_STATE_DIR": str(tmp_path)}, tmp_path)
 
 
 def test_project_is_found_upwards_when_the_stack_is_not_local(tmp_path: Path) -> None:

@@ -179,3 +179,26 @@ def test_hosts_are_asked_with_tls_and_by_their_own_names_when_there_is_some() ->
     assert all("Host:" not in address.curl for address in shown.addresses)
     plain = gateway_endpoint(parse_outputs(OUTPUTS), "ml")
     assert plain.url == f"http://{OUTPUTS['gateway']['address']}"
+
+
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        ("10.0.0.7:8080", "10.0.0.7 mlflow.example.org"),
+        ("10.0.0.7", "10.0.0.7 mlflow.example.org"),
+        ("[2001:db8::7]:443", "2001:db8::7 mlflow.example.org"),
+        ("lb-1.elb.example.com", ""),
+        ("lb-1.elb.example.com:443", ""),
+        ("[nonsense", ""),
+        (None, ""),
+    ],
+)
+def test_line_for_the_hosts_file_is_shown_when_the_address_is_one_that_it_may_hold(
+    address: str | None, line: str
+) -> None:
+    outputs = parse_outputs({**OUTPUTS, "gateway": {**OUTPUTS["gateway"], "address": address}})
+    connection = Connection(stack="prod", project_dir=Path(), environment={}, context=None)
+    shown = asyncio.run(directory(Kubectl(connection), outputs, show_secrets=False))
+    assert shown.hosts_line.startswith(line)
+    assert bool(shown.hosts_line) == bool(line)
+    assert ("/etc/hosts" in "\n".join(shown.as_lines())) == bool(line)

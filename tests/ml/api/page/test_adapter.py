@@ -5,12 +5,15 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
-from ml.api.page.security import BASE_PATH, COOKIE
+from ml.api.page.security import BASE_PATH, COOKIE, form_token
+from ml.events.ports import StoreUnavailableError
 from ml.events.types import DecisionMade
+from tests.ml.api import service as full
 from tests.ml.api.page.simulated import simulate
 from tests.ml.cli.experiment.live import TOKENS, LiveApi, live_api
 from tests.support.browser import browsing
@@ -72,6 +75,24 @@ def test_command_reaches_the_stream_and_the_audit_when_confirmed_on_the_page(api
     with shared_postgres().connect(api.database.database) as administrator:
         rows = administrator.execute("SELECT subject, target, why FROM api_audit ORDER BY id").fetchall()
     assert ("local:decide", "new-ranking", "upgrade at noon") in rows
+
+
+def test_command_is_one_when_the_form_comes_again_after_a_lost_connection(service: full.Service) -> None:
+    name = service.seed()
+    events: Any = service.context.ports.events
+
+    async def lost(*given: Any) -> int:
+        del events.append
+        await events.append(*given)
+        raise StoreUnavailableError("the connection was lost after the commit")
+
+    events.append = lost
+    token = full.TOKENS["decide"]
+    with httpx.Client(base_url=f"{service.url}{BASE_PATH}", cookies={COOKIE: token}, trust_env=False) as page:
+        form = {"form": form_token(token), "once": "a" * 32, "why": "upgrade"}
+        answers = [page.post(f"/experiments/{name}/pause", data=form).status_code for _ in range(3)]
+    assert answers == [503, 303, 303]
+    assert len(service.commands(name)) == 1
 
 
 def test_page_works_in_a_browser_when_it_is_served_by_the_api(api: LiveApi) -> None:

@@ -64,6 +64,18 @@ def test_nothing_is_issued_when_the_form_is_not_right(
     assert site.source.issued == []
 
 
+@pytest.mark.parametrize("field", ["why", "once", "arm", "form", "other\x00"])
+def test_nothing_is_issued_when_a_text_of_the_form_cannot_be_stored(site: Site, field: str) -> None:
+    with site.client(DECIDE_TOKEN) as client:
+        path = "/experiments/new-ranking/stop"
+        data = {"form": form_of(client, path), "why": "reason", field: "a\x00b"}
+        answer = client.post(path, data=data)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "U+0000" in answer.text
+    assert site.source.issued == []
+
+
 def test_form_of_another_session_is_refused_when_sent(site: Site) -> None:
     with site.client(READ_TOKEN) as client:
         foreign = form_of(client, "")

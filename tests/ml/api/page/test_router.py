@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 
 import pytest
+from fastapi import Request, Response
 
-from ml.api.page.security import BASE_PATH, COOKIE
+from ml.api.page.security import BASE_PATH, COOKIE, LONGEST_TOKEN, keep_session
 from ml.api.page.source import DecisionRow, RefusedError
 from ml.events.ports import StoreUnavailableError
+from ml.kubernetes import ApiError
 from tests.ml.api.page.serving import DECIDE_TOKEN, READ_TOKEN, WRITE_TOKEN, MemorySource, page_app, serving
 from tests.ml.api.page.simulated import simulate
 from tests.ml.api.page.site import RUNNING, Site, form_of
@@ -42,7 +44,7 @@ def test_cookie_is_out_of_reach_of_scripts_and_other_sites_when_signed_in(site: 
 
 
 @pytest.mark.parametrize(
-    "token", ["", " ", "x" * 40, WRITE_TOKEN, "a;b", "\N{SNOWMAN}" * 40, "r" * 9000, f"{READ_TOKEN}, x"]
+    "token", ["", " ", "x" * 40, WRITE_TOKEN, "a;b", "\N{SNOWMAN}" * 40, "x" * LONGEST_TOKEN, f"{READ_TOKEN}, x"]
 )
 def test_sign_in_is_refused_when_the_token_is_no_good(site: Site, token: str) -> None:
     with site.client() as client:
@@ -51,6 +53,25 @@ def test_sign_in_is_refused_when_the_token_is_no_good(site: Site, token: str) ->
     assert "set-cookie" not in answer.headers
     assert "not valid" in answer.text
     assert 'role="alert"' in answer.text
+
+
+@pytest.mark.parametrize("length", [LONGEST_TOKEN + 1, 9000])
+def test_sign_in_says_what_to_do_when_no_browser_would_keep_the_token(site: Site, length: int) -> None:
+    with site.client() as client:
+        answer = client.post("/sign-in", data={"token": "r" * length, "next": f"{BASE_PATH}/experiments/x"})
+    assert answer.status_code == 400
+    assert "set-cookie" not in answer.headers
+    assert f"{length:,} characters" in answer.text
+    assert f"at most {LONGEST_TOKEN:,}" in answer.text
+    assert "fewer claims" in answer.text
+    assert f'value="{BASE_PATH}/experiments/x"' in answer.text
+
+
+def test_cookie_is_one_that_browsers_keep_when_the_token_is_as_long_as_allowed() -> None:
+    response = Response()
+    request = Request({"type": "http", "scheme": "https", "headers": [], "path": "/", "method": "GET"})
+    keep_session(request, response, "r" * LONGEST_TOKEN)
+    assert len(response.headers["set-cookie"].encode()) <= 4096
 
 
 @pytest.mark.parametrize(
@@ -201,6 +222,19 @@ def test_page_says_try_again_when_the_store_is_gone() -> None:
         answer = client.get("/experiments/new-ranking")
     assert answer.status_code == 503
     assert "The event store does not answer" in answer.text
+
+
+def test_page_says_try_again_when_kubernetes_is_away() -> None:
+    class Away(MemorySource):
+        async def models(self) -> Sequence[str]:
+            raise ApiError("the API server is away")
+
+    source = Away()
+    with serving(page_app(source, RUNNING.now)) as url, Site(url, source).client(READ_TOKEN) as client:
+        answer = client.get("")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "The Kubernetes API does not answer" in answer.text
 
 
 def test_refusal_is_a_page_when_a_cursor_is_bad(site: Site) -> None:
