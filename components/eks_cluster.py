@@ -81,8 +81,7 @@ class EksCluster(PlatformComponent):
         self.security_group = cluster.vpc_config.cluster_security_group_id.apply(str)
         self.kubeconfig = _kubeconfig(cluster, args.scope)
         self._admit_administrators()
-        network = self._create_networking()
-        self.node_group = self._create_nodes(network)
+        self.node_group = self._create_nodes(self._create_networking())
         self.autoscaling_group = self.node_group.resources[0].autoscaling_groups[0].name.apply(str)
         self._create_addons()
         self.finish(clusterName=self.cluster_name, securityGroup=self.security_group)
@@ -146,11 +145,9 @@ class EksCluster(PlatformComponent):
                 opts=self.child(),
             )
 
-    def _create_networking(self) -> aws.eks.Addon:
-        """Declare what a node needs before it is ready; without it the node group never is."""
-        self._create_addon("kube-proxy")
-        self._create_addon("eks-pod-identity-agent")
-        network_role = role(
+    def _create_networking(self) -> list[aws.eks.Addon]:
+        """Declare what a node needs before it is ready, and until it is gone; without it the node group never is."""
+        acting = role(
             self,
             f"{self._name}-network",
             self._scope,
@@ -158,14 +155,17 @@ class EksCluster(PlatformComponent):
             trust=pod_trust(self._scope, _SYSTEM_NAMESPACE, _NETWORK_ACCOUNT),
             managed=["AmazonEKS_CNI_Policy"],
         )
-        return self._create_addon(
+        addresses = self._create_addon(
             "vpc-cni",
             # It enforces the NetworkPolicies, by which every namespace of the platform denies what nobody asked for.
             settings={"enableNetworkPolicy": "true", "env": {"ENABLE_PREFIX_DELEGATION": "true"}},
-            identity=(_NETWORK_ACCOUNT, network_role.arn),
+            identity=(_NETWORK_ACCOUNT, acting.role.arn),
+            # It gives addresses back as long as nodes go.
+            after=acting.rights,
         )
+        return [self._create_addon("kube-proxy"), self._create_addon("eks-pod-identity-agent"), addresses]
 
-    def _create_nodes(self, network: aws.eks.Addon) -> aws.eks.NodeGroup:
+    def _create_nodes(self, needed: Sequence[pulumi.Resource]) -> aws.eks.NodeGroup:
         args, nodes = self._args, self._args.nodes
         template = self._create_template()
         return aws.eks.NodeGroup(
@@ -188,7 +188,7 @@ class EksCluster(PlatformComponent):
                 id=template.id, version=template.latest_version.apply(str)
             ),
             tags=self._tags("system"),
-            opts=self.child(depends_on=[network]),
+            opts=self.child(depends_on=needed),
         )
 
     def _create_template(self) -> aws.ec2.LaunchTemplate:
@@ -214,15 +214,15 @@ class EksCluster(PlatformComponent):
 
     def _create_addons(self) -> None:
         """Declare what runs on the nodes as pods."""
-        self._create_addon("coredns", after=self.node_group)
-        self._create_addon("metrics-server", after=self.node_group)
-        self._create_addon("eks-node-monitoring-agent", after=self.node_group)
+        self._create_addon("coredns", after=[self.node_group])
+        self._create_addon("metrics-server", after=[self.node_group])
+        self._create_addon("eks-node-monitoring-agent", after=[self.node_group])
         tags = dict(sorted(self._scope.tags.items()))
         self._create_addon(
             "aws-ebs-csi-driver",
             settings={"controller": {"extraVolumeTags": tags}},
             identity=(_DISK_ACCOUNT, self._args.disk_role_arn),
-            after=self.node_group,
+            after=[self.node_group],
         )
 
     def _create_addon(
@@ -231,7 +231,7 @@ class EksCluster(PlatformComponent):
         *,
         settings: Mapping[str, Any] | None = None,
         identity: tuple[str, pulumi.Input[str]] | None = None,
-        after: pulumi.Resource | None = None,
+        after: Sequence[pulumi.Resource] = (),
     ) -> aws.eks.Addon:
         return aws.eks.Addon(
             f"{self._name}-{addon}",
@@ -246,7 +246,7 @@ class EksCluster(PlatformComponent):
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
             tags=self._tags(addon),
-            opts=self.child(depends_on=[after] if after is not None else None),
+            opts=self.child(depends_on=after),
         )
 
     def _tags(self, role: str) -> dict[str, str]:

@@ -219,7 +219,7 @@ class VpcNetwork(PlatformComponent):
                     resources=[self._scope.arn("logs", f"log-group:{log_name}:*")],
                 ),
             ],
-        )
+        ).role
         aws.ec2.FlowLog(
             name,
             vpc_id=self.vpc_id,
