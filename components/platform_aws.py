@@ -239,7 +239,8 @@ class CloudFoundation(PlatformComponent):
                 node_port=access.node_port,
                 protect=self._settings.protect_data,
             ),
-            self.child(),
+            # The gate: a load balancer that the world reaches needs the network's way out, which no input names.
+            self.child(depends_on=[self.network]),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from tests.support.cloud_resources import inputs
+from tests.support.cloud_resources import inputs, named
 from tests.support.recording_monitor import Graph, reveal
 
 
@@ -36,6 +36,16 @@ def test_a_zone_may_fail_in_prod_and_only_there_when_its_gateway_does(staging: G
 
     assert len(gateways(prod)) == 3
     assert len(gateways(staging)) == 1
+
+
+def test_nothing_gets_a_public_address_before_there_is_a_way_out_when_deployed(cloud: Graph) -> None:
+    way_out = named(cloud, "aws:ec2/internetGateway:InternetGateway", "network-internet")
+    kinds = ("aws:ec2/eip:Eip", "aws:ec2/natGateway:NatGateway")
+    found = [item for kind in kinds for item in cloud.of_type(kind)]
+    assert found
+    assert all(way_out.urn in item.depends_on for item in found)
+    (access,) = cloud.of_type("mlplatform:index:PublicAccess")
+    assert way_out.urn in access.depends_on
 
 
 def test_calls_to_aws_stay_inside_when_deployed(prod: Graph) -> None:
