@@ -33,8 +33,7 @@ class SystemNodes:
     """The managed node group."""
 
     instance_types: tuple[str, ...]
-    minimum: int
-    maximum: int
+    count: int
     volume_gib: int
 
 
@@ -171,7 +170,8 @@ class EksCluster(PlatformComponent):
         return aws.eks.NodeGroup(
             f"{self._name}-system",
             cluster_name=self.cluster_name,
-            node_group_name="system",
+            # No name: with one the old nodes would go before the new come, and all at once, when a field changes that
+            # AWS cannot change.
             node_role_arn=args.node_role_arn,
             subnet_ids=list(args.subnets),
             ami_type="BOTTLEROCKET_x86_64",
@@ -180,7 +180,7 @@ class EksCluster(PlatformComponent):
             version=args.version,
             labels={"mlplatform.dev/pool": "system"},
             scaling_config=aws.eks.NodeGroupScalingConfigArgs(
-                min_size=nodes.minimum, max_size=nodes.maximum, desired_size=nodes.minimum
+                min_size=nodes.count, max_size=nodes.count, desired_size=nodes.count
             ),
             update_config=aws.eks.NodeGroupUpdateConfigArgs(max_unavailable=1),
             node_repair_config=aws.eks.NodeGroupNodeRepairConfigArgs(enabled=True),

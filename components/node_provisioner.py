@@ -157,8 +157,8 @@ class NodeProvisioner(PlatformComponent):
             namespace=_NAMESPACE,
             skip_crds=True,
             values=self._values(queue, repository),
-            # It asks AWS as soon as it starts, and who a pod is gets decided when the pod is made. When the stack goes it
-            # has machines to end, and needs its rights until the last of them is gone.
+            # It asks AWS as soon as it starts, and who a pod is gets decided when the pod is made. When the stack goes,
+            # it has machines to end, and needs its rights until the last one is gone.
             opts=self.child(depends_on=[definitions, *identity]),
         )
 

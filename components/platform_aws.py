@@ -177,12 +177,7 @@ class CloudFoundation(PlatformComponent):
                 secrets_key_arn=key.arn,
                 log_key_arn=log_key.arn,
                 log_retention_days=settings.log_retention_days,
-                nodes=SystemNodes(
-                    instance_types=nodes.instance_types,
-                    minimum=nodes.minimum,
-                    maximum=nodes.maximum,
-                    volume_gib=nodes.volume_gib,
-                ),
+                nodes=SystemNodes(instance_types=nodes.instance_types, count=nodes.count, volume_gib=nodes.volume_gib),
                 protect=self._settings.protect_data,
             ),
             # The gate: without the rights of its roles neither the cluster nor a node comes up.

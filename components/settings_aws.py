@@ -51,18 +51,14 @@ _ZONES = 3
 
 @schema
 class SystemNodesSettings:
-    """The managed node group: what must run before Karpenter can add nodes, Karpenter itself, and the gateway."""
+    """The managed node group: what must run before Karpenter can add nodes, Karpenter itself, and the gateway.
+
+    Nothing scales it: who needs more room gets nodes of Karpenter's pools.
+    """
 
     instance_types: tuple[str, ...] = setting(listing(_instance_type, minimum=1, maximum=8), default=("m7i.large",))
-    minimum: int = setting(integer(2, 20, "nodes"), default=3)
-    maximum: int = setting(integer(2, 40, "nodes"), default=6)
+    count: int = setting(integer(2, 20, "nodes"), default=3)
     volume_gib: int = setting(integer(30, 1_000, "GiB"), default=60)
-
-    def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        """Refuse bounds that cross."""
-        if faulty.isdisjoint({"minimum", "maximum"}) and self.maximum < self.minimum:
-            return [("maximum", f"at least minimum, which is {self.minimum}")]
-        return []
 
 
 @schema

@@ -53,6 +53,14 @@ def test_nodes_come_after_their_network_and_before_what_runs_on_them_when_deploy
         assert nodes.urn in found.depends_on
 
 
+def test_new_system_nodes_come_before_the_old_go_when_another_kind_is_set(cloud: Graph) -> None:
+    """Pulumi makes the new one first only where the program leaves the name to it."""
+    nodes = inputs(cloud, "aws:eks/nodeGroup:NodeGroup", "cluster-system")
+    assert {"nodeGroupName", "nodeGroupNamePrefix"}.isdisjoint(nodes)
+    scaling = nodes["scalingConfig"]
+    assert scaling["minSize"] == scaling["maxSize"] == scaling["desiredSize"], "nothing scales this group"
+
+
 def test_kubeconfig_holds_no_secret_when_written(cloud: Graph) -> None:
     (provider,) = cloud.of_type("pulumi:providers:kubernetes")
     user = json.loads(reveal(dict(provider.inputs))["kubeconfig"])["users"][0]["user"]

@@ -38,6 +38,13 @@ def test_a_zone_may_fail_in_prod_and_only_there_when_its_gateway_does(staging: G
     assert len(gateways(staging)) == 1
 
 
+def test_new_targets_come_before_the_old_go_when_the_gateway_gets_another_port(cloud: Graph) -> None:
+    """Pulumi makes the new ones first only where the program leaves the name to it; AWS takes 32 characters."""
+    (targets,) = cloud.of_type("aws:lb/targetGroup:TargetGroup")
+    assert {"name", "namePrefix"}.isdisjoint(targets.inputs)
+    assert len(f"{targets.name}-0123456") <= 32
+
+
 def test_nothing_gets_a_public_address_before_there_is_a_way_out_when_deployed(cloud: Graph) -> None:
     way_out = named(cloud, "aws:ec2/internetGateway:InternetGateway", "network-internet")
     kinds = ("aws:ec2/eip:Eip", "aws:ec2/natGateway:NatGateway")

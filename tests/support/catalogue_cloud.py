@@ -103,7 +103,7 @@ def cluster(instance: str) -> EksClusterArgs:
         secrets_key_arn=KEY,
         log_key_arn=KEY,
         log_retention_days=30,
-        nodes=SystemNodes(instance_types=("m7i.large",), minimum=2, maximum=4, volume_gib=50),
+        nodes=SystemNodes(instance_types=("m7i.large",), count=2, volume_gib=50),
         protect=True,
     )
 
