@@ -1,7 +1,8 @@
 """The Kubernetes cluster on AWS: control plane, who may administer it, and the small node group that everything needs.
 
-The API answers inside the network only, unless networks outside are named. Secrets are encrypted with a key of the
-stack. Nodes are Bottlerocket: a read-only root, no shell, updates as a whole; its image for GPUs has the device plugin.
+The API answers inside the network and those connected to it, unless networks outside are named. Secrets are encrypted
+with a key of the stack. Nodes are Bottlerocket: a read-only root, no shell, updates as a whole; its image for GPUs has
+the device plugin.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _DATA_DEVICE = "/dev/xvdb"
 _ROOT_GIB = 4
 _NETWORK_ACCOUNT = "aws-node"
 _DISK_ACCOUNT = "ebs-csi-controller-sa"
+_HTTPS = 443
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,9 @@ class EksClusterArgs:
     subnets: Sequence[pulumi.Input[str]]
     service_cidr: str
     api_cidrs: tuple[str, ...]
-    """Networks outside that may call the API."""
+    """Networks outside that may call the API, by its public address."""
+    inner_cidrs: tuple[str, ...]
+    """The network itself and those connected to it, which may call the API by its private address."""
     admin_principals: tuple[str, ...]
     secrets_key_arn: pulumi.Input[str]
     log_key_arn: pulumi.Input[str]
@@ -79,6 +83,7 @@ class EksCluster(PlatformComponent):
         self.cluster_name = cluster.name
         self.security_group = cluster.vpc_config.cluster_security_group_id.apply(str)
         self.kubeconfig = _kubeconfig(cluster, args.scope)
+        self._admit_networks()
         self._admit_administrators()
         self.node_group = self._create_nodes(self._create_networking())
         self.autoscaling_group = self.node_group.resources[0].autoscaling_groups[0].name.apply(str)
@@ -124,6 +129,21 @@ class EksCluster(PlatformComponent):
             tags=args.scope.tagged(args.scope.name),
             opts=self.child(protect=args.protect or None, depends_on=[log]),
         )
+
+    def _admit_networks(self) -> None:
+        """Open the API's private address, which by itself lets in nobody but the nodes."""
+        for cidr in self._args.inner_cidrs:
+            aws.vpc.SecurityGroupIngressRule(
+                f"{self._name}-api-{cidr.replace('.', '-').replace('/', '-')}",
+                security_group_id=self.security_group,
+                description="To the Kubernetes API",
+                ip_protocol="tcp",
+                from_port=_HTTPS,
+                to_port=_HTTPS,
+                cidr_ipv4=cidr,
+                tags=self._tags("api"),
+                opts=self.child(),
+            )
 
     def _admit_administrators(self) -> None:
         for principal in self._args.admin_principals:

@@ -173,6 +173,7 @@ class CloudFoundation(PlatformComponent):
                 subnets=self.network.private_subnets,
                 service_cidr=settings.service_cidr,
                 api_cidrs=settings.api_cidrs,
+                inner_cidrs=(settings.vpc_cidr, *settings.connected_cidrs),
                 admin_principals=settings.admin_principals,
                 secrets_key_arn=key.arn,
                 log_key_arn=log_key.arn,

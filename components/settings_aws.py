@@ -171,12 +171,13 @@ class AwsSettings:
     admin_principals: tuple[str, ...] = setting(listing(_principal, minimum=1, maximum=10))
     """Who may do everything in the cluster; the one who runs Pulumi is among them."""
     api_cidrs: tuple[str, ...] = setting(listing(network(32)), default=())
-    """Networks that may call the Kubernetes API from outside; without one it answers inside the VPC only."""
+    """Networks that may call the Kubernetes API from outside. Without one it answers inside the VPC and networks
+    connected to it, where nobody is before the first update; a later change of these changes the cluster in place."""
     zones: tuple[str, ...] = setting(listing(_zone, minimum=_ZONES, maximum=_ZONES), default=("a", "b", "c"))
     vpc_cidr: str = setting(network(_SMALLEST_NETWORK), default="10.64.0.0/16")
     service_cidr: str = setting(network(24), default="172.20.0.0/16")
     connected_cidrs: tuple[str, ...] = setting(listing(network(32)), default=())
-    """Networks that this one is, or will be, connected to."""
+    """Networks that this one is, or will be, connected to; they reach the Kubernetes API."""
     nat_per_zone: bool = setting(flag(), default=True)
     """One NAT gateway in every zone; otherwise one for all, and its zone's failure cuts off all."""
     interface_endpoints: tuple[str, ...] = setting(listing(choice(INTERFACE_ENDPOINTS)), default=INTERFACE_ENDPOINTS)

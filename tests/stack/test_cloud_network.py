@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+from policies.render.aws_outputs import Made
 from tests.support.cloud_resources import inputs, named
 from tests.support.recording_monitor import Graph, reveal
 
@@ -73,6 +74,18 @@ def test_only_https_comes_in_from_anywhere_when_deployed(cloud: Graph) -> None:
     rules = [item.inputs for item in cloud.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")]
     open_ports = {(rule["fromPort"], rule["toPort"]) for rule in rules if rule.get("cidrIpv4") == "0.0.0.0/0"}
     assert open_ports == {(443, 443)}
+
+
+def test_kubernetes_api_is_reached_from_the_network_and_those_connected_to_it_when_it_answers_inside_only(
+    staging: Graph, prod: Graph
+) -> None:
+    for graph, networks in ((staging, ["10.64.0.0/16"]), (prod, ["10.96.0.0/16", "10.64.0.0/16"])):
+        (cluster,) = graph.of_type("aws:eks/cluster:Cluster")
+        group = f"sg-{Made(token=cluster.type, name=cluster.name, urn=cluster.urn, inputs={}).digest}"
+        rules = [item.inputs for item in graph.of_type("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")]
+        inside = [rule for rule in rules if rule["securityGroupId"] == group and "cidrIpv4" in rule]
+        assert [rule["cidrIpv4"] for rule in inside] == networks
+        assert {(rule["ipProtocol"], rule["fromPort"], rule["toPort"]) for rule in inside} == {("tcp", 443, 443)}
 
 
 def test_every_host_has_a_name_at_the_load_balancer_when_deployed(cloud: Graph) -> None:

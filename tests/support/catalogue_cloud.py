@@ -99,6 +99,7 @@ def cluster(instance: str) -> EksClusterArgs:
         subnets=["subnet-1", "subnet-2", "subnet-3"],
         service_cidr="172.20.0.0/16",
         api_cidrs=(),
+        inner_cidrs=("10.8.0.0/16",),
         admin_principals=(f"arn:aws:iam::{ACCOUNT}:role/deployer",),
         secrets_key_arn=KEY,
         log_key_arn=KEY,
