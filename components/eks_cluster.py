@@ -253,6 +253,7 @@ class EksCluster(PlatformComponent):
         identity: tuple[str, pulumi.Input[str]] | None = None,
         after: Sequence[pulumi.Resource] = (),
     ) -> aws.eks.Addon:
+        # No version: a preview would have to ask AWS. People raise it after the cluster's (docs/operations.md).
         return aws.eks.Addon(
             f"{self._name}-{addon}",
             cluster_name=self.cluster_name,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from tests.support import pods
+from tests.support.aws_commands import calls_of_aws, shell_blocks, unknown_options
 from tests.support.cloud_resources import inputs, named
 from tests.support.recording_monitor import Graph, reveal
 
@@ -36,6 +38,18 @@ def test_pods_cannot_ask_for_what_their_node_may_do_when_deployed(cloud: Graph) 
     for item in cloud.of_kind("EC2NodeClass"):
         options = item.manifest["spec"]["metadataOptions"]
         assert (options["httpTokens"], options["httpPutResponseHopLimit"]) == ("required", 1)
+
+
+def test_every_addon_is_raised_with_the_cluster_when_people_follow_the_page(cloud: Graph) -> None:
+    """The program names no versions, so nothing else raises them."""
+    (commands,) = shell_blocks("operations.md", "Raise the version of Kubernetes in a cloud")
+    (raised,) = re.findall(r"for ADDON in (.*); do\n", commands)
+    addons = [item.inputs for item in cloud.of_type("aws:eks/addon:Addon")]
+    assert sorted(raised.split()) == sorted(item["addonName"] for item in addons)
+    assert not any("addonVersion" in item for item in addons)
+    calls = list(calls_of_aws(commands))
+    assert len(calls) == 4
+    assert {" ".join(call): unknown for call in calls if (unknown := unknown_options(call))} == {}
 
 
 def test_network_policies_act_when_deployed(cloud: Graph) -> None:
