@@ -102,6 +102,15 @@ def pod_trust(scope: AwsScope, namespace: str, account: str) -> str:
     return document([trust])
 
 
+@dataclass(frozen=True, kw_only=True)
+class GrantedRole:
+    """A role with what gives it its rights."""
+
+    role: aws.iam.Role
+    rights: tuple[pulumi.Resource, ...]
+    """Policies and attachments. Who acts as the role until the end depends on them, or it loses them while it does."""
+
+
 def role(
     component: PlatformComponent,
     name: str,
@@ -111,7 +120,7 @@ def role(
     trust: str,
     allowed: Sequence[Allow] = (),
     managed: Sequence[str] = (),
-) -> aws.iam.Role:
+) -> GrantedRole:
     """Declare a role with its own policy and with policies that AWS maintains, given by the ends of their ARNs."""
     found = aws.iam.Role(
         f"{name}-role",
@@ -121,16 +130,19 @@ def role(
         tags=scope.tagged(role_name),
         opts=component.child(),
     )
+    rights: list[pulumi.Resource] = []
     if allowed:
-        aws.iam.RolePolicy(f"{name}-policy", role=found.name, policy=policy(allowed), opts=component.child())
+        own = aws.iam.RolePolicy(f"{name}-policy", role=found.name, policy=policy(allowed), opts=component.child())
+        rights.append(own)
     for arn in managed:
-        aws.iam.RolePolicyAttachment(
+        attached = aws.iam.RolePolicyAttachment(
             f"{name}-{arn.rpartition('/')[2]}",
             role=found.name,
             policy_arn=f"arn:aws:iam::aws:policy/{arn}",
             opts=component.child(),
         )
-    return found
+        rights.append(attached)
+    return GrantedRole(role=found, rights=tuple(rights))
 
 
 def pod_identity(

@@ -142,7 +142,12 @@ def _others(scope: AwsScope, queue: str, node_role: str) -> list[Allow]:
         Allow(
             sid="ReadTheProfile",
             actions=["iam:GetInstanceProfile"],
-            resources=[f"arn:aws:iam::{scope.account_id}:instance-profile/{scope.named(node_role)}"],
+            resources=[
+                f"arn:aws:iam::{scope.account_id}:instance-profile/{scope.named(node_role)}",
+                # Before a class of nodes goes it asks for the profile that it would have made: an answer of "none" lets
+                # the class go, a refusal keeps it for ever.
+                f"arn:aws:iam::{scope.account_id}:instance-profile/{scope.name}_*",
+            ],
         ),
         # It looks for profiles that it made itself and forgot; it makes none here, but asks all the same.
         Allow(

@@ -54,6 +54,10 @@ def text(pattern: str, allowed: str, *, max_length: int = 253) -> Rule[str]:
 
 
 dns_label = text(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a DNS label: a-z, 0-9 and inner hyphens", max_length=63)
+own_namespace = text(
+    r"(?!kube-)[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a DNS label that does not begin with `kube-`", max_length=63
+)
+"""A namespace that the stack makes."""
 word = text(r"\S+", "a text without spaces")
 
 

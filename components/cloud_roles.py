@@ -71,7 +71,7 @@ class CloudRoles(PlatformComponent):
             trust=trust,
             managed=managed,
             allowed=allowed,
-        )
+        ).role
 
 
 def _replication(copies: Mapping[str, str]) -> list[Allow]:

@@ -1,7 +1,8 @@
 """The Kubernetes cluster on AWS: control plane, who may administer it, and the small node group that everything needs.
 
-The API answers inside the network only, unless networks outside are named. Secrets are encrypted with a key of the
-stack. Nodes are Bottlerocket: a read-only root, no shell, updates as a whole; its image for GPUs has the device plugin.
+The API answers inside the network and those connected to it, unless networks outside are named. Secrets are encrypted
+with a key of the stack. Nodes are Bottlerocket: a read-only root, no shell, updates as a whole; its image for GPUs has
+the device plugin.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _DATA_DEVICE = "/dev/xvdb"
 _ROOT_GIB = 4
 _NETWORK_ACCOUNT = "aws-node"
 _DISK_ACCOUNT = "ebs-csi-controller-sa"
+_HTTPS = 443
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +35,7 @@ class SystemNodes:
     """The managed node group."""
 
     instance_types: tuple[str, ...]
-    minimum: int
-    maximum: int
+    count: int
     volume_gib: int
 
 
@@ -51,7 +52,9 @@ class EksClusterArgs:
     subnets: Sequence[pulumi.Input[str]]
     service_cidr: str
     api_cidrs: tuple[str, ...]
-    """Networks outside that may call the API."""
+    """Networks outside that may call the API, by its public address."""
+    inner_cidrs: tuple[str, ...]
+    """The network itself and those connected to it, which may call the API by its private address."""
     admin_principals: tuple[str, ...]
     secrets_key_arn: pulumi.Input[str]
     log_key_arn: pulumi.Input[str]
@@ -80,9 +83,9 @@ class EksCluster(PlatformComponent):
         self.cluster_name = cluster.name
         self.security_group = cluster.vpc_config.cluster_security_group_id.apply(str)
         self.kubeconfig = _kubeconfig(cluster, args.scope)
+        self._admit_networks()
         self._admit_administrators()
-        network = self._create_networking()
-        self.node_group = self._create_nodes(network)
+        self.node_group = self._create_nodes(self._create_networking())
         self.autoscaling_group = self.node_group.resources[0].autoscaling_groups[0].name.apply(str)
         self._create_addons()
         self.finish(clusterName=self.cluster_name, securityGroup=self.security_group)
@@ -127,6 +130,21 @@ class EksCluster(PlatformComponent):
             opts=self.child(protect=args.protect or None, depends_on=[log]),
         )
 
+    def _admit_networks(self) -> None:
+        """Open the API's private address, which by itself lets in nobody but the nodes."""
+        for cidr in self._args.inner_cidrs:
+            aws.vpc.SecurityGroupIngressRule(
+                f"{self._name}-api-{cidr.replace('.', '-').replace('/', '-')}",
+                security_group_id=self.security_group,
+                description="To the Kubernetes API",
+                ip_protocol="tcp",
+                from_port=_HTTPS,
+                to_port=_HTTPS,
+                cidr_ipv4=cidr,
+                tags=self._tags("api"),
+                opts=self.child(),
+            )
+
     def _admit_administrators(self) -> None:
         for principal in self._args.admin_principals:
             name = f"{self._name}-admin-{principal.partition(':iam::')[2].replace(':', '-').replace('/', '-')}"
@@ -146,11 +164,9 @@ class EksCluster(PlatformComponent):
                 opts=self.child(),
             )
 
-    def _create_networking(self) -> aws.eks.Addon:
-        """Declare what a node needs before it is ready; without it the node group never is."""
-        self._create_addon("kube-proxy")
-        self._create_addon("eks-pod-identity-agent")
-        network_role = role(
+    def _create_networking(self) -> list[aws.eks.Addon]:
+        """Declare what a node needs before it is ready, and until it is gone; without it the node group never is."""
+        acting = role(
             self,
             f"{self._name}-network",
             self._scope,
@@ -158,20 +174,24 @@ class EksCluster(PlatformComponent):
             trust=pod_trust(self._scope, _SYSTEM_NAMESPACE, _NETWORK_ACCOUNT),
             managed=["AmazonEKS_CNI_Policy"],
         )
-        return self._create_addon(
+        addresses = self._create_addon(
             "vpc-cni",
             # It enforces the NetworkPolicies, by which every namespace of the platform denies what nobody asked for.
             settings={"enableNetworkPolicy": "true", "env": {"ENABLE_PREFIX_DELEGATION": "true"}},
-            identity=(_NETWORK_ACCOUNT, network_role.arn),
+            identity=(_NETWORK_ACCOUNT, acting.role.arn),
+            # It gives addresses back as long as nodes go.
+            after=acting.rights,
         )
+        return [self._create_addon("kube-proxy"), self._create_addon("eks-pod-identity-agent"), addresses]
 
-    def _create_nodes(self, network: aws.eks.Addon) -> aws.eks.NodeGroup:
+    def _create_nodes(self, needed: Sequence[pulumi.Resource]) -> aws.eks.NodeGroup:
         args, nodes = self._args, self._args.nodes
         template = self._create_template()
         return aws.eks.NodeGroup(
             f"{self._name}-system",
             cluster_name=self.cluster_name,
-            node_group_name="system",
+            # No name: with one the old nodes would go before the new come, and all at once, when a field changes that
+            # AWS cannot change.
             node_role_arn=args.node_role_arn,
             subnet_ids=list(args.subnets),
             ami_type="BOTTLEROCKET_x86_64",
@@ -180,7 +200,7 @@ class EksCluster(PlatformComponent):
             version=args.version,
             labels={"mlplatform.dev/pool": "system"},
             scaling_config=aws.eks.NodeGroupScalingConfigArgs(
-                min_size=nodes.minimum, max_size=nodes.maximum, desired_size=nodes.minimum
+                min_size=nodes.count, max_size=nodes.count, desired_size=nodes.count
             ),
             update_config=aws.eks.NodeGroupUpdateConfigArgs(max_unavailable=1),
             node_repair_config=aws.eks.NodeGroupNodeRepairConfigArgs(enabled=True),
@@ -188,7 +208,7 @@ class EksCluster(PlatformComponent):
                 id=template.id, version=template.latest_version.apply(str)
             ),
             tags=self._tags("system"),
-            opts=self.child(depends_on=[network]),
+            opts=self.child(depends_on=needed),
         )
 
     def _create_template(self) -> aws.ec2.LaunchTemplate:
@@ -214,15 +234,15 @@ class EksCluster(PlatformComponent):
 
     def _create_addons(self) -> None:
         """Declare what runs on the nodes as pods."""
-        self._create_addon("coredns", after=self.node_group)
-        self._create_addon("metrics-server", after=self.node_group)
-        self._create_addon("eks-node-monitoring-agent", after=self.node_group)
+        self._create_addon("coredns", after=[self.node_group])
+        self._create_addon("metrics-server", after=[self.node_group])
+        self._create_addon("eks-node-monitoring-agent", after=[self.node_group])
         tags = dict(sorted(self._scope.tags.items()))
         self._create_addon(
             "aws-ebs-csi-driver",
             settings={"controller": {"extraVolumeTags": tags}},
             identity=(_DISK_ACCOUNT, self._args.disk_role_arn),
-            after=self.node_group,
+            after=[self.node_group],
         )
 
     def _create_addon(
@@ -231,8 +251,9 @@ class EksCluster(PlatformComponent):
         *,
         settings: Mapping[str, Any] | None = None,
         identity: tuple[str, pulumi.Input[str]] | None = None,
-        after: pulumi.Resource | None = None,
+        after: Sequence[pulumi.Resource] = (),
     ) -> aws.eks.Addon:
+        # No version: a preview would have to ask AWS. People raise it after the cluster's (docs/operations.md).
         return aws.eks.Addon(
             f"{self._name}-{addon}",
             cluster_name=self.cluster_name,
@@ -246,7 +267,7 @@ class EksCluster(PlatformComponent):
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
             tags=self._tags(addon),
-            opts=self.child(depends_on=[after] if after is not None else None),
+            opts=self.child(depends_on=after),
         )
 
     def _tags(self, role: str) -> dict[str, str]:

@@ -62,20 +62,17 @@ class VpcNetwork(PlatformComponent):
         aws.ec2.DefaultSecurityGroup(
             f"{name}-default", vpc_id=vpc.id, tags=self._tags(f"{name}-default"), opts=self.child()
         )
-        self.public_subnets = self._create_public_subnets()
-        self.private_subnets, tables = self._create_private_subnets(self._create_nats())
+        way_out = aws.ec2.InternetGateway(
+            f"{name}-internet", vpc_id=vpc.id, tags=self._tags(f"{name}-internet"), opts=self.child()
+        )
+        self.public_subnets = self._create_public_subnets(way_out)
+        self.private_subnets, tables = self._create_private_subnets(self._create_nats(way_out))
         self._create_endpoints(tables)
         self._create_flow_log()
         self.finish(vpcId=self.vpc_id, privateSubnets=self.private_subnets, publicSubnets=self.public_subnets)
 
-    def _create_public_subnets(self) -> list[pulumi.Output[str]]:
+    def _create_public_subnets(self, way_out: aws.ec2.InternetGateway) -> list[pulumi.Output[str]]:
         name = f"{self._name}-public"
-        way_out = aws.ec2.InternetGateway(
-            f"{self._name}-internet",
-            vpc_id=self.vpc_id,
-            tags=self._tags(f"{self._name}-internet"),
-            opts=self.child(),
-        )
         table = self._create_table(name)
         aws.ec2.Route(
             name,
@@ -92,17 +89,17 @@ class VpcNetwork(PlatformComponent):
             for zone, block in zip(self._args.zones, blocks, strict=False)
         ]
 
-    def _create_nats(self) -> list[aws.ec2.NatGateway]:
+    def _create_nats(self, way_out: aws.ec2.InternetGateway) -> list[aws.ec2.NatGateway]:
         """Return the NAT gateway of each zone, which may be one and the same."""
         zones = self._args.zones if self._args.nat_per_zone else self._args.zones[:1]
         gateways: list[aws.ec2.NatGateway] = []
+        # The gate: nothing has a public address before the network has a way out, which stays as long as one is used.
+        opts = self.child(depends_on=[way_out])
         for zone, subnet in zip(zones, self.public_subnets, strict=False):
             name = f"{self._name}-nat-{zone}"
-            address = aws.ec2.Eip(name, domain="vpc", tags=self._tags(name), opts=self.child())
+            address = aws.ec2.Eip(name, domain="vpc", tags=self._tags(name), opts=opts)
             gateways.append(
-                aws.ec2.NatGateway(
-                    name, allocation_id=address.id, subnet_id=subnet, tags=self._tags(name), opts=self.child()
-                )
+                aws.ec2.NatGateway(name, allocation_id=address.id, subnet_id=subnet, tags=self._tags(name), opts=opts)
             )
         return gateways if self._args.nat_per_zone else gateways * len(self._args.zones)
 
@@ -219,7 +216,7 @@ class VpcNetwork(PlatformComponent):
                     resources=[self._scope.arn("logs", f"log-group:{log_name}:*")],
                 ),
             ],
-        )
+        ).role
         aws.ec2.FlowLog(
             name,
             vpc_id=self.vpc_id,

@@ -7,7 +7,7 @@ its definitions are a chart of their own, so that they are there before any pool
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,8 +70,7 @@ class NodeProvisioner(PlatformComponent):
         self.instance_profile = profile.name
         self._queue = self._scope.named("interruptions")
         queue = self._create_queue()
-        identity = self._create_identity()
-        self.release = self._create_release(queue, identity)
+        self.release = self._create_release(queue, self._create_identity())
         self.finish(instanceProfile=self.instance_profile, queue=self._queue)
 
     def _create_queue(self) -> aws.sqs.Queue:
@@ -119,7 +118,8 @@ class NodeProvisioner(PlatformComponent):
         }
         return document([deliver, encrypted_only])
 
-    def _create_identity(self) -> aws.eks.PodIdentityAssociation:
+    def _create_identity(self) -> list[pulumi.Resource]:
+        """Declare what Karpenter acts as; return all that must be there while it runs."""
         acting = role(
             self,
             self._name,
@@ -128,17 +128,18 @@ class NodeProvisioner(PlatformComponent):
             trust=pod_trust(self._scope, _NAMESPACE, _ACCOUNT),
             allowed=karpenter_rights(self._scope, queue=self._queue, node_role=_NODE_ROLE),
         )
-        return pod_identity(
+        identity = pod_identity(
             self,
             self._name,
             self._scope,
             cluster=self._args.cluster,
             namespace=_NAMESPACE,
             account=_ACCOUNT,
-            role=acting,
+            role=acting.role,
         )
+        return [identity, *acting.rights]
 
-    def _create_release(self, queue: aws.sqs.Queue, identity: aws.eks.PodIdentityAssociation) -> k8s.helm.v3.Release:
+    def _create_release(self, queue: aws.sqs.Queue, identity: Sequence[pulumi.Resource]) -> k8s.helm.v3.Release:
         repository = mirrored(_REPOSITORY, self._args.image_mirror)
         definitions = k8s.helm.v3.Release(
             f"{self._name}-definitions",
@@ -156,8 +157,9 @@ class NodeProvisioner(PlatformComponent):
             namespace=_NAMESPACE,
             skip_crds=True,
             values=self._values(queue, repository),
-            # It asks AWS as soon as it starts, and who a pod is gets decided when the pod is made.
-            opts=self.child(depends_on=[definitions, identity]),
+            # It asks AWS as soon as it starts, and who a pod is gets decided when the pod is made. When the stack goes,
+            # it has machines to end, and needs its rights until the last one is gone.
+            opts=self.child(depends_on=[definitions, *identity]),
         )
 
     def _values(self, queue: aws.sqs.Queue, repository: str) -> dict[str, Any]:

@@ -173,16 +173,12 @@ class CloudFoundation(PlatformComponent):
                 subnets=self.network.private_subnets,
                 service_cidr=settings.service_cidr,
                 api_cidrs=settings.api_cidrs,
+                inner_cidrs=(settings.vpc_cidr, *settings.connected_cidrs),
                 admin_principals=settings.admin_principals,
                 secrets_key_arn=key.arn,
                 log_key_arn=log_key.arn,
                 log_retention_days=settings.log_retention_days,
-                nodes=SystemNodes(
-                    instance_types=nodes.instance_types,
-                    minimum=nodes.minimum,
-                    maximum=nodes.maximum,
-                    volume_gib=nodes.volume_gib,
-                ),
+                nodes=SystemNodes(instance_types=nodes.instance_types, count=nodes.count, volume_gib=nodes.volume_gib),
                 protect=self._settings.protect_data,
             ),
             # The gate: without the rights of its roles neither the cluster nor a node comes up.
@@ -239,7 +235,8 @@ class CloudFoundation(PlatformComponent):
                 node_port=access.node_port,
                 protect=self._settings.protect_data,
             ),
-            self.child(),
+            # The gate: a load balancer that the world reaches needs the network's way out, which no input names.
+            self.child(depends_on=[self.network]),
         )
 
 

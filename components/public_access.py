@@ -158,7 +158,7 @@ class PublicAccess(PlatformComponent):
     def _create_listener(self, balancer: aws.lb.LoadBalancer, certificate: pulumi.Output[str]) -> None:
         target = aws.lb.TargetGroup(
             self._name,
-            name=self._scope.named("access"),
+            # No name: with one a new port would take the targets away from under the listener before there are others.
             port=self._args.node_port,
             protocol="TCP",
             target_type="instance",

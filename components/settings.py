@@ -15,7 +15,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from components import settings_conflicts
-from components._rules import dns_label, either, flag, integer, listing, sensitive, table, text, word
+from components._rules import dns_label, either, flag, integer, listing, own_namespace, sensitive, table, text, word
 from components._schema import Problem, Problems, Sensitive, decode, read_section, schema, section, setting
 from components._versions import IMAGES, MODEL_SERVER, MODEL_SERVER_GPU, PLATFORM_VERSION
 from components._workload import Resources
@@ -75,7 +75,7 @@ class Settings:
     """None takes the current context of `kubeconfig`; the ambient file's current context is never taken."""
     cluster_identifier: str = setting(word, default="default")
     """Names the cluster: as long as it stays, a changed kubeconfig replaces nothing."""
-    namespace: str = setting(dns_label, default="free-deep-research")
+    namespace: str = setting(own_namespace, default="free-deep-research")
     domain: str = setting(_dns_name, default="freedeepresearch.org")
     ready_timeout_seconds: int = setting(integer(10, 3_600, "seconds"), default=600)
     """How long an update waits for one object to become ready before it reports what is wrong and ends."""

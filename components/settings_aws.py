@@ -51,18 +51,14 @@ _ZONES = 3
 
 @schema
 class SystemNodesSettings:
-    """The managed node group: what must run before Karpenter can add nodes, Karpenter itself, and the gateway."""
+    """The managed node group: what must run before Karpenter can add nodes, Karpenter itself, and the gateway.
+
+    Nothing scales it: who needs more room gets nodes of Karpenter's pools.
+    """
 
     instance_types: tuple[str, ...] = setting(listing(_instance_type, minimum=1, maximum=8), default=("m7i.large",))
-    minimum: int = setting(integer(2, 20, "nodes"), default=3)
-    maximum: int = setting(integer(2, 40, "nodes"), default=6)
+    count: int = setting(integer(2, 20, "nodes"), default=3)
     volume_gib: int = setting(integer(30, 1_000, "GiB"), default=60)
-
-    def conflicts(self, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-        """Refuse bounds that cross."""
-        if faulty.isdisjoint({"minimum", "maximum"}) and self.maximum < self.minimum:
-            return [("maximum", f"at least minimum, which is {self.minimum}")]
-        return []
 
 
 @schema
@@ -175,12 +171,13 @@ class AwsSettings:
     admin_principals: tuple[str, ...] = setting(listing(_principal, minimum=1, maximum=10))
     """Who may do everything in the cluster; the one who runs Pulumi is among them."""
     api_cidrs: tuple[str, ...] = setting(listing(network(32)), default=())
-    """Networks that may call the Kubernetes API from outside; without one it answers inside the VPC only."""
+    """Networks that may call the Kubernetes API from outside. Without one it answers inside the VPC and networks
+    connected to it, where nobody is before the first update; a later change of these changes the cluster in place."""
     zones: tuple[str, ...] = setting(listing(_zone, minimum=_ZONES, maximum=_ZONES), default=("a", "b", "c"))
     vpc_cidr: str = setting(network(_SMALLEST_NETWORK), default="10.64.0.0/16")
     service_cidr: str = setting(network(24), default="172.20.0.0/16")
     connected_cidrs: tuple[str, ...] = setting(listing(network(32)), default=())
-    """Networks that this one is, or will be, connected to."""
+    """Networks that this one is, or will be, connected to; they reach the Kubernetes API."""
     nat_per_zone: bool = setting(flag(), default=True)
     """One NAT gateway in every zone; otherwise one for all, and its zone's failure cuts off all."""
     interface_endpoints: tuple[str, ...] = setting(listing(choice(INTERFACE_ENDPOINTS)), default=INTERFACE_ENDPOINTS)

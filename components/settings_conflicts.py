@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
-from components import settings_access, settings_database_cluster, settings_prerequisites
+from components import settings_access, settings_database_cluster, settings_namespaces, settings_prerequisites
 from components._versions import IMAGES
 from components._workload import SHARED_GPU_RESOURCE
 from components.settings_gpu import claim_problems, serving_problems
 from components.settings_teams import team_conflicts
+from ml.contracts import slot_workload
 
 if TYPE_CHECKING:
     from components.settings import Settings
+    from components.settings_parts import ModelSettings
 
 _SEVERAL = 2
 
@@ -28,15 +30,10 @@ def impossible_together(settings: Settings, faulty: AbstractSet[str]) -> list[tu
     conflicts = [] if "aws" in faulty else _cloud_conflicts(settings, faulty)
     if faulty.isdisjoint({"images", "image_registry", "image_mirror"}):
         conflicts += _image_conflicts(settings)
-    if (
-        faulty.isdisjoint({"namespace", "pipeline_service"})
-        and settings.pipeline_service.namespace == settings.namespace
-    ):
-        conflicts.append(("namespace", "another one than that of pipelineService"))
+    conflicts += _namespace_conflicts(settings, faulty)
     conflicts += _access_conflicts(settings, faulty)
-    names = [] if "models" in faulty else [model.name for model in settings.models]
-    if len(set(names)) < len(names):
-        conflicts.append(("models", "a list in which every name occurs once"))
+    if "models" not in faulty:
+        conflicts += [("models", allowed) for allowed in _model_conflicts(settings.models)]
     conflicts += (
         _scaling_conflicts(settings, faulty) + _quota_conflicts(settings, faulty) + _claim_conflicts(settings, faulty)
     )
@@ -54,6 +51,27 @@ def _image_conflicts(settings: Settings) -> list[tuple[str, str]]:
     if outside and settings.image_mirror is not None:
         found.append(("images", f"references below {mirror}, the mirror; {', '.join(outside)} lies elsewhere"))
     return found
+
+
+def _namespace_conflicts(settings: Settings, faulty: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+    if faulty.isdisjoint({"namespace", "pipeline_service", "gateway", "prerequisites"}):
+        yield from settings_namespaces.shared_namespaces(settings)
+    if faulty.isdisjoint({"autoscaling", "gpu", "prerequisites"}):
+        yield from settings_namespaces.missed_charts(settings)
+
+
+def _model_conflicts(models: Sequence[ModelSettings]) -> Iterator[str]:
+    if len({model.name for model in models}) < len(models):
+        yield "a list in which every name occurs once"
+        return
+    slots: dict[str, list[str]] = {}
+    for model in models:
+        for slot in model.slots:
+            slots.setdefault(slot_workload(model.name, slot), []).append(f"{model.name}'s {slot}")
+    for workload, same in slots.items():
+        if len(same) > 1:
+            names = " and ".join(same)
+            yield f"slots whose names differ with their model's before them: {workload} is that of {names}"
 
 
 def _quota_conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
@@ -96,13 +114,12 @@ def _scaling_conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[tup
 
 
 def _team_conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
-    if not faulty.isdisjoint({"teams", "namespace", "gateway", "pipeline_service", "aws"}):
+    if not faulty.isdisjoint({"teams", "namespace", "gateway", "pipeline_service", "prerequisites", "aws"}):
         return []
     taken = {
-        settings.namespace: "`namespace`",
-        settings.gateway.namespace: "`gateway.namespace`",
         settings.pipeline_service.namespace: "`pipelineService.namespace`",
-        "default": "the cluster",
+        **settings_namespaces.filled_by_others(settings),
+        settings.namespace: "`namespace`",
     }
     gpus = settings.aws is None or bool(settings.aws.gpu_pools)
     return [("teams", allowed) for allowed in team_conflicts(settings.teams, taken, gpus=gpus)]
@@ -123,7 +140,11 @@ def _cloud_conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[tuple
         found.append(("pipeline_service", allowed))
     if faulty.isdisjoint({"metadata_db", "backup_secret"}):
         found += [*_database_conflicts(settings), *_cluster_conflicts(settings)]
-    if settings.aws is None or "model_server" in faulty:
+    if settings.aws is None:
+        return found
+    if settings.aws.highly_available:
+        found += _stores_in_one_zone(settings, faulty)
+    if "model_server" in faulty:
         return found
     if settings.model_server.resources.gpus:
         serving = settings.model_server
@@ -139,11 +160,19 @@ def _cloud_conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[tuple
     return found + _single_replicas(settings, faulty, highly_available=settings.aws.highly_available)
 
 
+def _stores_in_one_zone(settings: Settings, faulty: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+    kinds = {"metadata_db": ("pod", "cloudNativePg or rds"), "object_store": ("minio", "s3")}
+    for name, (in_a_pod, others) in kinds.items():
+        if name not in faulty and getattr(settings, name).kind == in_a_pod:
+            yield name, f"kind {others}, unless `aws.highlyAvailable` is false: a pod's disk lies in one zone"
+
+
 def _access_conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[tuple[str, str]]:
     needed = {
         "access",
         "autoscaling",
         "aws",
+        "gateway",
         "gateway_address",
         "gpu",
         "image_mirror",
@@ -170,6 +199,7 @@ def _access_conflicts(settings: Settings, faulty: AbstractSet[str]) -> list[tupl
             cards_claimed=settings.gpu.by_claims,
             database_cluster=settings.metadata_db.is_cluster,
             mirrored=settings.image_mirror is not None,
+            envoy_gateway=settings.gateway.proxy == "envoy",
         ),
     ]
     unused = settings.login_secret is not None and settings.access.login is None

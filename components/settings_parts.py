@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
-from components._rules import choice, dns_label, flag, host_and_port, integer, listing, table, text, word
+from components._rules import (
+    choice,
+    dns_label,
+    flag,
+    host_and_port,
+    integer,
+    listing,
+    own_namespace,
+    table,
+    text,
+    word,
+)
 from components._schema import schema, section, setting
 from components._workload import Resources
 from components.settings_database_cluster import CLOUD_NATIVE_PG, DatabaseClusterSettings
@@ -160,7 +171,7 @@ class PipelineServiceSettings:
     """
 
     enabled: bool = setting(flag(), default=False)
-    namespace: str = setting(dns_label, default="kubeflow")
+    namespace: str = setting(own_namespace, default="kubeflow")
     cache: bool = setting(flag(), default=True)
     """Whether a step whose inputs were seen before is skipped."""
     replicas: int = setting(integer(1, 5), default=2)

@@ -82,6 +82,7 @@ def conflicts_outside(
     cards_claimed: bool,
     database_cluster: bool,
     mirrored: bool,
+    envoy_gateway: bool,
 ) -> Iterator[tuple[str, str]]:
     """Find what contradicts the rest of a stack's settings.
 
@@ -94,6 +95,7 @@ def conflicts_outside(
         cards_claimed: whether pods claim GPUs as devices.
         database_cluster: whether CloudNativePG runs the database.
         mirrored: whether charts and images lie in one place, which only some charts can be told.
+        envoy_gateway: whether the gateway runs Envoy as its makers build it.
     """
     if gateway_tls and settings.cert_manager == ABSENT:
         yield "prerequisites", "certManager install or present, for `access.tls` is gateway"
@@ -114,5 +116,7 @@ def conflicts_outside(
                 yield "prerequisites", f"{name} install or present, for `metadataDb.kind` is cloudNativePg"
     if mirrored and settings.installed:
         yield "prerequisites", "present or absent where `imageMirror` is set: not every chart can be told of one"
+    if envoy_gateway and settings.istio == INSTALL:
+        yield "gateway", "proxy istio where `prerequisites.istio` is install: its chart brings Istio's own"
     if balancer and settings.external_dns == INSTALL:
         yield "prerequisites", "externalDns absent or present, for `aws.access` keeps the names of the hosts itself"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from components._quota import Quota
-from components._rules import listing, text
+from components._rules import listing, own_namespace, text
 from components._schema import schema, section, setting
 
 # Two at least: the registry takes no shorter name of a workspace.
@@ -15,9 +15,6 @@ _team_name = text(
 )
 _group = text(
     r"(?!system:)\S(.*\S)?", "the name of a group as the cluster's identity provider says it, not one of `system:`"
-)
-_namespace = text(
-    r"(?!kube-)[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a DNS label that does not begin with `kube-`", max_length=63
 )
 _label_value = text(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a label value", max_length=63)
 
@@ -32,7 +29,7 @@ class TeamSettings:
     """Whose members may work in the namespace."""
     cost_center: str = setting(_label_value)
     quota: Quota = setting(section(Quota, Quota()), default=Quota())
-    own_namespace: str | None = setting(_namespace, default=None)
+    own_namespace: str | None = setting(own_namespace, default=None)
     """None takes `team-NAME`."""
 
     @property

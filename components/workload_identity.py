@@ -39,7 +39,7 @@ class WorkloadIdentity(PlatformComponent):
             role_name=args.scope.named(args.account),
             trust=pod_trust(args.scope, args.namespace, args.account),
             allowed=args.allowed,
-        )
+        ).role
         pod_identity(
             self,
             name,

@@ -114,6 +114,16 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
     ("list for a table", {"images": "[]"}, "images = []: allowed is a table of"),
     ("broken JSON", {"images": "{"}, 'images = "{": allowed is a table of'),
     ("bad namespace", {"namespace": "Research"}, 'namespace = "Research": allowed is a DNS label'),
+    (
+        "namespace of Kubernetes",
+        {"namespace": "kube-system"},
+        'namespace = "kube-system": allowed is a DNS label that does not begin with `kube-`',
+    ),
+    (
+        "pipelines in a namespace of Kubernetes",
+        {"pipelineService": '{"namespace": "kube-public"}'},
+        'pipelineService.namespace = "kube-public": allowed is a DNS label that does not begin',
+    ),
     ("long namespace", {"namespace": "n" * 64}, "allowed is a DNS label"),
     ("bad domain", {"domain": "localhost"}, 'domain = "localhost": allowed is a DNS name such as example.org'),
     (
@@ -130,6 +140,11 @@ BAD_INPUTS: list[tuple[str, dict[str, str | None], str]] = [
         "same model twice",
         {"models": '[{"name": "m1"}, {"name": "m1", "slots": ["stable", "b"]}]'},
         "a list in which every name occurs once",
+    ),
+    (
+        "two slots of one name",
+        {"models": '[{"name": "ab", "slots": ["stable", "c-stable"]}, {"name": "ab_c"}]'},
+        "names differ with their model's before them: ab-c-stable is that of ab's c-stable and ab_c's stable",
     ),
     (
         "slots without stable",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from components.settings import Settings, SettingsError, parse
+from tests.support.catalogue_cloud import AUTHORITIES
 from tests.support.stacks import STACKS
 
 _VALID = {"masterSecret": "s" * 32, "context": "test", "imageRegistry": "registry.test"}
@@ -22,6 +23,7 @@ _AWS = {
     "adminPrincipals": ["arn:aws:iam::111122223333:role/deployer"],
     "access": {"zoneId": "Z0123456789"},
 }
+_STORES_OF_THE_CLOUD = {"metadataDb": {"kind": "rds"}, "objectStore": {"kind": "s3"}}
 
 
 def read(access: dict[str, Any] | None = None, **more: Any) -> Settings:
@@ -107,13 +109,17 @@ def test_open_pages_are_refused_when_others_reach_the_gateway(address: str | Non
         ({}, {"loginSecret": "s"}, "loginSecret = [secret]: allowed is absent, unless `access.login` is set"),
         (
             {"tls": "gateway", "certificateIssuer": {"name": "public"}},
-            {"aws": _AWS, "context": None, "prerequisites": {"certManager": "install"}},
+            {"aws": {**_AWS, "highlyAvailable": False}, "context": None, "prerequisites": {"certManager": "install"}},
             "tls outside, for `aws.access` makes a load balancer that ends it",
         ),
-        ({"openPages": True}, {"aws": _AWS, "context": None, "gatewayAddress": "127.0.0.1"}, "openPages false, unless"),
+        (
+            {"openPages": True},
+            {"aws": {**_AWS, "highlyAvailable": False}, "context": None, "gatewayAddress": "127.0.0.1"},
+            "openPages false, unless",
+        ),
         (
             {"tls": "outside", "login": {**_LOGIN, "replicas": 1}},
-            {"aws": _AWS, "context": None},
+            {"aws": {**_AWS, "database": {"authorities": AUTHORITIES}}, "context": None, **_STORES_OF_THE_CLOUD},
             "login.replicas 2 or more, unless `aws.highlyAvailable` is false",
         ),
     ],
@@ -136,7 +142,7 @@ def test_client_secret_is_refused_when_it_is_not_stored_encrypted() -> None:
 def test_all_problems_are_named_when_there_are_several() -> None:
     found = problems(
         {"openPages": True, "tls": "gateway", "certificateIssuer": {"name": "public"}},
-        aws=_AWS,
+        aws={**_AWS, "highlyAvailable": False},
         context=None,
         namespace="kubeflow",
     )

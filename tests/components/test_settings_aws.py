@@ -19,9 +19,12 @@ RDS = {"kind": "rds"}
 
 
 def parse_with(aws: dict[str, Any], **others: Any) -> Settings:
-    values = {"masterSecret": SECRET, "imageRegistry": "registry.test", "aws": json.dumps({**AWS, **aws})}
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in others.items()}
-    return parse({**values, **texts}, {"masterSecret"})
+    """Read a stack that survives a zone, with these changes; None takes a part of `aws` away."""
+    section = {key: value for key, value in {**AWS, "database": DATABASE, **aws}.items() if value is not None}
+    values = {"masterSecret": SECRET, "imageRegistry": "registry.test", "aws": section}
+    sections = {**values, "objectStore": {"kind": "s3"}, "metadataDb": RDS, **others}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in sections.items()}
+    return parse(texts, {"masterSecret"})
 
 
 def problems_of(aws: dict[str, Any], **others: Any) -> list[str]:
@@ -78,7 +81,8 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("too many turns", {"gpuPools": [{**L4, "timeSlices": 17}]}, "from 1 to 16 (pods per card)"),
     ("no node fits", {"gpuPools": [{**L4, "gpusPerNode": 8}]}, "at least gpusPerNode, which is 8"),
-    ("crossed bounds", {"systemNodes": {"minimum": 5, "maximum": 4}}, "at least minimum, which is 5"),
+    ("one system node", {"systemNodes": {"count": 1}}, "aws.systemNodes.count = 1: allowed is a whole number from 2"),
+    ("system nodes that grow", {"systemNodes": {"maximum": 4}}, "aws.systemNodes.maximum is an unknown key"),
     ("nobody", {"adminPrincipals": []}, "aws.adminPrincipals"),
     ("unknown endpoint", {"interfaceEndpoints": ["s4"]}, "aws.interfaceEndpoints"),
     ("unknown key", {"colour": "red"}, "aws.colour is an unknown key"),
@@ -137,12 +141,25 @@ def test_all_problems_are_reported_together_when_there_are_several() -> None:
 
 
 def test_pipeline_service_is_refused_when_the_store_is_that_of_the_cloud() -> None:
-    store = {"kind": "s3"}
-    (problem,) = problems_of({}, objectStore=store, pipelineService={"enabled": True})
+    (problem,) = problems_of({}, pipelineService={"enabled": True})
     assert problem.startswith("pipelineService")
     assert "not enabled, unless `objectStore.kind` is minio" in problem
-    assert not parse_with({}, objectStore=store, pipelineService={"enabled": False}).pipeline_service.enabled
-    assert parse_with({}, pipelineService={"enabled": True}).pipeline_service.enabled
+    assert not parse_with({}, pipelineService={"enabled": False}).pipeline_service.enabled
+    in_pods = parse_with({"highlyAvailable": False}, objectStore={"kind": "minio"}, pipelineService={"enabled": True})
+    assert in_pods.pipeline_service.enabled
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "allowed"),
+    [("metadataDb", "pod", "cloudNativePg or rds"), ("objectStore", "minio", "s3")],
+)
+def test_store_in_a_pod_is_refused_when_the_stack_must_survive_a_zone(part: str, kind: str, allowed: str) -> None:
+    others = {part: {"kind": kind}}
+    database = None if part == "metadataDb" else DATABASE
+    (problem,) = problems_of({"database": database}, **others)
+    assert problem.startswith(f"{part} = ")
+    assert f"allowed is kind {allowed}, unless `aws.highlyAvailable` is false: " in problem
+    assert parse_with({"database": database, "highlyAvailable": False}, **others).aws is not None
 
 
 @pytest.mark.parametrize("part", ["trackingServer", "modelServer", "controller", "api"])
@@ -201,10 +218,10 @@ def test_refused_authorities_are_not_shown_when_they_may_be_a_key() -> None:
 @pytest.mark.parametrize(
     ("aws", "store", "named"),
     [
-        ({}, RDS, "a section with `database` where `metadataDb.kind` is rds"),
-        ({"database": DATABASE}, {}, "a section without `database` unless `metadataDb.kind` is rds"),
-        ({"database": DATABASE}, {"kind": "pod"}, "a section without `database` unless `metadataDb.kind` is rds"),
-        ({"database": DATABASE}, {"kind": "aurora"}, "one of pod, cloudNativePg, rds"),
+        ({"database": None}, RDS, "a section with `database` where `metadataDb.kind` is rds"),
+        ({"highlyAvailable": False}, {}, "a section without `database` unless `metadataDb.kind` is rds"),
+        ({"highlyAvailable": False}, {"kind": "pod"}, "a section without `database` unless `metadataDb.kind` is rds"),
+        ({}, {"kind": "aurora"}, "one of pod, cloudNativePg, rds"),
     ],
 )
 def test_half_of_a_database_is_refused_when_the_other_is_missing(

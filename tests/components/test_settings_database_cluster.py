@@ -13,6 +13,7 @@ from tests.support.catalogue_cloud import AUTHORITIES, AWS
 SECRET = "s" * 32
 KIND = {"kind": "cloudNativePg"}
 FOUND = {"cloudNativePg": "present", "barmanCloud": "present"}
+CLOUD = {**AWS, "highlyAvailable": False}
 OUTSIDE = {"destination": "s3://backups/ml", "endpoint": "https://s3.example.org", "accessKey": "AK1"}
 
 
@@ -74,14 +75,14 @@ def test_restore_is_taken_when_it_has_a_generation_of_its_own(moment: str) -> No
 
 @pytest.mark.parametrize("kind", ["pod", "rds"])
 def test_second_description_of_the_server_is_refused_when_it_is_another_kind(kind: str) -> None:
-    others: dict[str, Any] = {"aws": {**AWS, "database": {"authorities": AUTHORITIES}}} if kind == "rds" else {}
+    others: dict[str, Any] = {"aws": {**CLOUD, "database": {"authorities": AUTHORITIES}}} if kind == "rds" else {}
     (problem,) = problems({"kind": kind, "cluster": {"instances": 3}}, secret=False, **others)
     assert "metadataDb.cluster" in problem
     assert "absent, unless `kind` is cloudNativePg" in problem
 
 
 def test_server_of_the_cloud_is_refused_when_the_cluster_has_its_own() -> None:
-    (problem,) = problems(KIND, aws={**AWS, "database": {"authorities": AUTHORITIES}})
+    (problem,) = problems(KIND, aws={**CLOUD, "database": {"authorities": AUTHORITIES}})
     assert "a section without `database` unless `metadataDb.kind` is rds" in problem
 
 
@@ -95,11 +96,11 @@ def test_everything_that_is_missing_is_named_at_once_when_the_cluster_has_no_ope
 @pytest.mark.parametrize("instances", [1, 2])
 def test_servers_that_do_not_survive_a_zone_are_refused_when_the_stack_must(instances: int) -> None:
     database = {**KIND, "cluster": {"instances": instances}}
-    (problem,) = problems(database, aws=AWS)
+    (problem,) = problems(database, aws=AWS, objectStore={"kind": "s3"})
     assert "a cluster of 3 instances or more, unless `aws.highlyAvailable` is false" in problem
     cheaper = read(
         database,
-        aws={**AWS, "highlyAvailable": False, "natPerZone": False},
+        aws={**CLOUD, "natPerZone": False},
         trackingServer={"replicas": 1},
         modelServer={"replicas": 1},
     )

@@ -18,6 +18,7 @@ AWS: dict[str, Any] = {
     "owner": "research",
     "costCenter": "42",
     "adminPrincipals": ["arn:aws:iam::111122223333:role/deployer"],
+    "highlyAvailable": False,
 }
 L4 = {"name": "l4", "families": ["g6"]}
 A100 = {"name": "a100", "families": ["p4d"], "gpusPerNode": 8, "gpuLimit": 8, "migProfile": "1g.5gb"}

@@ -19,7 +19,9 @@ _VALID = {"masterSecret": "s" * 32, "context": "test", "imageRegistry": "registr
 
 
 def read(prerequisites: dict[str, Any], **more: Any) -> Settings:
-    texts = {**_VALID, "prerequisites": json.dumps(prerequisites), **{key: json.dumps(more[key]) for key in more}}
+    given = {"prerequisites": prerequisites, **more}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
+    texts = {**_VALID, **texts}
     return parse(texts, {"masterSecret"})
 
 
@@ -71,12 +73,64 @@ def test_values_are_taken_when_they_are_allowed() -> None:
             {"access": {"tls": "gateway", "certificateIssuer": {"name": "public"}}},
             "certManager install or present, for `access.tls` is gateway",
         ),
+        (
+            {"keda": "install"},
+            {"autoscaling": {"kedaNamespace": "scaling"}},
+            "allowed is kedaNamespace keda where `prerequisites.keda` is install: its chart goes there",
+        ),
+        (
+            {"gpuOperator": "install"},
+            {"gpu": {"operatorNamespace": "nvidia"}},
+            "allowed is operatorNamespace gpu-operator where `prerequisites.gpuOperator` is install",
+        ),
+        (
+            {"istio": "install"},
+            {"gateway": {"proxy": "envoy"}},
+            "allowed is proxy istio where `prerequisites.istio` is install: its chart brings Istio's own",
+        ),
     ],
 )
 def test_problem_is_named_with_what_is_allowed_when_it_is_alone(
     prerequisites: dict[str, Any], more: dict[str, Any], expected: str
 ) -> None:
     assert expected in problem(prerequisites, **more)
+
+
+def test_parts_are_looked_for_where_somebody_has_put_them_when_the_stack_installs_nothing() -> None:
+    elsewhere = {"autoscaling": {"kedaNamespace": "scaling"}, "gpu": {"operatorNamespace": "nvidia"}}
+    settings = read({"keda": "present", "gpuOperator": "present"}, gateway={"proxy": "envoy"}, **elsewhere)
+    assert settings.autoscaling.keda_namespace == "scaling"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "prerequisites", "owner"),
+    [
+        ("monitoring", {"prometheusStack": "install"}, "prerequisites.prometheusStack"),
+        ("cnpg-system", {"cloudNativePg": "install"}, "prerequisites.cloudNativePg"),
+        ("istio-system", {}, "gateway.namespace"),
+        ("kubeflow", {}, "pipelineService.namespace"),
+        ("default", {}, "the cluster"),
+    ],
+)
+def test_namespace_is_refused_when_others_fill_it(namespace: str, prerequisites: dict[str, str], owner: str) -> None:
+    found = problem(prerequisites, namespace=namespace)
+    assert found.startswith(f'namespace = "{namespace}": allowed is another one than that of ')
+    assert owner in found
+
+
+def test_namespace_of_a_mesh_is_refused_when_its_gateway_is_elsewhere() -> None:
+    found = problem({"istio": "install"}, namespace="istio-system", gateway={"namespace": "gateways"})
+    assert "another one than that of `prerequisites.istio`" in found
+
+
+def test_namespace_of_pipelines_is_refused_when_others_fill_it() -> None:
+    found = problem({"keda": "install"}, pipelineService={"enabled": True, "namespace": "keda"})
+    assert found.startswith("pipelineService = ")
+    assert "allowed is another namespace than keda, which is that of `prerequisites.keda`" in found
+
+
+def test_namespace_of_what_is_not_installed_is_taken_when_asked_for() -> None:
+    assert read({}, namespace="monitoring").namespace == "monitoring"
 
 
 def test_names_have_one_keeper_when_the_stack_makes_a_load_balancer() -> None:
@@ -89,6 +143,7 @@ def test_names_have_one_keeper_when_the_stack_makes_a_load_balancer() -> None:
         "costCenter": "research",
         "adminPrincipals": ["arn:aws:iam::111122223333:role/deployer"],
         "access": {"zoneId": "Z0123456789"},
+        "highlyAvailable": False,
     }
     texts = {key: value for key, value in _VALID.items() if key != "context"}
     wanted = {"externalDns": "install", "externalDnsProvider": "aws"}

@@ -88,23 +88,29 @@ BAD: list[tuple[str, object, str]] = [
         [{**VISION, "ownNamespace": "istio-system"}],
         "another namespace for vision than istio-system, which is that of `gateway.namespace`",
     ),
+    (
+        "namespace of what is installed",
+        [{**VISION, "ownNamespace": "cert-manager"}],
+        "another namespace for vision than cert-manager, which is that of `prerequisites.certManager`",
+    ),
     ("everybody's namespace", [{**VISION, "ownNamespace": "default"}], "than default, which is that of the cluster"),
 ]
 
 
 @pytest.mark.parametrize(("teams", "expected"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
 def test_problem_names_key_and_allowed_when_a_team_is_bad(teams: object, expected: str) -> None:
-    (problem,) = problems_of(teams)
+    (problem,) = problems_of(teams, prerequisites={"certManager": "install"})
     assert problem.startswith("teams")
     assert expected in problem
 
 
 def test_gpus_are_refused_when_the_stack_has_no_pool_of_them() -> None:
     greedy = [{**VISION, "quota": {"gpus": 1}}]
-    (problem,) = problems_of(greedy, aws=AWS)
+    cloud = {**AWS, "highlyAvailable": False}
+    (problem,) = problems_of(greedy, aws=cloud)
     assert "no GPUs for vision, unless `aws.gpuPools` has a pool" in problem
     pool = {"name": "l4", "families": ["g6"]}
-    assert parse_with(greedy, aws={**AWS, "gpuPools": [pool]}).teams[0].quota.gpus == 1
+    assert parse_with(greedy, aws={**cloud, "gpuPools": [pool]}).teams[0].quota.gpus == 1
 
 
 def test_all_problems_are_in_one_error_when_there_are_several() -> None:

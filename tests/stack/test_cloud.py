@@ -114,6 +114,7 @@ def test_components_that_wait_as_a_whole_are_these_when_deployed(cloud: Graph) -
     pools = {item.name for item in cloud.of_kind("NodePool")}
     assert waiting == {
         *("secrets-key", "data-key", "replica-key", "cluster"),  # the roles that they name
+        "access",  # the way out of its network
         *("cluster-services", "prerequisites"),  # the nodes
         *pools,  # Karpenter
         "platform",  # all of that

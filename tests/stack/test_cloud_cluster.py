@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
+import pytest
+
 from tests.support import pods
+from tests.support.aws_commands import calls_of_aws, shell_blocks, unknown_options
 from tests.support.cloud_resources import inputs, named
 from tests.support.recording_monitor import Graph, reveal
 
@@ -36,6 +40,18 @@ def test_pods_cannot_ask_for_what_their_node_may_do_when_deployed(cloud: Graph) 
         assert (options["httpTokens"], options["httpPutResponseHopLimit"]) == ("required", 1)
 
 
+def test_every_addon_is_raised_with_the_cluster_when_people_follow_the_page(cloud: Graph) -> None:
+    """The program names no versions, so nothing else raises them."""
+    (commands,) = shell_blocks("operations.md", "Raise the version of Kubernetes in a cloud")
+    (raised,) = re.findall(r"for ADDON in (.*); do\n", commands)
+    addons = [item.inputs for item in cloud.of_type("aws:eks/addon:Addon")]
+    assert sorted(raised.split()) == sorted(item["addonName"] for item in addons)
+    assert not any("addonVersion" in item for item in addons)
+    calls = list(calls_of_aws(commands))
+    assert len(calls) == 4
+    assert {" ".join(call): unknown for call in calls if (unknown := unknown_options(call))} == {}
+
+
 def test_network_policies_act_when_deployed(cloud: Graph) -> None:
     addon = inputs(cloud, "aws:eks/addon:Addon", "cluster-vpc-cni")
     assert json.loads(addon["configurationValues"])["enableNetworkPolicy"] == "true"
@@ -43,11 +59,20 @@ def test_network_policies_act_when_deployed(cloud: Graph) -> None:
 
 def test_nodes_come_after_their_network_and_before_what_runs_on_them_when_deployed(cloud: Graph) -> None:
     nodes = named(cloud, "aws:eks/nodeGroup:NodeGroup", "cluster-system")
-    assert named(cloud, "aws:eks/addon:Addon", "cluster-vpc-cni").urn in nodes.depends_on
+    for addon in ("vpc-cni", "kube-proxy", "eks-pod-identity-agent"):
+        assert named(cloud, "aws:eks/addon:Addon", f"cluster-{addon}").urn in nodes.depends_on
     assert nodes.urn in named(cloud, "aws:eks/addon:Addon", "cluster-coredns").depends_on
     for component in ("mlplatform:index:ClusterServices", "mlplatform:index:MlPlatform"):
         (found,) = cloud.of_type(component)
         assert nodes.urn in found.depends_on
+
+
+def test_new_system_nodes_come_before_the_old_go_when_another_kind_is_set(cloud: Graph) -> None:
+    """Pulumi makes the new one first only where the program leaves the name to it."""
+    nodes = inputs(cloud, "aws:eks/nodeGroup:NodeGroup", "cluster-system")
+    assert {"nodeGroupName", "nodeGroupNamePrefix"}.isdisjoint(nodes)
+    scaling = nodes["scalingConfig"]
+    assert scaling["minSize"] == scaling["maxSize"] == scaling["desiredSize"], "nothing scales this group"
 
 
 def test_kubeconfig_holds_no_secret_when_written(cloud: Graph) -> None:
@@ -127,3 +152,34 @@ def test_pools_leave_before_karpenter_does_when_destroyed(cloud: Graph) -> None:
     components = cloud.of_type("mlplatform:index:NodePool")
     assert len(components) == len(cloud.of_kind("NodePool"))
     assert all(release.urn in component.depends_on for component in components)
+
+
+@pytest.mark.parametrize(
+    ("actor", "rights"),
+    [
+        (("kubernetes:helm.sh/v3:Release", "karpenter"), "karpenter-policy"),
+        (("aws:eks/addon:Addon", "cluster-vpc-cni"), "cluster-network-AmazonEKS_CNI_Policy"),
+    ],
+)
+def test_rights_leave_after_who_needs_them_to_clear_up_when_destroyed(
+    cloud: Graph, actor: tuple[str, str], rights: str
+) -> None:
+    """Without them machines, or the addresses of machines, would stay and keep the network from going."""
+    (found,) = [
+        item
+        for token in ("aws:iam/rolePolicy:RolePolicy", "aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+        for item in cloud.of_type(token)
+        if item.name == rights
+    ]
+    assert found.urn in named(cloud, *actor).depends_on
+
+
+def test_rights_of_the_driver_of_disks_leave_after_the_cluster_when_destroyed(cloud: Graph) -> None:
+    (cluster,) = cloud.of_type("mlplatform:index:EksCluster")
+    (rights,) = [
+        item
+        for item in cloud.of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+        if item.name == "roles-disks-AmazonEBSCSIDriverPolicy"
+    ]
+    assert rights.urn in cluster.depends_on
+    assert named(cloud, "aws:eks/addon:Addon", "cluster-aws-ebs-csi-driver").parent == cluster.urn

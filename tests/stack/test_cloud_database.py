@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-from collections.abc import Iterator
 from typing import Any
 
-import botocore.session
-from botocore import xform_name
-
 from tests.support import pods
+from tests.support.aws_commands import calls_of_aws, shell_blocks, unknown_options
 from tests.support.cloud_resources import ACCOUNT, inputs, named
 from tests.support.recording_monitor import Graph, Secret, reveal
-from tests.support.stacks import ROOT
 
 
 def server(graph: Graph) -> dict[str, Any]:
@@ -137,24 +132,15 @@ def test_somebody_is_told_when_the_disk_of_the_database_is_nearly_full(prod: Gra
 
 # Restoring it -------------------------------------------------------------------------------------------------------
 
-_OF_EVERY_COMMAND = {"query", "output"}
 _MADE_BY_HAND = re.compile(r"-(restored|before|before-final)$")
 """Ends of the names that the steps give themselves."""
 
 
 def restoring() -> str:
     """Return the shell commands of the steps, one a line."""
-    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    section = page.partition("## Restore the database")[2].partition("\n## ")[0]
-    blocks = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
+    blocks = shell_blocks("operations.md", "Restore the database of a cloud to a point in time")
     assert len(blocks) == 8
-    return re.sub(r"\\\n\s*", " ", "".join(blocks))
-
-
-def calls_of_aws(commands: str) -> Iterator[list[str]]:
-    for found in re.findall(r"\baws ([^\n;]*)", commands):
-        words = shlex.split(found.replace("$(", "").removesuffix(")"), posix=True)
-        yield [word.rstrip(")") for word in words]
+    return "".join(blocks)
 
 
 def test_restore_uses_names_of_the_stack_and_options_of_aws(prod: Graph) -> None:
@@ -168,21 +154,9 @@ def test_restore_uses_names_of_the_stack_and_options_of_aws(prod: Graph) -> None
     assert f"--ca-certificate-identifier {server(prod)['caCertIdentifier']} " in commands
     assert f"--namespace {prod.stack_outputs['namespace']} " in commands
     assert [item for item in prod.resources.values() if item.urn.endswith("::metadata-db-bootstrap")]
-    asked = 0
-    for service, operation, *words in calls_of_aws(commands):
-        client = botocore.session.get_session().create_client(service, region_name="eu-central-1")
-        waited_for = operation == "wait"
-        if waited_for:
-            assert xform_name(words[0].replace("-", "_")) in client.waiter_names
-        method = "describe_db_instances" if waited_for else operation.replace("-", "_")
-        shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape
-        assert shape is not None
-        members = {xform_name(name, "-") for name in shape.members} | _OF_EVERY_COMMAND
-        options = [word.removeprefix("--") for word in words if word.startswith("--")]
-        assert options
-        assert [option for option in options if option.removeprefix("no-") not in members] == [], operation
-        asked += 1
-    assert asked == 12
+    calls = list(calls_of_aws(commands))
+    assert len(calls) == 12
+    assert {" ".join(call): unknown for call in calls if (unknown := unknown_options(call))} == {}
 
 
 def test_restore_stops_everybody_who_writes_and_nobody_else(prod: Graph) -> None:

@@ -16,6 +16,7 @@ STACK = "mlplatform-staging"
 ACCOUNT_ID = "111122223333"
 BUCKET = f"arn:aws:s3:::{STACK}-artifacts-{ACCOUNT_ID}"
 EC2 = f"arn:aws:ec2:eu-central-1:{ACCOUNT_ID}"
+PROFILES = f"arn:aws:iam::{ACCOUNT_ID}:instance-profile"
 QUEUE = f"arn:aws:sqs:eu-central-1:{ACCOUNT_ID}:{STACK}-interruptions"
 TLS = {"aws:SecureTransport": "true"}
 MACHINE = {f"kubernetes.io/cluster/{STACK}": "owned", "karpenter.sh/nodepool": "cpu"}
@@ -61,6 +62,8 @@ def may(account: Account, who: str, action: str, resource: str, context: dict[st
         ("karpenter", "ec2:TerminateInstances", f"{EC2}:instance/i-1", tags("Resource", MACHINE)),
         ("karpenter", "ec2:DescribeInstances", "*", {"aws:RequestedRegion": "eu-central-1"}),
         ("karpenter", "iam:PassRole", role("node"), {"iam:PassedToService": "ec2.amazonaws.com"}),
+        ("karpenter", "iam:GetInstanceProfile", f"{PROFILES}/{STACK}-node", {}),
+        ("karpenter", "iam:GetInstanceProfile", f"{PROFILES}/{STACK}_123", {}),
         ("karpenter", "sqs:ReceiveMessage", QUEUE, TLS),
     ],
 )
@@ -100,6 +103,8 @@ def test_role_may_do_what_it_is_for_when_it_asks(
         ("karpenter", "iam:PassRole", role("cluster"), {"iam:PassedToService": "ec2.amazonaws.com"}),
         ("karpenter", "iam:PassRole", role("node"), {"iam:PassedToService": "lambda.amazonaws.com"}),
         ("karpenter", "iam:CreateRole", role("another"), {}),
+        ("karpenter", "iam:GetInstanceProfile", f"{PROFILES}/another_123", {}),
+        ("karpenter", "iam:DeleteInstanceProfile", f"{PROFILES}/{STACK}_123", {}),
         ("karpenter", "sqs:ReceiveMessage", QUEUE, {"aws:SecureTransport": "false"}),
         ("karpenter", "s3:GetObject", f"{BUCKET}/1/run/artifacts/model", TLS),
     ],

@@ -99,11 +99,12 @@ def cluster(instance: str) -> EksClusterArgs:
         subnets=["subnet-1", "subnet-2", "subnet-3"],
         service_cidr="172.20.0.0/16",
         api_cidrs=(),
+        inner_cidrs=("10.8.0.0/16",),
         admin_principals=(f"arn:aws:iam::{ACCOUNT}:role/deployer",),
         secrets_key_arn=KEY,
         log_key_arn=KEY,
         log_retention_days=30,
-        nodes=SystemNodes(instance_types=("m7i.large",), minimum=2, maximum=4, volume_gib=50),
+        nodes=SystemNodes(instance_types=("m7i.large",), count=2, volume_gib=50),
         protect=True,
     )
 
