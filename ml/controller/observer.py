@@ -110,11 +110,11 @@ async def observe(
     test: AbTest | None,
     told: Told,
     declared: Mapping[str, tuple[str, ...]],
-    measured: Measured,
+    measured: Measured | None,
     trouble: Trouble,
     now: float,
 ) -> Observation:
-    """Look at everything that the experiment's next step may depend on."""
+    """Look at everything that the experiment's next step may depend on; without measurements none is a decision."""
     commands = _commands(state, test, trouble, now)
     if not state.is_running:
         return Observation(test=test, commands=commands)
@@ -138,8 +138,9 @@ async def observe(
         slots=slots,
         aliases=aliases,
         promotion_recorded=await _promotion_recorded(ports, state, trouble),
-        outcomes=measured.outcomes.get(promised.experiment),
-        requests=measured.requests.get(promised.model),
+        may_decide=measured is not None,
+        outcomes=measured.outcomes.get(promised.experiment) if measured is not None else None,
+        requests=measured.requests.get(promised.model) if measured is not None else None,
         commands=commands,
         epochs_told=told.epochs,
         outcomes_closed=told.closed,

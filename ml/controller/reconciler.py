@@ -181,7 +181,7 @@ class Reconciler:
         started = time.monotonic()
         test = tick.tests.get(known.uid)
         trouble = Trouble(test.name if test is not None else known.uid)
-        decided_before = known.state.decision_at
+        decided_before = known.state.chain.hash
         due: float | None = tick.now + RETRY_SECONDS
         try:
             due = await self._steps(known, test, tick, trouble)
@@ -190,7 +190,7 @@ class Reconciler:
         except Exception as error:
             LOG.exception("%s: reconcile failed", trouble.name)
             trouble.note("controller", error)
-        decided = known.state.decision_at != decided_before
+        decided = known.state.chain.hash != decided_before
         if trouble.port and due is not None:
             due = min(due, tick.now + RETRY_SECONDS)
         return Reconciled(
@@ -212,7 +212,7 @@ class Reconciler:
         observation = Observation(test=test)
         for turn in range(MOST_PASSES):
             # Metrics were read before the first step; a decision is due once in a tick at most.
-            measured = tick.measured if turn == 0 else Measured()
+            measured = tick.measured if turn == 0 else None
             observation = await observe(
                 self._ports, known.state, test, known.told, tick.declared, measured, trouble, tick.now
             )
