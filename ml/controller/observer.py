@@ -85,6 +85,14 @@ class Told:
     closed: bool = False
 
 
+@dataclass(frozen=True)
+class Failure:
+    """An answer that makes no sense, and whose it was."""
+
+    port: str
+    error: Exception
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """What the metric sources said in this tick, for the experiments whose decision is due."""
@@ -93,6 +101,10 @@ class Measured:
     """By experiment."""
     requests: Mapping[str, RequestWindow] = field(default_factory=dict[str, RequestWindow])
     """By model."""
+    asked: frozenset[str] = frozenset()
+    """The experiments that were asked about."""
+    failures: Mapping[str, Failure] = field(default_factory=dict[str, Failure])
+    """By experiment: what could not be read of it, though the source answered."""
 
 
 async def attempt(port: str, call: Awaitable[_T], trouble: Trouble) -> _T | None:

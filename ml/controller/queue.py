@@ -10,7 +10,7 @@ from ml.contracts import LABEL_DOMAIN
 from ml.contracts.abtest import write_spec
 from ml.controller.admission import ActiveExperiment, Admitted, Refused
 from ml.controller.daily_units import DailyUnits
-from ml.controller.observer import Measured, Told
+from ml.controller.observer import Failure, Measured, Told
 from ml.controller.ports import AbTest
 from ml.controller.state import ExperimentState
 from ml.events.types import ExperimentCreated, ExperimentRefused
@@ -28,6 +28,10 @@ class Known:
     state: ExperimentState = field(default_factory=ExperimentState)
     position: int = 0
     is_read: bool = False
+    unreadable: str = ""
+    """Why the newest events of its stream could not be read, though the store answered."""
+    failure: Failure | None = None
+    """What could not be read of it when its metrics were asked for last."""
     told: Told = field(default_factory=Told)
 
 
@@ -44,14 +48,16 @@ class Tick:
 def earlier_experiments(
     everybody: Iterable[Known], known: Known, model: str, tick: Tick
 ) -> Sequence[ActiveExperiment] | None:
-    """Return the experiments of the model that come first; None while one of them is not known."""
+    """Return the experiments of the model that come first; None while one that may be among them is not known."""
     mine = age(known, tick)
     earlier: list[ActiveExperiment] = []
     for other in everybody:
         if other is known:
             continue
         if not other.is_read:
-            return None
+            if model_of(other, tick) in (model, ""):
+                return None
+            continue
         if other.state.is_final or model_of(other, tick) != model:
             continue
         if other.state.promise is not None or (other.uid in tick.tests and age(other, tick) < mine):

@@ -9,12 +9,12 @@ from tests.ml.controller.core.test_endings import check_record
 from tests.ml.controller.core.world import World
 
 
-def three_arms(**spec: object) -> World:
+def three_arms() -> World:
     """A world whose second candidate is better."""
     world = World(
         ("stable", Arm(version=4)), ("candidate-a", Arm(version=5)), ("candidate-b", Arm(version=6, converts=0.6))
     )
-    world.create(shadow={"enabled": True, "durationSeconds": 60, "samplePercent": 10}, **spec)
+    world.create(shadow={"enabled": True, "durationSeconds": 60, "samplePercent": 10})
     return world
 
 
