@@ -64,7 +64,7 @@ def apply(state: ExperimentState, event: AnyEvent) -> ExperimentState:
         case CommandIssued():
             if event.command in state.known_commands:
                 return state
-            known = state.known_commands | {event.command}
+            known = {**state.known_commands, event.command: event}
             return replace(state, known_commands=known, pending=(*state.pending, event))
         case CommandHandled():
             return _handled(state, event)

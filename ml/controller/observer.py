@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 from ml.contracts import experiment_salt
 from ml.contracts.abtest import write_spec
-from ml.controller.commands import InvalidCommandError, read_command
+from ml.controller.commands import InvalidCommandError, new_command, read_command
 from ml.controller.observation import (
     Action,
     CloseOutcomes,
@@ -210,11 +210,11 @@ def _commands(state: ExperimentState, test: AbTest | None, trouble: Trouble, now
     if test is None:
         return ()
     try:
-        command = read_command(test.annotations, now)
+        command = new_command(state, read_command(test.annotations, now))
     except InvalidCommandError as error:
         trouble.note("tests", error)
         return ()
-    return () if command is None or command.command in state.known_commands else (command,)
+    return () if command is None else (command,)
 
 
 async def _promotion_recorded(ports: Ports, state: ExperimentState, trouble: Trouble) -> bool | None:

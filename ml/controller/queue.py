@@ -8,6 +8,7 @@ from typing import Final
 
 from ml.contracts import LABEL_DOMAIN
 from ml.contracts.abtest import write_spec
+from ml.contracts.storable import why_not_storable
 from ml.controller.admission import ActiveExperiment, Admitted, Refused
 from ml.controller.daily_units import DailyUnits
 from ml.controller.observer import Failure, Measured, Told
@@ -18,6 +19,7 @@ from ml.experiments.document import to_document
 
 CREATOR_ANNOTATION: Final = f"{LABEL_DOMAIN}/created-by"
 """Who created the object, if that was not somebody with kubectl."""
+_UNKNOWN_CREATOR: Final = "kubectl"
 
 
 @dataclass
@@ -86,6 +88,12 @@ def _slots(tick: Tick) -> tuple[str, ...]:
     return tuple(slot for slots in tick.declared.values() for slot in slots)
 
 
+def _creator(test: AbTest) -> str:
+    """Return who created the object; what no store can hold is not what a program of the platform wrote."""
+    name = test.annotations.get(CREATOR_ANNOTATION, _UNKNOWN_CREATOR)
+    return _UNKNOWN_CREATOR if why_not_storable(name) else name
+
+
 def refused(test: AbTest, model: str, verdict: Refused, measured: DailyUnits | None, now: float) -> ExperimentRefused:
     """Return the event that a test was not admitted."""
     return ExperimentRefused(
@@ -97,7 +105,7 @@ def refused(test: AbTest, model: str, verdict: Refused, measured: DailyUnits | N
         spec=dict(test.spec),
         problems=tuple(str(problem) for problem in verdict.problems),
         measured=to_document(measured) if measured else {},
-        by=test.annotations.get(CREATOR_ANNOTATION, "kubectl"),
+        by=_creator(test),
     )
 
 
@@ -113,5 +121,5 @@ def created(test: AbTest, admitted: Admitted, salt_index: int, now: float) -> Ex
         specification=to_document(admitted.specification),
         plan=to_document(admitted.plan),
         salt_index=salt_index,
-        by=test.annotations.get(CREATOR_ANNOTATION, "kubectl"),
+        by=_creator(test),
     )
