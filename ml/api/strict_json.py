@@ -7,6 +7,8 @@ import math
 import re
 from typing import Any, Final, Never, cast
 
+from ml.contracts.storable import why_not_storable
+
 MAX_BODY_BYTES: Final = 1_048_576
 MAX_DEPTH: Final = 16
 MAX_INTEGER_DIGITS: Final = 64
@@ -80,12 +82,11 @@ def _number(digits: str) -> float:
 
 
 def _check_texts(value: object) -> None:
-    """Refuse what PostgreSQL cannot store: the character U+0000 and halves of surrogate pairs."""
+    """Refuse what the event store cannot hold, in keys too."""
     if isinstance(value, str):
-        if "\x00" in value:
-            raise JsonError("a text holds the character U+0000")
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise JsonError("a text holds half of a surrogate pair")
+        found = why_not_storable(value)
+        if found is not None:
+            raise JsonError(f"a text holds {found}")
     elif isinstance(value, dict):
         for key, item in cast("dict[str, object]", value).items():
             _check_texts(key)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, cast, get_args
 
 from ml.contracts import LABEL_DOMAIN, slot_alias
+from ml.contracts.storable import why_not_storable
 from ml.controller.observation import Observation
 from ml.controller.state import ACTIVE_PHASES, SPEC_COMMAND, ExperimentState
 from ml.events.types import CommandAction, CommandIssued
@@ -67,6 +69,24 @@ def read_command(annotations: Mapping[str, str], at: float) -> CommandIssued | N
         why=texts["why"],
         source="kubectl",
     )
+
+
+def new_command(state: ExperimentState, command: CommandIssued | None) -> CommandIssued | None:
+    """Return an annotation's command if it has not been recorded yet.
+
+    Raises:
+        InvalidCommandError: its id was used for another one; whoever wrote it would wait for ever.
+    """
+    before = None if command is None else state.known_commands.get(command.command)
+    if command is None or before is None:
+        return command
+    if (before.action, before.arm, before.why) != (command.action, command.arm, command.why):
+        at = datetime.fromtimestamp(before.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        raise InvalidCommandError(
+            f"{COMMAND_ANNOTATION}.id={command.command!r}: allowed is a new id; this one was used for another command "
+            f"({before.action} by {before.by} at {at}), so nothing was done"
+        )
+    return None
 
 
 def judge(state: ExperimentState, command: CommandIssued, observation: Observation) -> Verdict | None:
@@ -156,4 +176,7 @@ def _text(name: str, value: object) -> str:
         raise InvalidCommandError(
             f"{COMMAND_ANNOTATION}.{name}={value!r}: allowed is a text of 1 to {_LONGEST_TEXT} characters"
         )
+    found = why_not_storable(value)
+    if found is not None:
+        raise InvalidCommandError(f"{COMMAND_ANNOTATION}.{name}={value!r}: allowed is a text without {found}")
     return value

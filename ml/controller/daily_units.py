@@ -116,10 +116,12 @@ class UnitsMeter:
             raise UnavailableError(f"the units of {model} are still being counted") from None
         except (UnavailableError, StoreUnavailableError) as error:
             self._failed[key] = (now, error)
-            del self._running[key]
             raise
+        finally:
+            # Others may have waited for the same task and been here before, or begun another one.
+            if task.done() and self._running.get(key) is task:
+                del self._running[key]
         self._known[key] = (now, found)
-        del self._running[key]
         return found
 
     async def _count(self, key: _Key, now: float) -> DailyUnits | None:

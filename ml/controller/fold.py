@@ -64,7 +64,7 @@ def apply(state: ExperimentState, event: AnyEvent) -> ExperimentState:
         case CommandIssued():
             if event.command in state.known_commands:
                 return state
-            known = state.known_commands | {event.command}
+            known = {**state.known_commands, event.command: event}
             return replace(state, known_commands=known, pending=(*state.pending, event))
         case CommandHandled():
             return _handled(state, event)
@@ -150,6 +150,9 @@ def _better_arm(state: ExperimentState, decision: Document) -> str | None:
 def _without(state: ExperimentState, arms: Iterable[str]) -> ExperimentState:
     """Drop treatments; what they had goes to control."""
     dropped = (*state.dropped, *arms)
+    if not state.target:
+        # Nobody has seen a treatment yet: the ramp sets the first target, without those that were dropped.
+        return replace(state, dropped=dropped)
     kept = {arm: 0 if arm in dropped else state.target.get(arm, 0) for arm in state.specification.treatments}
     total = sum(state.target.values()) or state.specification.total_weight
     return replace(state, dropped=dropped, target={state.specification.control: total - sum(kept.values()), **kept})

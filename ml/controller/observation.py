@@ -24,6 +24,8 @@ class Observation:
     aliases: Mapping[str, int | None] = field(default_factory=dict[str, "int | None"])
     """By alias; None says that there is none, a missing key that it is not known."""
     promotion_recorded: bool | None = None
+    may_decide: bool = False
+    """Whether metrics were asked for: once in a tick, so that a decision is made once in it at most."""
     outcomes: OutcomeSums | None = None
     requests: RequestWindow | None = None
     commands: tuple[CommandIssued, ...] = ()

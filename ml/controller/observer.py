@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 from ml.contracts import experiment_salt
 from ml.contracts.abtest import write_spec
-from ml.controller.commands import InvalidCommandError, read_command
+from ml.controller.commands import InvalidCommandError, new_command, read_command
 from ml.controller.observation import (
     Action,
     CloseOutcomes,
@@ -85,6 +85,14 @@ class Told:
     closed: bool = False
 
 
+@dataclass(frozen=True)
+class Failure:
+    """An answer that makes no sense, and whose it was."""
+
+    port: str
+    error: Exception
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """What the metric sources said in this tick, for the experiments whose decision is due."""
@@ -93,6 +101,10 @@ class Measured:
     """By experiment."""
     requests: Mapping[str, RequestWindow] = field(default_factory=dict[str, RequestWindow])
     """By model."""
+    asked: frozenset[str] = frozenset()
+    """The experiments that were asked about."""
+    failures: Mapping[str, Failure] = field(default_factory=dict[str, Failure])
+    """By experiment: what could not be read of it, though the source answered."""
 
 
 async def attempt(port: str, call: Awaitable[_T], trouble: Trouble) -> _T | None:
@@ -110,11 +122,11 @@ async def observe(
     test: AbTest | None,
     told: Told,
     declared: Mapping[str, tuple[str, ...]],
-    measured: Measured,
+    measured: Measured | None,
     trouble: Trouble,
     now: float,
 ) -> Observation:
-    """Look at everything that the experiment's next step may depend on."""
+    """Look at everything that the experiment's next step may depend on; without measurements none is a decision."""
     commands = _commands(state, test, trouble, now)
     if not state.is_running:
         return Observation(test=test, commands=commands)
@@ -138,8 +150,9 @@ async def observe(
         slots=slots,
         aliases=aliases,
         promotion_recorded=await _promotion_recorded(ports, state, trouble),
-        outcomes=measured.outcomes.get(promised.experiment),
-        requests=measured.requests.get(promised.model),
+        may_decide=measured is not None,
+        outcomes=measured.outcomes.get(promised.experiment) if measured is not None else None,
+        requests=measured.requests.get(promised.model) if measured is not None else None,
         commands=commands,
         epochs_told=told.epochs,
         outcomes_closed=told.closed,
@@ -197,11 +210,11 @@ def _commands(state: ExperimentState, test: AbTest | None, trouble: Trouble, now
     if test is None:
         return ()
     try:
-        command = read_command(test.annotations, now)
+        command = new_command(state, read_command(test.annotations, now))
     except InvalidCommandError as error:
         trouble.note("tests", error)
         return ()
-    return () if command is None or command.command in state.known_commands else (command,)
+    return () if command is None else (command,)
 
 
 async def _promotion_recorded(ports: Ports, state: ExperimentState, trouble: Trouble) -> bool | None:

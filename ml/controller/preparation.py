@@ -20,16 +20,17 @@ SLOT_HOLD: Final = "slot_not_ready"
 def prepare(draft: Draft) -> None:
     """Go on in Pending and Shadow: salt in force, slots ready, then copies of requests, then users."""
     state, spec = draft.state, draft.state.spec
-    arms = state.specification.arms
+    arms = (state.specification.control, *state.active)
     if state.paused_by:
         return
     missing = [arm for arm in arms if draft.seen.version(arm) is None or _is_loading(draft, arm)]
-    settled = in_effect(state, draft.seen, all_to(arms, state.specification.control))
+    settled = in_effect(state, draft.seen, all_to(state.specification.arms, state.specification.control))
     if missing or not settled:
         _wait(draft, missing)
         return
     if not state.versions:
-        versions = {arm: draft.seen.version(arm) for arm in arms}
+        served = {arm: draft.seen.version(arm) for arm in state.specification.arms}
+        versions = {arm: version for arm, version in served.items() if version is not None}
         draft.add(StepDone(at=draft.now, step=MEASURED_STEP, details={"versions": versions}))
     if state.phase == "Pending" and spec.shadow.enabled:
         draft.enter("Shadow", "slots_ready", f"copies of {spec.shadow.sample_percent:g} % of the requests")

@@ -8,9 +8,10 @@ from typing import Final
 
 from ml.contracts import LABEL_DOMAIN
 from ml.contracts.abtest import write_spec
+from ml.contracts.storable import why_not_storable
 from ml.controller.admission import ActiveExperiment, Admitted, Refused
 from ml.controller.daily_units import DailyUnits
-from ml.controller.observer import Measured, Told
+from ml.controller.observer import Failure, Measured, Told
 from ml.controller.ports import AbTest
 from ml.controller.state import ExperimentState
 from ml.events.types import ExperimentCreated, ExperimentRefused
@@ -18,6 +19,7 @@ from ml.experiments.document import to_document
 
 CREATOR_ANNOTATION: Final = f"{LABEL_DOMAIN}/created-by"
 """Who created the object, if that was not somebody with kubectl."""
+_UNKNOWN_CREATOR: Final = "kubectl"
 
 
 @dataclass
@@ -28,6 +30,10 @@ class Known:
     state: ExperimentState = field(default_factory=ExperimentState)
     position: int = 0
     is_read: bool = False
+    unreadable: str = ""
+    """Why the newest events of its stream could not be read, though the store answered."""
+    failure: Failure | None = None
+    """What could not be read of it when its metrics were asked for last."""
     told: Told = field(default_factory=Told)
 
 
@@ -44,14 +50,16 @@ class Tick:
 def earlier_experiments(
     everybody: Iterable[Known], known: Known, model: str, tick: Tick
 ) -> Sequence[ActiveExperiment] | None:
-    """Return the experiments of the model that come first; None while one of them is not known."""
+    """Return the experiments of the model that come first; None while one that may be among them is not known."""
     mine = age(known, tick)
     earlier: list[ActiveExperiment] = []
     for other in everybody:
         if other is known:
             continue
         if not other.is_read:
-            return None
+            if model_of(other, tick) in (model, ""):
+                return None
+            continue
         if other.state.is_final or model_of(other, tick) != model:
             continue
         if other.state.promise is not None or (other.uid in tick.tests and age(other, tick) < mine):
@@ -80,6 +88,12 @@ def _slots(tick: Tick) -> tuple[str, ...]:
     return tuple(slot for slots in tick.declared.values() for slot in slots)
 
 
+def _creator(test: AbTest) -> str:
+    """Return who created the object; what no store can hold is not what a program of the platform wrote."""
+    name = test.annotations.get(CREATOR_ANNOTATION, _UNKNOWN_CREATOR)
+    return _UNKNOWN_CREATOR if why_not_storable(name) else name
+
+
 def refused(test: AbTest, model: str, verdict: Refused, measured: DailyUnits | None, now: float) -> ExperimentRefused:
     """Return the event that a test was not admitted."""
     return ExperimentRefused(
@@ -91,7 +105,7 @@ def refused(test: AbTest, model: str, verdict: Refused, measured: DailyUnits | N
         spec=dict(test.spec),
         problems=tuple(str(problem) for problem in verdict.problems),
         measured=to_document(measured) if measured else {},
-        by=test.annotations.get(CREATOR_ANNOTATION, "kubectl"),
+        by=_creator(test),
     )
 
 
@@ -107,5 +121,5 @@ def created(test: AbTest, admitted: Admitted, salt_index: int, now: float) -> Ex
         specification=to_document(admitted.specification),
         plan=to_document(admitted.plan),
         salt_index=salt_index,
-        by=test.annotations.get(CREATOR_ANNOTATION, "kubectl"),
+        by=_creator(test),
     )

@@ -11,16 +11,16 @@ import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ml.contracts import SALT_COUNT
 from ml.controller.admission import Queued, Refused, admit
 from ml.controller.daily_units import UnitsMeter
-from ml.controller.evidence import requests_since
 from ml.controller.facts import admission_facts
 from ml.controller.fold import fold
+from ml.controller.measuring import measure
 from ml.controller.observation import Action, Observation
-from ml.controller.observer import ExperimentIndex, Measured, Ports, Trouble, attempt, observe, perform, port_of
+from ml.controller.observer import ExperimentIndex, Ports, Trouble, attempt, observe, perform, port_of
 from ml.controller.ports import (
     AbTest,
     Registry,
@@ -32,8 +32,9 @@ from ml.controller.ports import (
     UnavailableError,
 )
 from ml.controller.queue import Known, Tick, age, created, earlier_experiments, model_of, refused
-from ml.controller.status import status_document
-from ml.controller.timing import RETRY_SECONDS, decision_is_due, due_at
+from ml.controller.reading import refresh, refresh_all
+from ml.controller.status import status_document, unreadable_status
+from ml.controller.timing import RETRY_SECONDS, due_at
 from ml.controller.transitions import actions, plan
 from ml.events.ports import EventStore, OutcomeStore, StoreUnavailableError, VersionConflictError
 from ml.events.types import ExperimentEvent, experiment_stream
@@ -109,7 +110,10 @@ class Reconciler:
         )
         await self._find_orphans(only is None)
         chosen = await self._choose(tick, only)
-        tick.measured = await self._measure(chosen, now)
+        tick.measured = await measure(self._ports, {known.uid: known.state for known in chosen}, now)
+        for known in chosen:
+            if known.uid in tick.measured.asked:
+                known.failure = tick.measured.failures.get(known.uid)
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def of_one_model(group: Sequence[Known]) -> list[Reconciled]:
@@ -142,33 +146,8 @@ class Reconciler:
         fresh = [known for known in everybody if not known.is_read]
         chosen = [known for known in everybody if only is None or known.uid in only]
         reading = {known.uid: known for known in (*fresh, *chosen) if only is not None or not known.state.is_final}
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def read(known: Known) -> None:
-            async with gate:
-                await attempt("events", self._refresh(known), Trouble(known.uid))
-
-        await asyncio.gather(*(read(known) for known in reading.values()))
+        await refresh_all(self._ports.events, reading.values())
         return [known for known in chosen if known.uid in tick.tests or known.state.is_running or not known.is_read]
-
-    async def _refresh(self, known: Known) -> None:
-        known_position = known.position
-        stored = await self._ports.events.read(experiment_stream(known.uid), known_position)
-        known.state = fold((item.event for item in stored if item.position > known_position), known.state)
-        known.position = stored[-1].position if stored else known_position
-        known.is_read = True
-
-    async def _measure(self, chosen: Sequence[Known], now: float) -> Measured:
-        """Ask the metric sources once for all experiments whose decision is due."""
-        due = [known for known in chosen if known.state.is_running and decision_is_due(known.state, now)]
-        if not due:
-            return Measured()
-        trouble = Trouble("metrics")
-        outcomes = await attempt("outcomes", self._ports.outcomes.sums([known.uid for known in due]), trouble)
-        moments = {known.state.promised.model: requests_since(known.state) for known in due}
-        wanted = {model: moment for model, moment in moments.items() if moment is not None}
-        windows = await attempt("requests", self._ports.requests.since(wanted), trouble) if wanted else None
-        return Measured(outcomes=outcomes or {}, requests=windows or {})
 
     def _by_model(self, chosen: Sequence[Known], tick: Tick) -> Mapping[str, list[Known]]:
         groups: dict[str, list[Known]] = {}
@@ -181,7 +160,7 @@ class Reconciler:
         started = time.monotonic()
         test = tick.tests.get(known.uid)
         trouble = Trouble(test.name if test is not None else known.uid)
-        decided_before = known.state.decision_at
+        decided_before = known.state.chain.hash
         due: float | None = tick.now + RETRY_SECONDS
         try:
             due = await self._steps(known, test, tick, trouble)
@@ -190,7 +169,7 @@ class Reconciler:
         except Exception as error:
             LOG.exception("%s: reconcile failed", trouble.name)
             trouble.note("controller", error)
-        decided = known.state.decision_at != decided_before
+        decided = known.state.chain.hash != decided_before
         if trouble.port and due is not None:
             due = min(due, tick.now + RETRY_SECONDS)
         return Reconciled(
@@ -206,20 +185,30 @@ class Reconciler:
         )
 
     async def _steps(self, known: Known, test: AbTest | None, tick: Tick, trouble: Trouble) -> float | None:
+        if known.unreadable:
+            trouble.note("events", ValueError(f"the experiment's stream cannot be read: {known.unreadable}"))
         if not known.is_read:
+            if known.unreadable and test is not None and not test.deleted:
+                await self._write_status(test, unreadable_status(test, trouble.message, tick.now), trouble)
             raise StoreUnavailableError("the experiment's stream could not be read")
+        if known.failure is not None and known.state.is_running:
+            trouble.note(known.failure.port, known.failure.error)
         behind, waiting = await self._admit(known, test, tick, trouble)
         observation = Observation(test=test)
         for turn in range(MOST_PASSES):
             # Metrics were read before the first step; a decision is due once in a tick at most.
-            measured = tick.measured if turn == 0 else Measured()
+            measured = tick.measured if turn == 0 else None
             observation = await observe(
                 self._ports, known.state, test, known.told, tick.declared, measured, trouble, tick.now
             )
             if not await self._step(known, observation, tick.now, trouble):
                 break
         if test is not None and not test.deleted:
-            await self._write_status(known, observation, test, tick.now, behind, waiting, trouble)
+            said = trouble.message
+            status = status_document(
+                known.state, observation, test, tick.now, behind=behind, waiting=waiting, trouble=said
+            )
+            await self._write_status(test, status, trouble)
         if known.state.promise is None and not known.state.is_final:
             return tick.now + QUEUE_SECONDS
         return due_at(known.state, observation, tick.now)
@@ -231,7 +220,7 @@ class Reconciler:
             try:
                 known.position = await self._append(known, step.events)
             except VersionConflictError:
-                await self._refresh(known)
+                await refresh(self._ports.events, known)
                 return True
             except StoreUnavailableError as error:
                 trouble.note("events", error)
@@ -256,19 +245,7 @@ class Reconciler:
                 failed = True
         return bool(todo) and not failed
 
-    async def _write_status(
-        self,
-        known: Known,
-        observation: Observation,
-        test: AbTest,
-        now: float,
-        behind: Sequence[str],
-        waiting: str,
-        trouble: Trouble,
-    ) -> None:
-        status = status_document(
-            known.state, observation, test, now, behind=behind, waiting=waiting, trouble=trouble.message
-        )
+    async def _write_status(self, test: AbTest, status: Mapping[str, Any], trouble: Trouble) -> None:
         if status == dict(test.status):
             return
         try:
@@ -308,7 +285,7 @@ class Reconciler:
         try:
             known.position = await self._append(known, [event])
         except VersionConflictError:
-            await self._refresh(known)
+            await refresh(self._ports.events, known)
             return (), ""
         known.state = fold([event], known.state)
         return (), ""

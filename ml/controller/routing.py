@@ -114,7 +114,7 @@ def _fit(asked: Wish, ready: Mapping[str, bool | None], written: Weights) -> Map
 def _mirror(state: ExperimentState, observation: Observation, now: float) -> Mirror | None:
     if state.phase != "Shadow" or state.sequence is not None:
         return None
-    treatments = state.specification.treatments
+    treatments = state.active
     shadow = state.spec.shadow
     turn = int((now - state.phase_at) / shadow.duration_seconds * len(treatments))
     slot = treatments[min(max(turn, 0), len(treatments) - 1)]

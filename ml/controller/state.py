@@ -86,7 +86,8 @@ class ExperimentState:
     decision_at: float | None = None
     better_arm: str | None = None
     """The arm that the newest decisions would promote; a hold does not take that back."""
-    known_commands: frozenset[str] = frozenset()
+    known_commands: Mapping[str, CommandIssued] = field(default_factory=dict[str, CommandIssued])
+    """By id; the first with an id is the one that counts."""
     pending: tuple[CommandIssued, ...] = ()
     paused_by: Literal["", "spec", "command"] = ""
     sequence: SequenceState | None = None

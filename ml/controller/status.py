@@ -77,6 +77,22 @@ def status_document(
     return status.model_dump(by_alias=True, exclude_none=True, mode="json")
 
 
+def unreadable_status(test: AbTest, trouble: str, now: float) -> dict[str, Any]:
+    """Return the present status with the word that nothing newer is known of the experiment, and why."""
+    conditions = cast("list[dict[str, Any]]", test.status.get("conditions", []))
+    old = {item.get("type", ""): item for item in conditions}
+    told = Condition(
+        type="Reconciled",
+        status="False",
+        reason="Unreadable",
+        message=_short(trouble),
+        last_transition_time=_since(old.get("Reconciled"), "False", now),
+        observed_generation=test.generation,
+    )
+    kept = [item for kind, item in old.items() if kind != "Reconciled"]
+    return {**test.status, "conditions": [*kept, told.model_dump(by_alias=True, exclude_none=True, mode="json")]}
+
+
 def _weights(state: ExperimentState, observation: Observation) -> dict[str, int]:
     if state.is_final:
         return dict(all_to(state.specification.arms, state.specification.control))

@@ -50,7 +50,8 @@ def plan(state: ExperimentState, observation: Observation, now: float) -> Step:
         now: seconds since 1970.
     """
     draft = Draft(state, observation, now)
-    _advance(draft, is_due=state.promise is not None and decision_is_due(state, now))
+    is_due = observation.may_decide and state.promise is not None and decision_is_due(state, now)
+    _advance(draft, is_due=is_due)
     return Step(draft.events, draft.state, actions(draft.state, observation, draft.now))
 
 

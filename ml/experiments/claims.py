@@ -171,7 +171,7 @@ def _open_ended(spec: ExperimentSpec, arm: str, measured: Contrast, sign: float)
         tuned_for=float(spec.planned_n),
         minimum_n=spec.minimum_n,
     )
-    turned: dict[Verdict, Verdict] = {"worse": "better", "safe": "open"}
+    turned: dict[Verdict, Verdict] = {"worse": "better", "safe": "open", "suspect": "no variance"}
     return replace(found, verdict=turned.get(found.verdict, found.verdict))
 
 

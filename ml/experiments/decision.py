@@ -234,9 +234,16 @@ def _waiting(spec: ExperimentSpec, data: Measurements, now: float, active: Seque
 
 
 def _unproven(spec: ExperimentSpec, harm: Sequence[Evidence]) -> Mapping[str, str]:
-    """Map each treatment whose safety still needs proof to the first guardrail that lacks it."""
+    """Map each treatment whose safety still needs proof to the first metric that lacks it.
+
+    A guardrail needs it that asks for it, and any metric that looks harmful where no test can judge.
+    """
     needed = {guardrail.name for guardrail in spec.guardrails if guardrail.proof}
-    lacking = [item for item in harm if item.role == "guardrail" and item.metric in needed and item.verdict != "safe"]
+    lacking = [
+        item
+        for item in harm
+        if item.verdict == "suspect" or (item.role == "guardrail" and item.metric in needed and item.verdict != "safe")
+    ]
     return {item.arm: item.metric for item in reversed(lacking)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -15,10 +15,14 @@ from ml.experiments.results import Interval
 from ml.experiments.specification import Guardrail
 
 Role = Literal["primary", "primary harm", "guardrail", "secondary"]
-Verdict = Literal["better", "worse", "safe", "open", "higher", "lower", "too early", "no variance", "no data"]
+Verdict = Literal[
+    "better", "worse", "safe", "open", "higher", "lower", "too early", "suspect", "no variance", "no data"
+]
 
 SMALLEST_EVENT_COUNT: Final = 20
 """Of the rarer outcome of a yes-no metric, both arms together, before an asymptotic method may speak."""
+_ROUNDING: Final = 1e-9
+"""Share of a value that the rounding of its sums may feign as a difference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,8 @@ class Evidence:
         arm: the treatment.
         role: what the metric is used for.
         verdict: "better", "worse", "higher" and "lower" are claims; "safe" is non-inferiority shown; the rest
-            say why there is none.
+            say why there is none. "suspect" is harm beyond what is accepted that no test can judge, because
+            nothing varies.
         method: name of the test.
         n_control: units of control in the epochs used; 0 against a fixed limit.
         n_treatment: units of the treatment in the epochs used.
@@ -68,11 +73,13 @@ class Contrast:
 
     Attributes:
         estimate: weighted mean over epochs.
-        standard_error: clustered by unit; 0 when nothing varied.
+        standard_error: clustered by unit; 0 when nothing varied, but never for a yes-no metric that may speak.
         information_weight: sum of n_t n_c / (n_t + n_c) over the epochs used.
         n_control: units in the epochs used; 0 when there is no comparison with control.
         n_treatment: units in the epochs used.
-        rarer_count: for a yes-no metric the count of the rarer outcome in both arms, else infinite.
+        rarer_count: for a yes-no metric the count of the outcome that is rarer in both arms, or would be at the
+            limit, else infinite.
+        rounding: what of the estimate the rounding of sums may feign, when nothing varied.
     """
 
     estimate: float
@@ -81,6 +88,7 @@ class Contrast:
     n_control: int
     n_treatment: int
     rarer_count: float
+    rounding: float = 0.0
 
     @property
     def smallest_n(self) -> int:
@@ -118,25 +126,46 @@ def contrast(
     weights = c[:, 0] * t[:, 0] / (c[:, 0] + t[:, 0])
     total = float(weights.sum())
     variance = variance_t + control_factor**2 * variance_c
+    both = c.sum(axis=0) + t.sum(axis=0)
+    rarer = min(both[1], both[0] - both[1]) if _is_yes_or_no(both) else math.inf
+    rounding = 0.0
+    if not variance.any():
+        rounding = _ROUNDING * float(np.abs(ratio_t).max() + abs(control_factor) * np.abs(ratio_c).max())
+        if SMALLEST_EVENT_COUNT <= rarer < math.inf and _is_yes_or_no(c) and _is_yes_or_no(t):
+            variance = _half_event(t) + control_factor**2 * _half_event(c)
     return Contrast(
         estimate=float(weights @ (ratio_t - control_factor * ratio_c)) / total,
         standard_error=math.sqrt(variance_inflation * float(weights**2 @ variance)) / total,
         information_weight=total,
         n_control=int(c[:, 0].sum()),
         n_treatment=int(t[:, 0].sum()),
-        rarer_count=_rarer(c.sum(axis=0) + t.sum(axis=0)),
+        rarer_count=float(rarer),
+        rounding=rounding,
     )
 
 
-def single(treatment: check.FloatArray, *, variance_inflation: float = 1.0) -> Contrast:
-    """Return the treatment's own value over all epochs, for a comparison with a fixed limit."""
+def single(
+    treatment: check.FloatArray, *, limit: float, harmful_increase: bool, variance_inflation: float = 1.0
+) -> Contrast:
+    """Return the treatment's own value over all epochs, for a comparison with a fixed limit.
+
+    Of a yes-no metric the harmful outcome has to be counted often enough. Of the other one as many count as seen or, if
+    that is more, as the limit leaves: where they are missing although there should be enough of them, that is the harm.
+    They are then too few for a variance of their own, and the limit's stands in, so that none is underrated.
+    """
     total = treatment.sum(axis=0)
     if total[0] < 2 or total[2] <= 0:
         return NOTHING
-    ratio, variance = _ratios(total.reshape(1, 6))
-    n = int(total[0])
-    error = math.sqrt(variance_inflation * float(variance[0]))
-    return Contrast(float(ratio[0]), error, n / 2.0, 0, n, _rarer(total))
+    (ratio,), (variance,) = _ratios(total.reshape(1, 6))
+    n, rarer = float(total[0]), math.inf
+    rounding = 0.0 if variance else _ROUNDING * abs(float(ratio))
+    if _is_yes_or_no(total):
+        harmful, share = (total[1], limit) if harmful_increase else (n - total[1], 1.0 - limit)
+        rarer = float(min(harmful, max(n - harmful, n * (1.0 - share))))
+        if n - harmful < SMALLEST_EVENT_COUNT <= rarer:
+            variance = max(variance, share * (1.0 - share) / n, float(_half_event(total.reshape(1, 6))[0]))
+    error = math.sqrt(variance_inflation * float(variance))
+    return Contrast(float(ratio), error, n / 2.0, 0, int(n), rarer, rounding)
 
 
 def _ratios(sums: check.FloatArray) -> tuple[check.FloatArray, check.FloatArray]:
@@ -146,10 +175,20 @@ def _ratios(sums: check.FloatArray) -> tuple[check.FloatArray, check.FloatArray]
     return r, residual * n / ((n - 1.0) * m * m)
 
 
-def _rarer(total: check.FloatArray) -> float:
-    n, y, m, yy = (float(value) for value in total[:4])
-    yes_or_no = m == n and y == yy
-    return min(y, n - y) if yes_or_no else math.inf
+def _is_yes_or_no(sums: check.FloatArray) -> bool:
+    """Tell whether each unit counts once, as 0 or 1; of one row of sums, or of all."""
+    return bool((sums[..., 2] == sums[..., 0]).all() and (sums[..., 1] == sums[..., 3]).all())
+
+
+def _half_event(sums: check.FloatArray) -> check.FloatArray:
+    """Return the variance of a yes-no metric's mean per epoch as if half a unit more had varied, either way.
+
+    A share of 0 or 1 has no variance of its own, but the true share need not be 0 or 1. Adding half a unit of each kind
+    to the arm's totals (the mean under Jeffreys' prior) gives one that shrinks as the sample grows.
+    """
+    n = sums[:, 0]
+    share = (float(sums[:, 1].sum()) + 0.5) / (float(n.sum()) + 1.0)
+    return share * (1.0 - share) / n
 
 
 def too_little(effect: Contrast, minimum_n: int) -> Verdict | None:
@@ -189,11 +228,12 @@ def harm_evidence(
         minimum_n: units per arm before which nothing is claimed.
     """
     method = "one-sided normal-mixture confidence sequence"
-    early = too_little(effect, minimum_n)
-    if early is not None:
-        return Evidence(metric=name, arm=arm, role=role, verdict=early, method=method, alpha=alpha)
     sign = 1.0 if harmful_increase else -1.0
     harm, accepted = sign * effect.estimate, sign * null_value
+    early = too_little(effect, minimum_n)
+    if early is not None:
+        found = Evidence(metric=name, arm=arm, role=role, verdict=early, method=method, alpha=alpha)
+        return _suspect(found, effect) if early == "no variance" and harm - accepted > effect.rounding else found
     sequence = confidence_sequence(
         harm,
         effect.standard_error,
@@ -221,6 +261,12 @@ def harm_evidence(
         p_value=sequence.p_value,
         alpha=alpha,
     )
+
+
+def _suspect(silent: Evidence, effect: Contrast) -> Evidence:
+    """Say what looks harmful: no test can tell how sure that is, but nobody may take it for the absence of harm."""
+    n_control, n_treatment = effect.n_control, effect.n_treatment
+    return replace(silent, verdict="suspect", n_control=n_control, n_treatment=n_treatment, estimate=effect.estimate)
 
 
 def rate_evidence(

@@ -37,7 +37,7 @@ def _guardrail(spec: ExperimentSpec, data: Measurements, guardrail: Guardrail, a
     if guardrail.test == "rate":
         return rate_evidence(guardrail, arm, *data.events(guardrail.name, spec.control, arm), alpha)
     if guardrail.against == "limit":
-        measured = data.own_value(guardrail.name, arm)
+        measured = data.own_value(guardrail.name, arm, limit=guardrail.margin, harmful_increase=increase)
         null_value = guardrail.margin
     else:
         # "At most 10 % worse" is a statement about treatment - 1.1 control (or 0.9 control).

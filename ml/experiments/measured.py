@@ -45,12 +45,14 @@ class Measurements:
         inflation = self.history.variance_inflation.get(metric, 1.0)
         return contrast(c.rows[both], t.rows[both], control_factor=factor, variance_inflation=inflation)
 
-    def own_value(self, metric: str, arm: str) -> Contrast:
-        """Return the treatment's own value over all epochs that know it."""
+    def own_value(self, metric: str, arm: str, *, limit: float, harmful_increase: bool) -> Contrast:
+        """Return the treatment's own value over all epochs that know it, for a comparison with a limit."""
         series = self._rows(metric, arm)
         if not series.known.any():
             return NOTHING
-        return single(series.rows[series.known], variance_inflation=self.history.variance_inflation.get(metric, 1.0))
+        inflation = self.history.variance_inflation.get(metric, 1.0)
+        rows = series.rows[series.known]
+        return single(rows, limit=limit, harmful_increase=harmful_increase, variance_inflation=inflation)
 
     def events(self, metric: str, control: str, arm: str) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return rows of control and treatment, and treatment's share of both weights, per usable epoch."""

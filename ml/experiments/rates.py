@@ -122,6 +122,8 @@ def _lower_bound(counts: _Counts, log_threshold: float) -> float:
     low, high = -_WIDEST, _WIDEST
     if counts.log_evidence(low) < log_threshold:
         return 0.0
+    if counts.log_evidence(high) >= log_threshold:
+        return math.exp(high)
     return math.exp(
         float(optimize.brentq(lambda tilt: counts.log_evidence(tilt) - log_threshold, low, high, xtol=1e-9))
     )

@@ -41,9 +41,14 @@ class Sources:
     """Both sources; they say what they were asked, and may be slow or away."""
 
     def __init__(
-        self, seen: UnitsSeen | None = NOBODY, total: RequestTotal | None = None, *, seconds: float = 0.0
+        self,
+        seen: UnitsSeen | None = NOBODY,
+        total: RequestTotal | None = None,
+        *,
+        seconds: float = 0.0,
+        raises: Exception | None = None,
     ) -> None:
-        self.answers, self._seconds = (seen, total), seconds
+        self.answers, self._seconds, self.raises = (seen, total), seconds, raises
         self.asked: list[str] = []
         self.meter = UnitsMeter(cast("OutcomeStore", self), cast("Requests", self))
 
@@ -52,6 +57,8 @@ class Sources:
             f"outcomes of {model} by {'user' if by_user else 'request'} for {(NOW - since) / DAY:.1f} days"
         )
         await asyncio.sleep(self._seconds)
+        if self.raises is not None:
+            raise self.raises
         if self.answers[0] is None:
             raise StoreUnavailableError("the event store is away")
         return self.answers[0]
@@ -113,6 +120,29 @@ def test_others_are_not_kept_waiting_when_counting_takes_long() -> None:
 
     assert asyncio.run(ask_and_ask_again()) == DailyUnits(per_day=1.0, source="outcomes", seconds=7 * DAY)
     assert len(sources.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "away", [None, StoreUnavailableError("away"), ZeroDivisionError("a defect")], ids=["answers", "away", "defect"]
+)
+def test_everybody_gets_the_same_answer_when_many_ask_at_once(away: Exception | None) -> None:
+    sources = Sources(UnitsSeen(units=7, first_at=NOW - 7 * DAY), seconds=0.05, raises=away)
+
+    async def ask_together() -> list[DailyUnits | BaseException | None]:
+        asking = (sources.meter.measure("m", by_user=True, now=NOW) for _ in range(3))
+        return await asyncio.gather(*asking, return_exceptions=True)
+
+    expected = away or DailyUnits(per_day=1.0, source="outcomes", seconds=7 * DAY)
+    assert asyncio.run(ask_together()) == [expected] * 3
+    assert len(sources.asked) == 1
+
+
+def test_counting_begins_anew_when_it_failed_by_a_defect() -> None:
+    sources = Sources(UnitsSeen(units=7, first_at=NOW - 7 * DAY), raises=ZeroDivisionError("a defect"))
+    with pytest.raises(ZeroDivisionError):
+        sources.measure()
+    sources.raises = None
+    assert sources.measure() == DailyUnits(per_day=1.0, source="outcomes", seconds=7 * DAY)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ml.controller.commands import COMMAND_ANNOTATION, InvalidCommandError, read_command
+from ml.controller.queue import CREATOR_ANNOTATION
 from ml.events.types import CommandHandled, CommandIssued, experiment_stream
 from tests.ml.controller.core.simulated_model import LONG
 from tests.ml.controller.core.world import World, two_arms
@@ -15,6 +19,19 @@ from tests.ml.controller.core.world import World, two_arms
 
 def handled(world: World) -> list[CommandHandled]:
     return [event for event in world.events() if isinstance(event, CommandHandled)]
+
+
+def reconciled(world: World) -> Mapping[str, Any]:
+    """The object's word on whether everything asked of it was looked after."""
+    conditions = world.tests["uid-test"].status["conditions"]
+    return next(item for item in conditions if item["type"] == "Reconciled")
+
+
+def write_command(world: World, action: str, *, arm: str | None = None, number: str = "1") -> None:
+    """Write a command under an id of one's own."""
+    body = {"id": number, "action": action, "by": "ada", "why": "a test", "arm": arm}
+    test = world.tests["uid-test"]
+    world.tests["uid-test"] = replace(test, annotations={COMMAND_ANNOTATION: json.dumps(body)})
 
 
 def running() -> World:
@@ -186,11 +203,44 @@ def test_decisions_stop_and_go_on_when_spec_paused_changes() -> None:
         ('{"id": "1", "action": "stop", "by": "a"}', r"why=None: allowed is a text of 1 to 1000 characters"),
         ('{"id": "1", "action": "stop", "by": "a", "why": "b", "x": 1}', "x: allowed are id, action, arm, by and why"),
         ('{"id": "spec-1", "action": "stop", "by": "a", "why": "b"}', "id='spec-1': allowed is an id that does not"),
+        (
+            r'{"id": "1", "action": "stop", "by": "a", "why": "x\u0000"}',
+            r"why='x.x00': allowed is a text without the ch",
+        ),
+        (
+            r'{"id": "1", "action": "stop", "by": "\ud800", "why": "b"}',
+            r"by='.ud800': allowed is a text without half of",
+        ),
     ],
 )
 def test_annotation_is_refused_with_field_and_value_when_it_is_wrong(text: str, message: str) -> None:
     with pytest.raises(InvalidCommandError, match=message):
         read_command({COMMAND_ANNOTATION: text}, 1.0)
+
+
+@pytest.mark.parametrize(("action", "arm"), [("stop", None), ("pause", "candidate-a")])
+def test_object_says_so_when_an_id_is_used_again_for_another_command(action: str, arm: str | None) -> None:
+    world = running()
+    write_command(world, "pause")
+    world.run(6)
+    assert reconciled(world)["status"] == "True"
+    write_command(world, action, arm=arm)
+    world.run(6)
+    assert reconciled(world)["status"] == "False"
+    assert "id='1': allowed is a new id; this one was used for another command (pause by ada at 2027-" in str(
+        reconciled(world)["message"]
+    )
+    assert [event.command for event in handled(world)] == ["1"]
+    write_command(world, "stop", number="2")
+    assert world.run_to_end().phase == "Cancelled"
+
+
+def test_creator_is_somebody_with_kubectl_when_the_annotation_cannot_be_stored() -> None:
+    world = two_arms()
+    uid = world.create()
+    world.tests[uid] = replace(world.tests[uid], annotations={CREATOR_ANNOTATION: "a\x00b"})
+    world.run(2)
+    assert world.state().promised.by == "kubectl"
 
 
 @pytest.mark.slow
@@ -199,7 +249,6 @@ def test_experiment_goes_on_and_says_so_when_the_annotation_is_wrong() -> None:
     test = world.tests["uid-test"]
     world.tests["uid-test"] = replace(test, annotations={COMMAND_ANNOTATION: "{"})
     world.run(10)
-    conditions = {item["type"]: item for item in world.tests["uid-test"].status["conditions"]}
-    assert conditions["Reconciled"]["status"] == "False"
-    assert "allowed is JSON" in conditions["Reconciled"]["message"]
+    assert reconciled(world)["status"] == "False"
+    assert "allowed is JSON" in reconciled(world)["message"]
     assert world.run_to_end().phase == "Inconclusive"

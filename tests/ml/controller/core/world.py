@@ -209,8 +209,8 @@ class World:
         counts = [int(count) for count in drawn]
         for (slot, arm), count in zip(self.arms.items(), counts, strict=True):
             for uid in self.opened if self.reporting else ():
-                if uid in self.closed or slot not in self._arms_of(uid):
-                    continue
+                if not count or uid in self.closed or slot not in self._arms_of(uid):
+                    continue  # stores have no row of an arm that nobody was in
                 index = max(self.epochs.get(uid, {}), default=None)
                 if index is None:
                     continue
@@ -232,6 +232,8 @@ class World:
         for slot, arm in self.arms.items():
             share = self.in_force.weights.get(slot, 0) / total
             requests = round(self.users_per_second * SCRAPE_SECONDS * share)
+            if not requests:
+                continue  # a gateway has no series of a slot that got none
             failed = requests if not arm.ready else int(self.random.binomial(requests, arm.fails))
             slow = int(self.random.binomial(requests, arm.slow))
             self.request_log.append(
