@@ -61,7 +61,13 @@ class CountedEpoch:
 
     index: int
     weights: Mapping[str, int]
+    """All 0 while they are changing: which were in force at the gateway is not known then."""
     started_at: float
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it is known which weights were in force."""
+        return any(self.weights.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +201,8 @@ def _first_sight(
     if experiment.ended_at is not None and outcome.at >= experiment.ended_at:
         return "stored", "the experiment takes no new units any more", None
     arm = outcome.slot or _assigned(experiment, epoch, user_hash)
+    if arm is None and experiment.by_user and not epoch.has_weights:
+        return "unassigned", "slot: without it the arm is not known, for the weights were changing then", None
     if arm is None:
         return "unassigned", "slot: without it the arm of a request is not known", None
     if arm not in experiment.arms:
@@ -228,8 +236,8 @@ def _again(
 
 
 def _assigned(experiment: CountedExperiment, epoch: CountedEpoch, user_hash: int | None) -> str | None:
-    """Return the slot that the gateway gave a user in an epoch; None for what it split at random."""
-    if user_hash is None or not experiment.by_user:
+    """Return the slot that the gateway gave a user in an epoch; None for what it split at random or is not known."""
+    if user_hash is None or not experiment.by_user or not epoch.has_weights:
         return None
     layout = laid_out(epoch.weights, homes(experiment.spec))
     index = int(place(np.array([user_hash], dtype=np.uint64), [weight for _, weight in layout])[0])

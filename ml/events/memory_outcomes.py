@@ -56,17 +56,17 @@ class MemoryOutcomeStore:
         keep, answers = sift(
             outcomes, now, now - self._retention_seconds, lambda model, name: (model, name) in self._kept
         )
+        filled = joined(keep, self._requests)
+        experiments = list(self._experiments.values())
+        units = {key: self._units[key] for key in unit_keys(experiments, filled) if key in self._units}
+        counted = count_batch(experiments, units, filled, now)
+        # Nothing is kept before all is counted: as on PostgreSQL, all of a batch is taken in or none.
         for outcome in keep:
             self._kept[outcome.model, outcome.id] = outcome
-        filled = joined(keep, self._requests)
-        for outcome in keep:
             if outcome.request_id is not None:
                 user, slot = self._requests.get((outcome.model, outcome.request_id), (None, None))
                 known = (user or outcome.user_id, slot or outcome.slot)
                 self._requests[outcome.model, outcome.request_id] = known
-        experiments = list(self._experiments.values())
-        units = {key: self._units[key] for key in unit_keys(experiments, filled) if key in self._units}
-        counted = count_batch(experiments, units, filled, now)
         self._units.update(counted.units)
         for experiment, tally in counted.tallies.items():
             _merge(self._totals[experiment], tally)
