@@ -58,7 +58,7 @@ class GatheredOutcomes:
         """
         try:
             results = await self._outcomes.ingest([item for batch, _ in taken for item in batch])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 each request gets its own
             if len(taken) > 1 and not isinstance(error, StoreUnavailableError):
                 _log.warning("outcomes of %d requests could not be stored together", len(taken), exc_info=error)
                 middle = len(taken) // 2

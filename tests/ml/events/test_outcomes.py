@@ -121,7 +121,7 @@ def test_outcome_is_refused_when_its_clock_is_more_than_a_minute_ahead(
         ({"value": 1.0}, "metric and value"),
         ({"metric": "spend"}, "metric and value"),
         ({"metric": "spend", "value": float("inf")}, "value=inf"),
-        ({"metric": "spend", "value": 1e13}, "value="),
+        ({"metric": "spend", "value": -1.01e9}, "value="),
         ({"user_id": None}, "user_id, request_id"),
         ({"user_id": ""}, "user_id=''"),
         ({"user_id": "a\nb"}, "user_id="),
