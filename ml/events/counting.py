@@ -2,8 +2,8 @@
 
 A unit (a user, or a request) belongs to the epoch and arm in which it was first seen. Its outcomes count for the length
 of the attribution window and only until it is seen in another arm. So units are independent across epochs, and a unit
-counts once. Sums per epoch and arm change by differences, so what is stored per outcome is one row of its unit; they are
-exact, for a huge value that is taken back from a rounded sum would take the squares of the others with it.
+counts once. Sums per epoch and arm change by differences, so what is stored per outcome is one row of its unit. They
+are exact, for a huge value that is taken back from a rounded sum would take the squares of the others with it.
 """
 
 from __future__ import annotations
