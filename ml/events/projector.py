@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
+import psycopg
 from psycopg import sql
 
 from ml.events.partitions import RETENTION_SECONDS, retain
@@ -19,6 +20,7 @@ from ml.events.pool import Connection, Pool, connection
 from ml.events.ports import Stored, StoreUnavailableError
 from ml.events.projections import PROJECTIONS, Projection
 from ml.events.schema import CHANNEL
+from ml.events.storable import storable
 from ml.events.upcasting import UnreadableEventError, from_text
 
 _log = logging.getLogger(__name__)
@@ -47,8 +49,9 @@ class Projector:
                 await self._follow()
             except StoreUnavailableError as error:
                 _log.warning("read models wait for the database: %s", error)
-            except (UnreadableEventError, ValueError):
-                # Nothing is skipped: the read models stop before this event until a version that can read it runs.
+            except (UnreadableEventError, ValueError, psycopg.Error):
+                # Nothing is skipped: the read models stop before this event until a version that can read it runs, or
+                # until the database takes it.
                 _log.exception("read models stand still at an event that cannot be applied")
             await asyncio.sleep(self._poll_seconds)
 
@@ -134,7 +137,9 @@ async def lag(pool: Pool) -> Mapping[str, int]:
 
 async def _entries(lent: Connection, after: int) -> Sequence[tuple[int, Stored]]:
     rows = await (await lent.execute(_LOG_QUERY, (after, _BATCH))).fetchall()
-    return [(place, Stored(stream=s, position=version, event=from_text(text))) for place, s, version, text in rows]
+    return [
+        (place, Stored(stream=s, position=version, event=from_text(storable(text)))) for place, s, version, text in rows
+    ]
 
 
 async def _apply(lent: Connection, projection: Projection, batch: Sequence[Stored]) -> None:
