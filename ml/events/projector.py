@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import psycopg
@@ -125,14 +125,6 @@ class Projector:
         for name in await retain(self._pool, time.time(), self._retention_seconds):
             _log.info("dropped %s: all its outcomes are older than the retention", name)
         self._retained_at = time.monotonic()
-
-
-async def lag(pool: Pool) -> Mapping[str, int]:
-    """Return per projection how far it is behind the end of the log."""
-    query = "SELECT name, (SELECT coalesce(max(position), 0) FROM events) - position FROM projections"
-    async with connection(pool) as lent:
-        rows = await (await lent.execute(query)).fetchall()
-    return {name: int(behind) for name, behind in rows}
 
 
 async def _entries(lent: Connection, after: int) -> Sequence[tuple[int, Stored]]:
