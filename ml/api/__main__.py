@@ -30,6 +30,7 @@ from ml.controller.requests import PrometheusRequests
 from ml.events.audit import Audit
 from ml.events.idempotency import Idempotency
 from ml.events.outcomes import PostgresOutcomeStore
+from ml.events.partitions import keep_retained
 from ml.events.pool import DatabaseSettings, Pool, open_pool
 from ml.events.ports import StoreUnavailableError
 from ml.events.projector import Projector
@@ -86,7 +87,7 @@ async def running(
         if settings.oidc:
             sources.append(OidcTokens(settings.oidc, issuer))
         app = create_app(settings, build_ports(settings, pool, cluster, prometheus, changes), Authenticator(sources))
-        async with beside(ended, {"read models": _project(pool), "news of streams": changes.run()}):
+        async with beside(ended, {"upkeep of the store": _keep(pool), "news of streams": changes.run()}):
             yield app
 
 
@@ -128,8 +129,8 @@ async def _stop_after(ended: asyncio.Event, server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
-async def _project(pool: Pool) -> None:
-    """Bring the schema up to date, then keep the read models up with the log."""
+async def _keep(pool: Pool) -> None:
+    """Bring the schema up to date, then keep the read models up with the log and drop what is too old."""
     while True:
         try:
             await migrate(pool)
@@ -138,7 +139,7 @@ async def _project(pool: Pool) -> None:
             await asyncio.sleep(_MIGRATE_AGAIN_SECONDS)
         else:
             break
-    await Projector(pool).run()
+    await asyncio.gather(Projector(pool).run(), keep_retained(pool))
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:

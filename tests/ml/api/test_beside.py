@@ -71,7 +71,7 @@ def test_process_ends_with_an_error_when_the_read_models_cannot_be_kept(
         "DATABASE_PASSWORD": database.password,
     }
     assert main(environment) == 1
-    assert "read models ended before its time" in caplog.text
+    assert "upkeep of the store ended before its time" in caplog.text
     assert f"this version knows {len(STEPS)}" in caplog.text
 
 
