@@ -21,10 +21,12 @@ RETENTION_SECONDS: Final = 90 * 86_400.0
 _LOCK: Final = 7310463
 _LOCK_MILLISECONDS: Final = 2000
 _PREFIX: Final = "outcomes_week_"
-_UNITS_AT_ONCE: Final = 50_000
+_UNITS_AT_ONCE: Final = 10_000
+"""As many as go well within the time that a statement may take, should each lie on another page of a slow disk."""
 _WITH_OLD_UNITS: Final = """
 SELECT number FROM counted_experiments x
-WHERE ended_at < %s AND EXISTS (SELECT 1 FROM counted_units u WHERE u.number = x.number)"""
+CROSS JOIN LATERAL (SELECT unit FROM counted_units u WHERE u.number = x.number ORDER BY unit LIMIT 1) AS first
+WHERE ended_at < %s"""
 _LAST_OF_PART: Final = """
 SELECT max(unit) FROM (
     SELECT unit FROM counted_units WHERE number = %s AND unit > %s ORDER BY unit LIMIT %s) AS part"""
