@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Final
 
 import httpx
@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from ml.api.app import create_app
 from ml.api.auth import Authenticator, TokenSource
+from ml.api.beside import EndedError, beside
 from ml.api.changes import StreamChanges
 from ml.api.gathering import GatheredOutcomes
 from ml.api.local_tokens import LocalTokens
@@ -29,6 +30,7 @@ from ml.controller.requests import PrometheusRequests
 from ml.events.audit import Audit
 from ml.events.idempotency import Idempotency
 from ml.events.outcomes import PostgresOutcomeStore
+from ml.events.partitions import keep_retained
 from ml.events.pool import DatabaseSettings, Pool, open_pool
 from ml.events.ports import StoreUnavailableError
 from ml.events.projector import Projector
@@ -65,9 +67,16 @@ def build_ports(
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, database: DatabaseSettings, cluster: httpx.AsyncClient
+    settings: Settings, database: DatabaseSettings, cluster: httpx.AsyncClient, ended: Callable[[], None] = lambda: None
 ) -> AsyncGenerator[FastAPI]:
-    """Yield the application with everything that runs beside it: migration, projector, listener."""
+    """Yield the application with everything that runs beside it: migration, projector, listener.
+
+    Args:
+        settings: of the API.
+        database: of the event store.
+        cluster: a client for the Kubernetes API.
+        ended: is called if one of those ends by itself; without it the application is not whole.
+    """
     async with (
         open_pool(database, size=settings.database_pool_size) as pool,
         httpx.AsyncClient(follow_redirects=False) as issuer,
@@ -78,15 +87,8 @@ async def running(
         if settings.oidc:
             sources.append(OidcTokens(settings.oidc, issuer))
         app = create_app(settings, build_ports(settings, pool, cluster, prometheus, changes), Authenticator(sources))
-        beside = [asyncio.create_task(_project(pool)), asyncio.create_task(changes.run())]
-        try:
+        async with beside(ended, {"upkeep of the store": _keep(pool), "news of streams": changes.run()}):
             yield app
-        finally:
-            for task in beside:
-                task.cancel()
-            for ended in await asyncio.gather(*beside, return_exceptions=True):
-                if isinstance(ended, Exception):
-                    _log.error("stopped before its time", exc_info=ended)
 
 
 async def serve(
@@ -95,8 +97,13 @@ async def serve(
     cluster: httpx.AsyncClient,
     host: str = "0.0.0.0",  # noqa: S104 - a pod's address is not known; network policies say who reaches it
 ) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    async with cluster, running(settings, database, cluster) as app:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        EndedError: something beside the requests ended, and with it the serving.
+    """
+    ended = asyncio.Event()
+    async with cluster, running(settings, database, cluster, ended.set) as app:
         config = uvicorn.Config(
             app,
             host=host,
@@ -107,11 +114,23 @@ async def serve(
             timeout_graceful_shutdown=_STOP_SECONDS,
             ws_max_size=_LARGEST_MESSAGE_BYTES,
         )
-        await uvicorn.Server(config).serve()
+        server = uvicorn.Server(config)
+        stopping = asyncio.create_task(_stop_after(ended, server))
+        try:
+            await server.serve()
+        finally:
+            stopping.cancel()
+    if ended.is_set():
+        raise EndedError("something beside the requests ended, see the log: the process has to begin anew")
 
 
-async def _project(pool: Pool) -> None:
-    """Bring the schema up to date, then keep the read models up with the log."""
+async def _stop_after(ended: asyncio.Event, server: uvicorn.Server) -> None:
+    await ended.wait()
+    server.should_exit = True
+
+
+async def _keep(pool: Pool) -> None:
+    """Bring the schema up to date, then keep the read models up with the log and drop what is too old."""
     while True:
         try:
             await migrate(pool)
@@ -120,7 +139,7 @@ async def _project(pool: Pool) -> None:
             await asyncio.sleep(_MIGRATE_AGAIN_SECONDS)
         else:
             break
-    await Projector(pool).run()
+    await asyncio.gather(Projector(pool).run(), keep_retained(pool))
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
@@ -133,6 +152,9 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     except (SettingsError, ValueError, ApiError) as error:
         print(f"api: {error}", file=sys.stderr)
         return 2
+    except EndedError as error:
+        print(f"api: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

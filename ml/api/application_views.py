@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from ml.api.shapes import Body, Shape, Text
 from ml.contracts.abtest import MetricName, ModelName, Slot
-from ml.events.counting import Status
+from ml.events.counting import LARGEST_VALUE, Status
 
 MAX_OUTCOMES: Final = 1000
 """Per request."""
@@ -22,7 +22,7 @@ class OutcomeRequest(Body):
     model: ModelName
     metric: MetricName | None = None
     value: float | None = Field(
-        default=None, ge=-1e12, le=1e12, description="Needed with a metric; 1 and 0 for yes and no."
+        default=None, ge=-LARGEST_VALUE, le=LARGEST_VALUE, description="Needed with a metric; 1 and 0 for yes and no."
     )
     user_id: Text | None = None
     request_id: Text | None = None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ml.api.ports import Outcomes
 from ml.events.counting import IngestResult, Outcome
-from ml.events.ports import OutcomeSums
+from ml.events.ports import OutcomeSums, StoreUnavailableError
 
 _LARGEST_BATCH: Final = 1000
+_log = logging.getLogger(__name__)
 _Waiting = tuple[Sequence[Outcome], "asyncio.Future[Sequence[IngestResult]]"]
 
 
@@ -42,16 +44,33 @@ class GatheredOutcomes:
                 taken.append(self._waiting.pop(0))
                 size += len(taken[-1][0])
             try:
-                results = await self._outcomes.ingest([item for batch, _ in taken for item in batch])
-            except BaseException as error:
+                await self._store(taken)
+            except BaseException:
                 for _, done in taken:
                     if not done.done():
-                        done.set_exception(error if isinstance(error, Exception) else ConnectionAbortedError())
-                if not isinstance(error, Exception):
-                    raise
-                continue
-            begin = 0
-            for batch, done in taken:
+                        done.set_exception(ConnectionAbortedError())
+                raise
+
+    async def _store(self, taken: Sequence[_Waiting]) -> None:
+        """Store requests together; if that fails for an unknown reason, each half for itself.
+
+        So those whose outcomes are the reason end up alone with the error. One of N is found with 2 log2(N) batches.
+        """
+        try:
+            results = await self._outcomes.ingest([item for batch, _ in taken for item in batch])
+        except Exception as error:  # noqa: BLE001 each request gets its own
+            if len(taken) > 1 and not isinstance(error, StoreUnavailableError):
+                _log.warning("outcomes of %d requests could not be stored together", len(taken), exc_info=error)
+                middle = len(taken) // 2
+                await self._store(taken[:middle])
+                await self._store(taken[middle:])
+                return
+            for _, done in taken:
                 if not done.done():
-                    done.set_result(results[begin : begin + len(batch)])
-                begin += len(batch)
+                    done.set_exception(error)
+            return
+        begin = 0
+        for batch, done in taken:
+            if not done.done():
+                done.set_result(results[begin : begin + len(batch)])
+            begin += len(batch)

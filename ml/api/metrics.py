@@ -33,3 +33,9 @@ class Metrics:
         self.audit_failures = Counter(
             f"{prefix}_audit_failures_total", "Writes whose record for the audit was lost.", registry=self.registry
         )
+        self.projection_lag = Gauge(
+            f"{prefix}_projection_lag_events",
+            "Events of the log that a read model has still to take in; it stays above 0 if the model stands still.",
+            ["projection"],
+            registry=self.registry,
+        )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from typing import Final
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -9,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from ml.api.context import context_of
 from ml.events.ports import StoreUnavailableError
 
+_LAG_SECONDS: Final = 1.0
 router = APIRouter(include_in_schema=False)
 
 
@@ -30,5 +35,13 @@ async def readyz(request: Request) -> PlainTextResponse:
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """Return what Prometheus collects."""
-    return Response(generate_latest(context_of(request).metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    """Return what Prometheus collects; how far read models are behind only if the database says so soon."""
+    context = context_of(request)
+    context.metrics.projection_lag.clear()
+    # Not part of being ready: read models that stand still do so for every pod, and what they know can still be read.
+    with contextlib.suppress(StoreUnavailableError, TimeoutError):
+        async with asyncio.timeout(_LAG_SECONDS):
+            if await context.ports.queries.ping():
+                for name, events in (await context.ports.queries.lag()).items():
+                    context.metrics.projection_lag.labels(name).set(events)
+    return Response(generate_latest(context.metrics.registry), media_type=CONTENT_TYPE_LATEST)

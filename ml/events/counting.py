@@ -2,7 +2,8 @@
 
 A unit (a user, or a request) belongs to the epoch and arm in which it was first seen. Its outcomes count for the length
 of the attribution window and only until it is seen in another arm. So units are independent across epochs, and a unit
-counts once. Sums per epoch and arm change by differences, so what is stored per outcome is one row of its unit.
+counts once. Sums per epoch and arm change by differences, so what is stored per outcome is one row of its unit. They
+are exact, for a huge value that is taken back from a rounded sum would take the squares of the others with it.
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Context, Decimal
 from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
 
-from ml.contracts.abtest import AbTestSpec
+from ml.contracts.abtest import LARGEST_NUMBER, AbTestSpec
 from ml.experiments.assignment import place
 from ml.experiments.layout import homes, laid_out
 
 FUTURE_SECONDS: Final = 60.0
 """How far an application's clock may be ahead of ours."""
-LARGEST_VALUE: Final = 1e12
+LARGEST_VALUE: Final = LARGEST_NUMBER
 _TEXT_LIMIT: Final = 256
+_EXACT: Final = Context(prec=4096)
+"""Digits for any sum of squares: that of the smallest float ends at the 2,148th decimal."""
 
 Status = Literal["counted", "stored", "duplicate", "late", "moved", "holdout", "unassigned", "refused"]
 """`stored`: kept, but no experiment counts it. `refused`: nothing was kept."""
@@ -61,7 +65,13 @@ class CountedEpoch:
 
     index: int
     weights: Mapping[str, int]
+    """All 0 while they are changing: which were in force at the gateway is not known then."""
     started_at: float
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it is known which weights were in force."""
+        return any(self.weights.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,18 +135,33 @@ class Tally:
 
     units: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     """Per epoch and arm."""
-    sums: dict[SumKey, list[float]] = field(default_factory=dict[SumKey, list[float]])
-    """In the order of the fields of `RatioSums`."""
+    sums: dict[SumKey, list[Decimal]] = field(default_factory=dict[SumKey, list[Decimal]])
+    """In the order of the fields of `RatioSums`; exact."""
     newest_at: float = -math.inf
 
     def change(self, key: SumKey, old: tuple[float, float], new: tuple[float, float]) -> None:
         """Replace a unit's numerator and denominator."""
-        (y, m), (y2, m2) = old, new
-        total = self.sums.setdefault(key, [0.0] * 6)
-        first = 1.0 if m == 0.0 and m2 > 0.0 else 0.0
-        steps = (first, y2 - y, m2 - m, y2 * y2 - y * y, m2 * m2 - m * m, y2 * m2 - y * m)
-        for number, step in enumerate(steps):
-            total[number] += step
+        total = self.sums.setdefault(key, [Decimal()] * 6)
+        if old[1] == 0.0 and new[1] > 0.0:
+            total[0] += 1
+        # Every float is a decimal number with an end, and so are products of two.
+        y, m, y2, m2 = Decimal(old[0]), Decimal(old[1]), Decimal(new[0]), Decimal(new[1])
+        plus, times_plus, less_y, less_m = _EXACT.add, _EXACT.fma, y.copy_negate(), m.copy_negate()
+        _, numerator, denominator, numerator_squares, denominator_squares, products = total
+        total[1] = plus(plus(numerator, y2), less_y)
+        total[2] = plus(plus(denominator, m2), less_m)
+        total[3] = times_plus(y2, y2, times_plus(less_y, y, numerator_squares))
+        total[4] = times_plus(m2, m2, times_plus(less_m, m, denominator_squares))
+        total[5] = times_plus(y2, m2, times_plus(less_y, m, products))
+
+    def add(self, change: Tally) -> None:
+        """Take in the changes that another one gathered."""
+        for arm, units in change.units.items():
+            self.units[arm] = self.units.get(arm, 0) + units
+        for key, steps in change.sums.items():
+            total = self.sums.setdefault(key, [Decimal()] * 6)
+            self.sums[key] = [_EXACT.add(a, b) for a, b in zip(total, steps, strict=True)]
+        self.newest_at = max(self.newest_at, change.newest_at)
 
 
 def problem_of(outcome: Outcome, now: float, oldest_at: float) -> str | None:
@@ -195,6 +220,8 @@ def _first_sight(
     if experiment.ended_at is not None and outcome.at >= experiment.ended_at:
         return "stored", "the experiment takes no new units any more", None
     arm = outcome.slot or _assigned(experiment, epoch, user_hash)
+    if arm is None and experiment.by_user and not epoch.has_weights:
+        return "unassigned", "slot: without it the arm is not known, for the weights were changing then", None
     if arm is None:
         return "unassigned", "slot: without it the arm of a request is not known", None
     if arm not in experiment.arms:
@@ -228,8 +255,8 @@ def _again(
 
 
 def _assigned(experiment: CountedExperiment, epoch: CountedEpoch, user_hash: int | None) -> str | None:
-    """Return the slot that the gateway gave a user in an epoch; None for what it split at random."""
-    if user_hash is None or not experiment.by_user:
+    """Return the slot that the gateway gave a user in an epoch; None for what it split at random or is not known."""
+    if user_hash is None or not experiment.by_user or not epoch.has_weights:
         return None
     layout = laid_out(epoch.weights, homes(experiment.spec))
     index = int(place(np.array([user_hash], dtype=np.uint64), [weight for _, weight in layout])[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from ml.contracts.abtest import AbTestSpec
 from ml.events.batches import UnitKey, count_batch, in_order, sift, unit_keys
@@ -56,20 +57,20 @@ class MemoryOutcomeStore:
         keep, answers = sift(
             outcomes, now, now - self._retention_seconds, lambda model, name: (model, name) in self._kept
         )
+        filled = joined(keep, self._requests)
+        experiments = list(self._experiments.values())
+        units = {key: self._units[key] for key in unit_keys(experiments, filled) if key in self._units}
+        counted = count_batch(experiments, units, filled, now)
+        # Nothing is kept before all is counted: as on PostgreSQL, all of a batch is taken in or none.
         for outcome in keep:
             self._kept[outcome.model, outcome.id] = outcome
-        filled = joined(keep, self._requests)
-        for outcome in keep:
             if outcome.request_id is not None:
                 user, slot = self._requests.get((outcome.model, outcome.request_id), (None, None))
                 known = (user or outcome.user_id, slot or outcome.slot)
                 self._requests[outcome.model, outcome.request_id] = known
-        experiments = list(self._experiments.values())
-        units = {key: self._units[key] for key in unit_keys(experiments, filled) if key in self._units}
-        counted = count_batch(experiments, units, filled, now)
         self._units.update(counted.units)
         for experiment, tally in counted.tallies.items():
-            _merge(self._totals[experiment], tally)
+            self._totals[experiment].add(tally)
         return in_order(len(outcomes), answers, counted.results)
 
     def units(self, experiment: str) -> Mapping[str, Unit]:
@@ -94,32 +95,22 @@ class MemoryOutcomeStore:
         return UnitsSeen(units=len({unit for unit, _ in named}), first_at=min((at for _, at in named), default=None))
 
 
-def _merge(total: Tally, change: Tally) -> None:
-    for arm, units in change.units.items():
-        total.units[arm] = total.units.get(arm, 0) + units
-    for key, steps in change.sums.items():
-        old = total.sums.setdefault(key, [0.0] * 6)
-        total.sums[key] = [a + b for a, b in zip(old, steps, strict=True)]
-    total.newest_at = max(total.newest_at, change.newest_at)
-
-
 def _sums(experiment: CountedExperiment, tally: Tally) -> OutcomeSums:
-    rows: Mapping[SumKey, Sequence[float]] = tally.sums
     newest_at = tally.newest_at if tally.newest_at > float("-inf") else None
-    return assemble([epoch.index for epoch in experiment.epochs], tally.units, rows, newest_at)
+    return assemble([epoch.index for epoch in experiment.epochs], tally.units, tally.sums, newest_at)
 
 
 def assemble(
     epochs: Sequence[int],
     units: Mapping[tuple[int, str], int],
-    rows: Mapping[SumKey, Sequence[float]],
+    rows: Mapping[SumKey, Sequence[Decimal]],
     newest_at: float | None,
 ) -> OutcomeSums:
-    """Put counts and sums of an experiment together."""
+    """Put counts and sums of an experiment together; each sum is rounded here and nowhere else."""
     metrics: dict[int, dict[str, dict[str, RatioSums]]] = {index: {} for index in epochs}
     for (epoch, arm, metric), (n, *rest) in rows.items():
         if n > 0:
-            metrics[epoch].setdefault(metric, {})[arm] = RatioSums(int(n), *rest)
+            metrics[epoch].setdefault(metric, {})[arm] = RatioSums(int(n), *map(float, rest))
     return OutcomeSums(
         epochs={
             index: EpochOutcomes(

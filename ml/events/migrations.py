@@ -265,4 +265,14 @@ CREATE FUNCTION primary_evidence(decision json) RETURNS json LANGUAGE sql IMMUTA
 ALTER TABLE decisions ADD COLUMN primary_evidence json GENERATED ALWAYS AS (primary_evidence(decision)) STORED;
 """
 
-STEPS: Final[tuple[LiteralString, ...]] = (_EVENTS, _READ_MODELS, _OUTCOMES, _API, _POINTS)
+_EXACT_SUMS: Final = """
+-- Sums that change by differences keep all their digits. By way of the text: the cast itself keeps 15 digits only.
+ALTER TABLE counted_sums
+    ALTER COLUMN numerator TYPE numeric USING numerator::text::numeric,
+    ALTER COLUMN denominator TYPE numeric USING denominator::text::numeric,
+    ALTER COLUMN numerator_squares TYPE numeric USING numerator_squares::text::numeric,
+    ALTER COLUMN denominator_squares TYPE numeric USING denominator_squares::text::numeric,
+    ALTER COLUMN products TYPE numeric USING products::text::numeric;
+"""
+
+STEPS: Final[tuple[LiteralString, ...]] = (_EVENTS, _READ_MODELS, _OUTCOMES, _API, _POINTS, _EXACT_SUMS)

@@ -12,11 +12,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final, LiteralString
 
 from ml.contracts.abtest import AbTestSpec
 from ml.events.batches import Counted, UnitKey, count_batch, in_order, sift, unit_keys
-from ml.events.counting import CountedEpoch, CountedExperiment, IngestResult, Outcome, Unit, joined
+from ml.events.counting import CountedEpoch, CountedExperiment, IngestResult, Outcome, SumKey, Unit, joined
 from ml.events.memory_outcomes import assemble
 from ml.events.partitions import RETENTION_SECONDS, Partitions
 from ml.events.pool import Connection, Pool, connection
@@ -125,7 +126,7 @@ class PostgresOutcomeStore:
             sums = await _rows(lent, "SELECT * FROM counted_sums WHERE number = ANY(%s)", numbers)
         indices: defaultdict[int, list[int]] = defaultdict(list)
         units: defaultdict[int, dict[tuple[int, str], int]] = defaultdict(dict)
-        rows: defaultdict[int, dict[tuple[int, str, str], Sequence[float]]] = defaultdict(dict)
+        rows: defaultdict[int, dict[SumKey, Sequence[Decimal]]] = defaultdict(dict)
         for number, index in epochs:
             indices[number].append(index)
         for number, epoch, arm, count in arms:

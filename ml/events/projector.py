@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
+import psycopg
 from psycopg import sql
 
-from ml.events.partitions import RETENTION_SECONDS, retain
 from ml.events.pool import Connection, Pool, connection
 from ml.events.ports import Stored, StoreUnavailableError
 from ml.events.projections import PROJECTIONS, Projection
 from ml.events.schema import CHANNEL
+from ml.events.storable import storable
 from ml.events.upcasting import UnreadableEventError, from_text
 
 _log = logging.getLogger(__name__)
 _BATCH: Final = 500
-_RETAIN_EVERY_SECONDS: Final = 3600.0
 _LOG_QUERY: Final = (
     "SELECT position, stream, version, data::text FROM events WHERE position > %s ORDER BY position LIMIT %s"
 )
@@ -32,13 +31,9 @@ _LOG_QUERY: Final = (
 class Projector:
     """Applies the log to the read models."""
 
-    def __init__(
-        self, pool: Pool, *, poll_seconds: float = 1.0, outcome_retention_seconds: float = RETENTION_SECONDS
-    ) -> None:
+    def __init__(self, pool: Pool, *, poll_seconds: float = 1.0) -> None:
         self._pool = pool
         self._poll_seconds = poll_seconds
-        self._retention_seconds = outcome_retention_seconds
-        self._retained_at = float("-inf")
 
     async def run(self) -> NoReturn:
         """Follow the log for ever, woken by the database; a database that is away is waited for."""
@@ -47,8 +42,9 @@ class Projector:
                 await self._follow()
             except StoreUnavailableError as error:
                 _log.warning("read models wait for the database: %s", error)
-            except (UnreadableEventError, ValueError):
-                # Nothing is skipped: the read models stop before this event until a version that can read it runs.
+            except (UnreadableEventError, ValueError, psycopg.Error):
+                # Nothing is skipped: the read models stop before this event until a version that can read it runs, or
+                # until the database takes it.
                 _log.exception("read models stand still at an event that cannot be applied")
             await asyncio.sleep(self._poll_seconds)
 
@@ -58,7 +54,6 @@ class Projector:
             try:
                 while True:
                     await self.catch_up()
-                    await self._retain()
                     async for _ in listening.notifies(timeout=self._poll_seconds, stop_after=1):
                         pass
             finally:
@@ -116,25 +111,12 @@ class Projector:
             await lent.execute(query, (entries[-1][0], projection.name))
             return len(entries)
 
-    async def _retain(self) -> None:
-        if time.monotonic() - self._retained_at < _RETAIN_EVERY_SECONDS:
-            return
-        for name in await retain(self._pool, time.time(), self._retention_seconds):
-            _log.info("dropped %s: all its outcomes are older than the retention", name)
-        self._retained_at = time.monotonic()
-
-
-async def lag(pool: Pool) -> Mapping[str, int]:
-    """Return per projection how far it is behind the end of the log."""
-    query = "SELECT name, (SELECT coalesce(max(position), 0) FROM events) - position FROM projections"
-    async with connection(pool) as lent:
-        rows = await (await lent.execute(query)).fetchall()
-    return {name: int(behind) for name, behind in rows}
-
 
 async def _entries(lent: Connection, after: int) -> Sequence[tuple[int, Stored]]:
     rows = await (await lent.execute(_LOG_QUERY, (after, _BATCH))).fetchall()
-    return [(place, Stored(stream=s, position=version, event=from_text(text))) for place, s, version, text in rows]
+    return [
+        (place, Stored(stream=s, position=version, event=from_text(storable(text)))) for place, s, version, text in rows
+    ]
 
 
 async def _apply(lent: Connection, projection: Projection, batch: Sequence[Stored]) -> None:

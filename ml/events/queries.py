@@ -176,6 +176,13 @@ class Queries:
         """Return whether the database answers and has this version's schema (for readiness)."""
         return await schema_step(self._pool) >= len(STEPS)
 
+    async def lag(self) -> Mapping[str, int]:
+        """Return per projection how far it is behind the end of the log."""
+        query = "SELECT name, (SELECT coalesce(max(position), 0) FROM events) - position FROM projections"
+        async with connection(self._pool) as lent:
+            rows = await (await lent.execute(query)).fetchall()
+        return {name: int(behind) for name, behind in rows}
+
     async def epochs(self, experiment: str) -> Sequence[EpochView]:
         """Return the stretches of time with the same weights, in order."""
         query = "SELECT index, at, weights FROM experiment_epochs WHERE experiment = %s ORDER BY index"

@@ -147,12 +147,15 @@ class SlowStore:
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.fails = False
+        self.chokes_on = frozenset[str]()
 
     async def ingest(self, outcomes: Sequence[Outcome]) -> Sequence[IngestResult]:
         self.sizes.append(len(outcomes))
         await asyncio.sleep(0.01)
         if self.fails:
             raise StoreUnavailableError("away")
+        if bad := [item.id for item in outcomes if item.id in self.chokes_on]:
+            raise ValueError(f"cannot count {bad}")
         return [IngestResult(id=item.id, status="stored") for item in outcomes]
 
     async def sums(self, experiments: Sequence[str]) -> dict[str, Any]:
@@ -182,3 +185,23 @@ def test_everybody_hears_of_it_when_a_batch_cannot_be_stored() -> None:
         return await asyncio.gather(*asked, return_exceptions=True)
 
     assert all(isinstance(result, StoreUnavailableError) for result in asyncio.run(report()))
+    assert store.sizes == [5], "a store that is away is not asked again for each"
+
+
+def test_only_those_hear_of_it_whose_outcomes_cannot_be_stored_when_many_report_at_once() -> None:
+    store = SlowStore()
+    store.chokes_on = frozenset({"17-1", "18-0"})
+
+    async def report() -> list[Sequence[IngestResult] | BaseException]:
+        gathered = GatheredOutcomes(store)
+        asked = (
+            gathered.ingest([Outcome(id=f"{client}-{k}", model="m", at=0.0) for k in range(2)]) for client in range(50)
+        )
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    results = asyncio.run(report())
+    assert [number for number, result in enumerate(results) if isinstance(result, ValueError)] == [17, 18]
+    assert [[item.id for item in result] for result in results if not isinstance(result, BaseException)] == [
+        [f"{client}-{k}" for k in range(2)] for client in range(50) if client not in (17, 18)
+    ]
+    assert len(store.sizes) <= 20, "halving finds two of fifty; asking each again would be 50"

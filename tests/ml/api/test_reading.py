@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from ml.api.page.security import BASE_PATH as PAGE_PATH
+from ml.api.page.security import COOKIE
 from ml.events.decisions import replay
 from ml.events.ports import Stored
-from ml.events.types import EXPERIMENT_EVENTS
-from tests.ml.api.service import Service, pages
+from ml.events.types import EXPERIMENT_EVENTS, CommandIssued
+from tests.ml.api.service import TOKENS, Service, pages
 
 pytestmark = pytest.mark.slow
 BASE = "/ml/ab-tests"
@@ -126,3 +128,21 @@ def test_list_names_the_parameter_when_it_is_wrong(service: Service, query: dict
         answer = client.get(BASE, params=query)
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+def test_everything_can_be_read_when_a_reason_holds_characters_that_no_column_can(service: Service) -> None:
+    name, said = service.seed(), "a\0b\ud800c"
+    asked = CommandIssued(at=7000.0, command="odd", action="pause", by="ann", why=said, source="kubectl")
+    stream = f"experiment-uid-{name}"
+    service.call(service.context.ports.events.append(stream, 6, [asked]))
+    service.wait_for(f"uid-{name}", 7)
+    with service.client() as client:
+        commands = client.get(f"{BASE}/{name}/commands").raise_for_status().json()["items"]
+        history = client.get(f"{BASE}/{name}/history", params={"after": 6}).raise_for_status().json()["items"]
+        query = "query($name: String!) { experiment(name: $name) { commands { why } } }"
+        graph = client.post("/ml/graphql", json={"query": query, "variables": {"name": name}}).json()
+        page = client.get(f"{PAGE_PATH}/experiments/{name}", headers={"cookie": f"{COOKIE}={TOKENS['read']}"})
+    assert [item["why"] for item in commands] == ["a\ufffdb\ufffdc"]
+    assert history[0]["event"]["why"] == said, "the log says what was said"
+    assert graph["data"]["experiment"]["commands"] == [{"why": "a\ufffdb\ufffdc"}]
+    assert (page.status_code, "a\ufffdb" in page.text) == (200, True)

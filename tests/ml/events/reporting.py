@@ -7,12 +7,19 @@ from typing import Any
 
 from ml.events.counting import Outcome
 from ml.events.ports import OutcomeSums
+from ml.experiments.assignment import assign
 from tests.ml.events.lives import spec
 
 MODEL = "content_quality_model"
 SALT = f"{MODEL}-03"
 START = 1_800_000_000.0
 OnOutcomes = Callable[[Callable[["World"], Awaitable[Any]]], Any]
+
+
+def user_in(arm: int, weights: tuple[int, ...] = (500, 500), skip: int = 0) -> str:
+    """A user whom the gateway gives this place among the arms."""
+    found = (f"user-{i}" for i in range(10_000) if assign([f"user-{i}"], weights, SALT)[0] == arm)
+    return [next(found) for _ in range(skip + 1)][-1]
 
 
 class World:

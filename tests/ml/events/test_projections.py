@@ -9,7 +9,7 @@ import pytest
 
 from ml.events.pool import Pool, connection
 from ml.events.projections import PROJECTIONS
-from ml.events.projector import Projector, lag
+from ml.events.projector import Projector
 from ml.events.queries import Queries
 from ml.events.store import PostgresEventStore
 from ml.events.types import (
@@ -81,9 +81,9 @@ async def _everything(pool: Pool) -> dict[str, list[Any]]:
 def test_record_is_what_the_events_say_when_projected(on_postgres: OnPostgres) -> None:
     async def action(pool: Pool) -> None:
         await _fill(pool)
-        assert min((await lag(pool)).values()) > 0
+        assert min((await Queries(pool).lag()).values()) > 0
         assert await Projector(pool).catch_up() == 2 * (len(LIFE) + len(MODEL_EVENTS) + 1)
-        assert set((await lag(pool)).values()) == {0}
+        assert set((await Queries(pool).lag()).values()) == {0}
         queries = Queries(pool)
         record = await queries.experiment("one")
         assert record is not None
@@ -197,15 +197,73 @@ def test_each_event_is_applied_once_when_several_projectors_run_and_one_dies(on_
             if number == 10:
                 runners[0].cancel()
         for _ in range(200):
-            if not any((await lag(pool)).values()):
+            if not any((await Queries(pool).lag()).values()):
                 break
             await asyncio.sleep(0.05)
         for runner in runners:
             runner.cancel()
         await asyncio.gather(*runners, return_exceptions=True)
-        assert set((await lag(pool)).values()) == {0}
+        assert set((await Queries(pool).lag()).values()) == {0}
         rows = await _everything(pool)
         assert (len(rows["experiments"]), len(rows["decisions"])) == (30, 60)
+
+    on_postgres(action)
+
+
+def test_events_are_projected_when_they_hold_characters_that_no_column_can(on_postgres: OnPostgres) -> None:
+    said = "a\0b \ud800 \U0001f600 \\u0000"
+    kept = "a\ufffdb \ufffd \U0001f600 \\u0000"
+    decision = decided(3.0)
+    events: list[Any] = [
+        created("one", plan={"note": said}),
+        PhaseEntered(at=2.0, phase="Running", reason="r", message=said),
+        decision.model_copy(update={"decision": {**decision.decision, "evidence": [{"role": "primary", "m": said}]}}),
+        command("c", 4.0).model_copy(update={"why": said}),
+    ]
+
+    async def action(pool: Pool) -> None:
+        store, queries = PostgresEventStore(pool), Queries(pool)
+        await store.append("experiment-one", 0, events)
+        await store.append("model-m", 0, [ModelRegistered(at=1.0, model="m", model_version=1, run=said)])
+        for _ in range(2):
+            await Projector(pool).catch_up()
+            assert set((await Queries(pool).lag()).values()) == {0}
+            (asked,) = await queries.audit("one")
+            assert asked.why == kept
+            record = await queries.experiment("one")
+            assert record is not None
+            assert (record.message, record.plan) == (kept, {"note": kept})
+            assert (await queries.timeline("one", points=2))[0].evidence == [{"role": "primary", "m": kept}]
+            model = await queries.model("m")
+            assert model is not None
+            assert [version.run for version in model.versions] == [kept]
+            for name in PROJECTIONS:
+                await Projector(pool).rebuild(name)
+        assert [stored.event for stored in await store.read("experiment-one")] == events, "the log is as it was"
+        assert await store.unfinished() == ["one"]
+        await store.append("experiment-one", len(events), [PhaseEntered(at=5.0, phase="Promoted", reason=said)])
+        assert await store.unfinished() == []
+
+    on_postgres(action)
+
+
+def test_projection_goes_on_when_the_database_takes_an_event_that_it_refused(
+    on_postgres: OnPostgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def action(pool: Pool) -> None:
+        store = PostgresEventStore(pool)
+        await store.append("model-m", 0, [ModelRegistered(at=1.0, model="m", model_version=2**40, run="r")])
+        runner = asyncio.create_task(Projector(pool, poll_seconds=0.05).run())
+        async with asyncio.timeout(30):
+            while "out of range" not in caplog.text:
+                await asyncio.sleep(0.05)
+            assert not runner.done()
+            async with connection(pool) as lent:
+                await lent.execute("ALTER TABLE model_versions ALTER COLUMN model_version TYPE bigint")
+            while any((await Queries(pool).lag()).values()):
+                await asyncio.sleep(0.05)
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)
 
     on_postgres(action)
 
@@ -224,7 +282,7 @@ def test_projection_stops_and_says_so_when_an_event_cannot_be_read(
                 await asyncio.sleep(0.05)
         runner.cancel()
         await asyncio.gather(runner, return_exceptions=True)
-        assert min((await lag(pool)).values()) > 0
+        assert min((await Queries(pool).lag()).values()) > 0
 
     on_postgres(action)
     assert "type='X'" in caplog.text

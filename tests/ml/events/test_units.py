@@ -6,7 +6,7 @@ import dataclasses
 
 from ml.events.ports import UnitsSeen
 from ml.experiments.assignment import assign, assignment_hashes
-from tests.ml.events.reporting import MODEL, SALT, START, OnOutcomes, World
+from tests.ml.events.reporting import MODEL, SALT, START, OnOutcomes, World, user_in
 
 
 def test_arm_is_the_gateways_when_the_slot_is_left_out(on_outcomes: OnOutcomes) -> None:
@@ -142,5 +142,30 @@ def test_different_units_are_counted_when_seen_in_a_time(on_outcomes: OnOutcomes
             (False, START - 20.0): UnitsSeen(units=2, first_at=inside),
             (False, START): UnitsSeen(units=2, first_at=inside),
         }
+
+    on_outcomes(action)
+
+
+def test_only_outcomes_that_name_no_slot_are_unassigned_when_weights_are_changing(on_outcomes: OnOutcomes) -> None:
+    async def action(world: World) -> None:
+        await world.open()
+        known = user_in(1)
+        await world.tell(world.outcome(known))
+        await world.store.start_epoch("x", 1, {"stable": 0, "candidate-a": 0}, world.now + 1)
+        await world.store.start_epoch("x", 2, {"stable": 400, "candidate-a": 600}, world.now + 4)
+        world.now += 3
+        told = [
+            world.outcome("new"),
+            world.outcome("new", slot="stable", metric="spend", value=1.0),
+            world.outcome("newer", metric="spend", value=1.0),
+            world.outcome(known, metric="spend", value=2.0),
+        ]
+        results = await world.store.ingest(told)
+        assert [result.status for result in results] == ["unassigned", "counted", "unassigned", "counted"]
+        assert results[0].message == "slot: without it the arm is not known, for the weights were changing then"
+        sums = await world.sums()
+        assert sums.epochs[1].units == {"stable": 1}
+        assert sums.epochs[0].metrics["spend"]["candidate-a"].numerator == 2.0
+        assert await world.tell(dataclasses.replace(told[2], id="again", at=world.now + 2)) == ["counted"]
 
     on_outcomes(action)

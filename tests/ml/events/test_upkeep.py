@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 import psycopg
@@ -16,7 +17,7 @@ from ml.events.counting import Outcome
 from ml.events.idempotency import Answered, Fresh, Idempotency, InProgress, Mismatch
 from ml.events.migrations import STEPS
 from ml.events.outcomes import PostgresOutcomeStore
-from ml.events.partitions import WEEK_SECONDS, retain, week_of
+from ml.events.partitions import RETENTION_SECONDS, WEEK_SECONDS, keep_retained, retain, week_of
 from ml.events.pool import DatabaseSettings, Pool, connection
 from tests.ml.events.conftest import OnPostgres
 from tests.ml.events.lives import spec
@@ -119,6 +120,73 @@ def test_old_weeks_are_dropped_and_sums_stay_when_retained(on_postgres: OnPostgr
             ).fetchall()
         assert rows == [(0, 0)]
         assert await store.sums(["x"]) == before
+
+    on_postgres(action)
+
+
+_WATCH_DELETIONS = """
+CREATE TABLE deletions (transaction bigint, units bigint, locks bigint);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO deletions SELECT txid_current(), (SELECT count(*) FROM gone), count(*) FROM pg_locks
+    WHERE pid = pg_backend_pid() AND relation = 'outcomes'::regclass;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER DELETE ON counted_units REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION note();"""
+
+
+def test_old_units_go_a_few_at_a_time_and_without_a_lock_on_outcomes_when_retained(on_postgres: OnPostgres) -> None:
+    async def action(pool: Pool) -> None:
+        store = PostgresOutcomeStore(pool, lambda: NOW)
+        for name, ended_at in (("old", NOW - RETENTION_SECONDS - 1), ("young", NOW - RETENTION_SECONDS + 1)):
+            await store.open_experiment(name, MODEL, spec(), f"{MODEL}-00", NOW - RETENTION_SECONDS - 9)
+            await store.close_experiment(name, ended_at)
+        async with connection(pool) as lent:
+            await lent.execute(_WATCH_DELETIONS)
+            await lent.execute(
+                "INSERT INTO counted_units SELECT number, unit::text, 0, 'stable', 1, NULL, '{}' "
+                "FROM counted_experiments, generate_series(1, 35) AS unit"
+            )
+        await retain(pool, NOW, units_at_once=10)
+        async with connection(pool) as lent:
+            query = "SELECT units, locks, count(*) OVER (PARTITION BY transaction) FROM deletions ORDER BY transaction"
+            assert await (await lent.execute(query)).fetchall() == [(10, 0, 1), (10, 0, 1), (10, 0, 1), (5, 0, 1)]
+            query = "SELECT id, count(*) FROM counted_units JOIN counted_experiments USING (number) GROUP BY id"
+            assert await (await lent.execute(query)).fetchall() == [("young", 35)]
+
+    on_postgres(action)
+
+
+def test_retention_gives_up_soon_and_tries_again_when_somebody_reads_outcomes_for_long(
+    on_postgres: OnPostgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    long_ago = time.time() - RETENTION_SECONDS - 2 * WEEK_SECONDS
+    told = Outcome(id="1", model=MODEL, at=long_ago, user_id="u", slot="stable", metric="spend", value=2.0)
+    known = [f"outcomes_week_{week_of(long_ago)}"]
+
+    async def weeks(pool: Pool) -> list[str]:
+        async with connection(pool) as lent:
+            query = "SELECT relid::text FROM pg_partition_tree('outcomes') WHERE isleaf AND parentrelid IS NOT NULL"
+            return [name for (name,) in await (await lent.execute(query)).fetchall()]
+
+    async def action(pool: Pool) -> None:
+        store = PostgresOutcomeStore(pool, lambda: long_ago)
+        await store.ingest([told])
+        assert await weeks(pool) == known
+        async with asyncio.timeout(20):
+            async with connection(pool) as reading, reading.transaction():
+                await reading.execute("SELECT count(*) FROM outcomes")
+                keeping = asyncio.create_task(keep_retained(pool, every_seconds=0.1))
+                await asyncio.sleep(0.5)
+                assert [answer.status for answer in await store.ingest([told])] == ["duplicate"]
+                while "lock timeout" not in caplog.text:
+                    await asyncio.sleep(0.05)
+            while known[0] in await weeks(pool):
+                await asyncio.sleep(0.05)
+        assert not keeping.done()
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
     on_postgres(action)
 
