@@ -18,6 +18,7 @@ import pytest
 from ml.cli.outputs import parse_outputs
 from ml.cli.train.job import training_job
 from ml.contracts import GATEWAY_ADMIN_PORT, GATEWAY_NAMESPACE, SYNC_PORT, experiment_salt, gateway_route_name
+from ml.controller import pipeline_runs
 from ml.controller.splits import route_of
 from ml.events.pool import DatabaseSettings, open_pool
 from ml.events.ports import Stored
@@ -221,6 +222,7 @@ def test_experiment_ramps_is_repaired_and_stops_when_told_to(
 def test_pipeline_run_is_counted_when_its_job_has_failed(
     clean: Cluster, database: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pipeline_runs, "LOOK_SECONDS", 0.5)
     outputs = dataclasses.replace(parse_outputs(OUTPUTS), namespace=NAMESPACE)
     manifest = training_job(outputs, "train-models-1", force=False)
     # There is no node: its pod never runs, and Kubernetes ends it at its deadline.
