@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ml.contracts import GATEWAY_ADMIN_PORT, GATEWAY_NAMESPACE, SYNC_PORT, exper
 from ml.controller import pipeline_runs
 from ml.controller.splits import route_of
 from ml.events.pool import DatabaseSettings, open_pool
-from ml.events.ports import Stored
+from ml.events.ports import Stored, VersionConflictError
 from ml.events.projector import Projector
 from ml.events.schema import migrate
 from ml.events.store import PostgresEventStore
@@ -35,6 +35,7 @@ from tests.support.tracking_server import shared_tracking_server
 from tests.unit.cli.platform import OUTPUTS
 
 pytestmark = pytest.mark.slow
+_ATTEMPTS = 10
 MODEL, REGISTRY_MODEL = "content-quality-model", "content_quality_model"
 SPEC = {
     "model": REGISTRY_MODEL,
@@ -169,14 +170,18 @@ def stream(database: DatabaseSettings, uid: str) -> Sequence[Stored]:
 
 
 def issue(database: DatabaseSettings, uid: str, action: Any) -> None:
-    """Append a command as the API does."""
+    """Append a command as the API does, which tries again when the controller was faster."""
 
     async def inside() -> None:
         async with open_pool(database) as pool:
             store = PostgresEventStore(pool)
-            length = len(await store.read(experiment_stream(uid)))
             command = CommandIssued(at=time.time(), command="c-1", action=action, by="ann", why="test", source="api")
-            await store.append(experiment_stream(uid), length, [command])
+            for _ in range(_ATTEMPTS):
+                length = len(await store.read(experiment_stream(uid)))
+                with suppress(VersionConflictError):
+                    await store.append(experiment_stream(uid), length, [command])
+                    return
+        raise AssertionError(f"the controller was faster {_ATTEMPTS} times")
 
     asyncio.run(inside())
 
