@@ -272,7 +272,7 @@ def put_test(cluster: Cluster, name: str, annotations: dict[str, str] | None = N
 
 
 def get_test(cluster: Cluster, name: str) -> JsonObject:
-    return json.loads(cluster.kubectl("get", TEST_KIND, name, "--output=json", "--show-managed-fields"))
+    return cluster.get_test(name)
 
 
 @slow

@@ -158,7 +158,7 @@ def put_test(cluster: Cluster, name: str, **spec: Any) -> str:
 
 
 def phase(cluster: Cluster, name: str) -> str:
-    return str(json.loads(cluster.kubectl("get", TEST_KIND, name, "--output=json")).get("status", {}).get("phase"))
+    return str(cluster.get_test(name).get("status", {}).get("phase"))
 
 
 def stream(database: DatabaseSettings, uid: str) -> Sequence[Stored]:
