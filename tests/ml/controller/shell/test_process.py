@@ -30,6 +30,7 @@ from ml.serving.sync_status import SlotStatus
 from tests.ml.controller.cluster import KIND, NAMESPACE, TEST_KIND, Cluster, eventually
 from tests.ml.controller.conftest import Controller, running_controller
 from tests.ml.controller.shell.answers import Answers, serving
+from tests.support.ports import own_address
 from tests.support.postgres import shared_postgres
 from tests.support.tracking_server import shared_tracking_server
 from tests.unit.cli.platform import OUTPUTS
@@ -37,6 +38,7 @@ from tests.unit.cli.platform import OUTPUTS
 pytestmark = pytest.mark.slow
 _ATTEMPTS = 10
 MODEL, REGISTRY_MODEL = "content-quality-model", "content_quality_model"
+GATEWAY, STABLE, CANDIDATE = own_address(1), own_address(2), own_address(3)
 SPEC = {
     "model": REGISTRY_MODEL,
     "primary": {"name": "clicked", "minimumEffect": 0.1, "baseline": 0.3},
@@ -78,12 +80,12 @@ def environment(database: DatabaseSettings) -> dict[str, str]:
 def platform(cluster: Cluster) -> Generator[None]:
     """Two slots that serve, and a gateway that does what the split says."""
     cluster.put_root(MODEL, "stable,candidate-a")
-    cluster.put_pod("gateway-0", {"istio": "ingressgateway"}, "127.0.9.1", namespace=GATEWAY_NAMESPACE)
+    cluster.put_pod("gateway-0", {"istio": "ingressgateway"}, GATEWAY, namespace=GATEWAY_NAMESPACE)
     stop = threading.Event()
     with (
-        serving("127.0.9.1", GATEWAY_ADMIN_PORT) as gateway,
-        serving("127.0.9.3", SYNC_PORT) as stable,
-        serving("127.0.9.4", SYNC_PORT) as candidate,
+        serving(GATEWAY, GATEWAY_ADMIN_PORT) as gateway,
+        serving(STABLE, SYNC_PORT) as stable,
+        serving(CANDIDATE, SYNC_PORT) as candidate,
     ):
         for answers, alias in ((stable, "champion"), (candidate, "candidate-a")):
             version = register(alias)
@@ -92,8 +94,8 @@ def platform(cluster: Cluster) -> Generator[None]:
                 serving_version=version,
             )  # fmt: skip
             answers.by_path["/status"] = (200, json.dumps(dataclasses.asdict(status)))
-        cluster.put_slot_pod(MODEL, "stable", "127.0.9.3")
-        cluster.put_slot_pod(MODEL, "candidate-a", "127.0.9.4")
+        cluster.put_slot_pod(MODEL, "stable", STABLE)
+        cluster.put_slot_pod(MODEL, "candidate-a", CANDIDATE)
         thread = threading.Thread(target=_follow, args=(cluster, gateway, stop), daemon=True)
         thread.start()
         try:
