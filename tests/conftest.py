@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -86,6 +87,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave out the files that hold slow tests only: what they import takes longer than all fast tests."""
     place = collection_path.relative_to(_ROOT).as_posix() if collection_path.is_relative_to(_ROOT) else ""
     return True if config.getoption("fast") and f"{place}/".startswith(_NEVER_FAST) else None
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection look again at what stays to the end: the modules and tests that have been loaded."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

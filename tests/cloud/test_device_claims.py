@@ -6,6 +6,7 @@ exist on paper, and no kubelet hands a card to a container.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -201,7 +202,7 @@ def test_pods_claim_by_another_template_when_the_card_changes(cluster: Cluster, 
         tmp_path, ensure(["etcd", "kubernetes", "pulumi", "pulumi-language-python"]), cluster.plane.kubeconfig
     )
     project.create()
-    project.environment["PYTHONPATH"] = str(ROOT)
+    project.environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), project.environment["PYTHONPATH"]])
     cluster.plane.mark("claims")
     cluster.plane.kubectl("create", "namespace", "changing")
 

@@ -42,7 +42,7 @@ def ask(*, preview: bool = False, **prerequisites: str) -> None:
 
 def test_no_cluster_is_asked_when_a_program_is_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     called = place_kubectl(monkeypatch, tmp_path, "exit 1")
-    assert STACKS["dev"].run().kubernetes_objects()
+    assert STACKS["dev"].run_anew().kubernetes_objects()
     assert not called.exists()
 
 

@@ -26,7 +26,6 @@ from tests.policies.clusters import read
 from tests.support.stacks import CARD_CLAIMS, STACKS, StackUnderTest
 from tests.unit.cli.platform import OUTPUTS
 
-_NAMESPACE = "free-deep-research"
 _PODS_SECONDS = 120.0
 _STACKS = {
     "dev": STACKS["dev"],
@@ -34,6 +33,17 @@ _STACKS = {
     "claims": replace(CARD_CLAIMS, added={key: value for key, value in CARD_CLAIMS.added.items() if key != "teams"}),
 }
 """The others need what only a cloud's cluster has; teams have namespaces of their own, of which nothing is judged."""
+
+
+def in_own_namespace(name: str) -> StackUnderTest:
+    """Return a stack where no other has been: a namespace with many pods takes half a minute to go."""
+    return replace(_STACKS[name], added={**_STACKS[name].added, "namespace": f"own-{name}"})
+
+
+def namespace_of(stack: StackUnderTest) -> str:
+    return str(stack.added["namespace"])
+
+
 _FIRST = (
     "PriorityClass",
     "Namespace",
@@ -54,34 +64,41 @@ def items(server: ControlPlane, namespace: str, kinds: str) -> list[dict[str, An
     return json.loads(server.kubectl("-n", namespace, "get", kinds, "-o", "json"))["items"]
 
 
-@pytest.fixture(scope="module", params=_STACKS.values(), ids=list(_STACKS))
-def deployed(request: pytest.FixtureRequest, api_server: ControlPlane) -> Iterator[tuple[StackUnderTest, ControlPlane]]:
+@pytest.fixture(scope="module")
+def cluster(api_server: ControlPlane) -> Iterator[ControlPlane]:
+    """An API server with the namespace of the gateways, which is everybody's."""
+    apply(api_server, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": GATEWAY_NAMESPACE}}])
+    yield api_server
+    api_server.kubectl("delete", "namespace", GATEWAY_NAMESPACE, "--wait=false")
+
+
+@pytest.fixture(scope="module", params=[in_own_namespace(name) for name in _STACKS], ids=list(_STACKS))
+def deployed(request: pytest.FixtureRequest, cluster: ControlPlane) -> Iterator[tuple[StackUnderTest, ControlPlane]]:
     """A stack whose policies are in force before anything else of it comes."""
+    namespace = namespace_of(request.param)
     declared = request.param.run().kubernetes_objects()
     manifests = [changed(item.manifest, {"metadata.name": item.final_name}) for item in declared]
     first = sorted((item for item in manifests if item["kind"] in _FIRST), key=lambda item: _FIRST.index(item["kind"]))
-    gateways = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": GATEWAY_NAMESPACE}}
-    apply(api_server, [gateways, *first])
-    probe = changed(MANIFESTS["Service"], {"metadata.namespace": _NAMESPACE, "spec.type": "NodePort"})
-    await_in_force(api_server, probe, "service-outside")
-    probe = changed(MANIFESTS["Deployment"], {"metadata.namespace": _NAMESPACE, "spec.replicas": 5000})
-    await_in_force(api_server, probe, "replicas-limit")
-    apply(api_server, [item for item in manifests if item["kind"] not in _FIRST])
-    yield request.param, api_server
-    remove_policies(api_server)
-    api_server.kubectl("delete", "namespace", _NAMESPACE, GATEWAY_NAMESPACE, "--wait=false")
-    eventually(lambda: api_server.client.find(f"/api/v1/namespaces/{_NAMESPACE}") is None)
-    eventually(lambda: api_server.client.find(f"/api/v1/namespaces/{GATEWAY_NAMESPACE}") is None)
+    apply(cluster, first)
+    probe = changed(MANIFESTS["Service"], {"metadata.namespace": namespace, "spec.type": "NodePort"})
+    await_in_force(cluster, probe, "service-outside")
+    probe = changed(MANIFESTS["Deployment"], {"metadata.namespace": namespace, "spec.replicas": 5000})
+    await_in_force(cluster, probe, "replicas-limit")
+    apply(cluster, [item for item in manifests if item["kind"] not in _FIRST])
+    yield request.param, cluster
+    remove_policies(cluster)
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def test_every_pod_is_made_when_the_policies_are_in_force(deployed: tuple[StackUnderTest, ControlPlane]) -> None:
-    _, server = deployed
-    wanted = sum(int(item["spec"].get("replicas", 1)) for item in items(server, _NAMESPACE, "deployments,statefulsets"))
-    wanted += len(items(server, _NAMESPACE, "jobs"))
-    eventually(lambda: len(items(server, _NAMESPACE, "pods")) >= wanted)
-    claiming = sum(len(pod["spec"].get("resourceClaims", [])) for pod in items(server, _NAMESPACE, "pods"))
-    eventually(lambda: len(items(server, _NAMESPACE, "resourceclaims")) == claiming)
-    refused = [item["message"] for item in items(server, _NAMESPACE, "events") if item["reason"] == "FailedCreate"]
+    stack, server = deployed
+    namespace = namespace_of(stack)
+    wanted = sum(int(item["spec"].get("replicas", 1)) for item in items(server, namespace, "deployments,statefulsets"))
+    wanted += len(items(server, namespace, "jobs"))
+    eventually(lambda: len(items(server, namespace, "pods")) >= wanted)
+    claiming = sum(len(pod["spec"].get("resourceClaims", [])) for pod in items(server, namespace, "pods"))
+    eventually(lambda: len(items(server, namespace, "resourceclaims")) == claiming)
+    refused = [item["message"] for item in items(server, namespace, "events") if item["reason"] == "FailedCreate"]
     assert refused == []
 
 
@@ -89,7 +106,7 @@ def test_audit_refuses_nothing_when_the_stack_is_deployed(deployed: tuple[StackU
     stack, server = deployed
     own = {item.final_name for item in stack.run().kubernetes_objects()}
     # What has no namespace may be another test's.
-    resources = [item for item in read(server, _NAMESPACE) if item.namespace or item.name in own]
+    resources = [item for item in read(server, namespace_of(stack)) if item.namespace or item.name in own]
     assert {"core/Pod", "apps/StatefulSet", "core/Namespace", "networking.istio.io/VirtualService"} <= {
         resource.kind for resource in resources
     }
@@ -100,9 +117,10 @@ def test_audit_refuses_nothing_when_the_stack_is_deployed(deployed: tuple[StackU
 def test_what_the_parts_make_later_is_taken_when_the_policies_are_in_force(
     deployed: tuple[StackUnderTest, ControlPlane],
 ) -> None:
-    _, server = deployed
-    outputs = parse_outputs({**OUTPUTS, "namespace": _NAMESPACE})
-    experiment = changed(MANIFESTS["ABTest"], {"metadata.namespace": _NAMESPACE})
+    stack, server = deployed
+    namespace = namespace_of(stack)
+    outputs = parse_outputs({**OUTPUTS, "namespace": namespace})
+    experiment = changed(MANIFESTS["ABTest"], {"metadata.namespace": namespace})
     for manifest in (training_job(outputs, "train-models-1", force=False), experiment):
         answer = create(server, manifest)
         assert (answer.status, answer.rules) == (201, frozenset()), answer.message

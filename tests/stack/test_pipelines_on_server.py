@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.api_server import api_server, fill, run
+from tests.support.rights import Rights, rights_at
 from tests.support.stacks import PIPELINES_WITH_PAGE
 
 pytestmark = pytest.mark.slow
@@ -26,20 +27,22 @@ class Server:
     """An API server that holds everything of the stack, and what it said to it."""
 
     kubectl: Sequence[str]
+    rights: Rights
     warnings: str
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return run(self.kubectl, *arguments, stdin=stdin)
 
-    def may(self, account: str, verb: str, resource: str, *more: str) -> bool:
-        done = self.run("auth", "can-i", verb, resource, f"--as={ACCOUNT}:{account}", f"--namespace={NAMESPACE}", *more)
-        return done.stdout.strip() == "yes"
+    def may(self, account: str, verb: str, resource: str, subresource: str, namespace: str = NAMESPACE) -> bool:
+        user = f"{ACCOUNT}:{account}"
+        return self.rights.may(user, verb, resource, namespace=namespace, subresource=subresource)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    with api_server(tmp_path_factory.mktemp("control-plane")) as kubectl:
-        yield Server(kubectl=kubectl, warnings=fill(kubectl, PIPELINES_WITH_PAGE.run()))
+    with api_server(tmp_path_factory.mktemp("control-plane")) as kubectl, rights_at(kubectl) as rights:
+        warnings = fill(kubectl, PIPELINES_WITH_PAGE.run())
+        yield Server(kubectl=kubectl, rights=rights, warnings=warnings)
 
 
 def test_server_takes_every_object_and_warns_of_none_when_applied(server: Server) -> None:
@@ -67,43 +70,46 @@ def test_unrestricted_step_is_refused_when_somebody_tries(server: Server) -> Non
 
 
 @pytest.mark.parametrize(
-    ("account", "verb", "resource", "more"),
+    ("account", "verb", "resource", "subresource"),
     [
-        ("pipeline-runner", "create", "workflowtaskresults.argoproj.io", ()),
-        ("pipeline-runner", "get", "secrets/mlpipeline-minio-artifact", ()),
-        ("pipeline-runner", "get", "configmaps/kfp-launcher", ()),
-        ("ml-pipeline", "create", "workflows.argoproj.io", ()),
-        ("ml-pipeline", "get", "pods", ("--subresource=log",)),
-        ("workflow-controller", "create", "pods", ()),
-        ("workflow-controller", "create", "pods", ("--subresource=exec",)),
-        ("workflow-controller", "update", "workflows.argoproj.io", ("--subresource=finalizers",)),
+        ("pipeline-runner", "create", "workflowtaskresults.argoproj.io", ""),
+        ("pipeline-runner", "get", "secrets/mlpipeline-minio-artifact", ""),
+        ("pipeline-runner", "get", "configmaps/kfp-launcher", ""),
+        ("ml-pipeline", "create", "workflows.argoproj.io", ""),
+        ("ml-pipeline", "get", "pods", "log"),
+        ("workflow-controller", "create", "pods", ""),
+        ("workflow-controller", "create", "pods", "exec"),
+        ("workflow-controller", "update", "workflows.argoproj.io", "finalizers"),
     ],
 )
 def test_account_may_do_what_it_is_for_when_asked(
-    server: Server, account: str, verb: str, resource: str, more: tuple[str, ...]
+    server: Server, account: str, verb: str, resource: str, subresource: str
 ) -> None:
-    assert server.may(account, verb, resource, *more)
+    assert server.may(account, verb, resource, subresource)
 
 
 @pytest.mark.parametrize(
-    ("account", "verb", "resource", "more"),
+    ("account", "verb", "resource", "subresource"),
     [
-        ("pipeline-runner", "create", "pods", ()),
-        ("pipeline-runner", "create", "workflows.argoproj.io", ()),
-        ("pipeline-runner", "get", "secrets/mysql-accounts", ()),
-        ("pipeline-runner", "list", "secrets", ()),
-        ("pipeline-runner", "create", "pods", ("--subresource=exec",)),
-        ("ml-pipeline", "get", "secrets/mysql-accounts", ()),
-        ("ml-pipeline", "create", "pods", ()),
-        ("ml-pipeline-ui", "delete", "pods", ()),
-        ("ml-pipeline-ui", "create", "workflows.argoproj.io", ()),
-        ("workflow-controller", "get", "secrets", ()),
-        ("workflow-controller", "list", "pods", ("--all-namespaces",)),
-        ("ml-pipeline-scheduledworkflow", "create", "pods", ()),
-        ("default", "get", "pods", ()),
+        ("pipeline-runner", "create", "pods", ""),
+        ("pipeline-runner", "create", "workflows.argoproj.io", ""),
+        ("pipeline-runner", "get", "secrets/mysql-accounts", ""),
+        ("pipeline-runner", "list", "secrets", ""),
+        ("pipeline-runner", "create", "pods", "exec"),
+        ("ml-pipeline", "get", "secrets/mysql-accounts", ""),
+        ("ml-pipeline", "create", "pods", ""),
+        ("ml-pipeline-ui", "delete", "pods", ""),
+        ("ml-pipeline-ui", "create", "workflows.argoproj.io", ""),
+        ("workflow-controller", "get", "secrets", ""),
+        ("ml-pipeline-scheduledworkflow", "create", "pods", ""),
+        ("default", "get", "pods", ""),
     ],
 )
 def test_account_may_not_do_more_when_asked(
-    server: Server, account: str, verb: str, resource: str, more: tuple[str, ...]
+    server: Server, account: str, verb: str, resource: str, subresource: str
 ) -> None:
-    assert not server.may(account, verb, resource, *more)
+    assert not server.may(account, verb, resource, subresource)
+
+
+def test_account_may_not_act_in_other_namespaces_when_asked(server: Server) -> None:
+    assert not server.may("workflow-controller", "list", "pods", "", namespace="")

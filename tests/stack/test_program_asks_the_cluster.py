@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 from collections.abc import Generator
 from pathlib import Path
 
@@ -16,10 +17,9 @@ from components.platform_expectations import UnmetPrerequisitesError, with_prere
 from components.settings import load
 from local.progress import ConsoleProgress
 from local.toolchain import Toolchain, ensure
-from ml.contracts.prerequisites import OFFLINE_VARIABLE
 from tests.local.provider.control_plane import ControlPlane, control_plane
 from tests.local.provider.project import Project
-from tests.support.recording_monitor import run
+from tests.support.recording_monitor import Graph, run
 from tests.support.stacks import MASTER_SECRET, ROOT
 
 pytestmark = pytest.mark.slow
@@ -152,13 +152,29 @@ def test_preview_goes_on_and_update_is_refused_when_no_cluster_answers(
     assert made(project) == set()
 
 
-def test_cluster_is_not_asked_when_the_environment_says_so(server: ControlPlane, project: Project) -> None:
-    configure(project, server.kubeconfig, keda="present")
-    project.environment[OFFLINE_VARIABLE] = "1"
-    said = project.run("preview")
-    del project.environment[OFFLINE_VARIABLE]
-    assert "mlplatform:index:MlPlatform" in said
-    assert "prerequisites of stack" not in said
+def test_cluster_is_not_asked_when_the_environment_says_so(
+    server: ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(server.tools), prepend=os.pathsep)
+    expecting = {
+        "mlplatform:kubeconfig": str(server.kubeconfig),
+        "mlplatform:imageRegistry": "registry.example.org",
+        "mlplatform:masterSecret": MASTER_SECRET,
+        "mlplatform:prerequisites": json.dumps({"keda": "present"}),
+    }
+
+    def declared(asks_cluster: bool) -> Graph:
+        """Run the program, which finds in its environment whether it is to ask."""
+        return run(
+            lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__").clear(),
+            config=expecting,
+            encrypted=("mlplatform:masterSecret",),
+            asks_cluster=asks_cluster,
+        )
+
+    assert declared(asks_cluster=False).of_type("mlplatform:index:MlPlatform")
+    with pytest.raises(UnmetPrerequisitesError, match="KEDA"):
+        declared(asks_cluster=True)
 
 
 def declare_inside(server: ControlPlane, monkeypatch: pytest.MonkeyPatch, present: str, declared: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import runpy
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from tests.support.recording_monitor import PROJECT, Graph, run
 ROOT: Final = Path(__file__).resolve().parents[2]
 MASTER_SECRET: Final = "a master secret that only the tests know"
 _MASTER_SECRET_KEY: Final = f"{PROJECT}:masterSecret"
+_GRAPHS_KEPT: Final = 12
+"""Those of one file of tests, and of a few that come after it: a graph takes a second to make and some MB to keep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,14 @@ class StackUnderTest:
         return {key: as_text(value) for key, value in values.items()}
 
     def run(self, *, preview: bool = False, encrypted: tuple[str, ...] = ()) -> Graph:
-        """Run the whole program under this configuration, of which these keys are stored encrypted too."""
+        """Return what the whole program declares under this configuration, of which these keys are encrypted too.
+
+        The graph may be one that somebody else has been given before: it is to be read only.
+        """
+        return _declared(self.name, json.dumps(self.added), preview, encrypted)
+
+    def run_anew(self, *, preview: bool = False, encrypted: tuple[str, ...] = ()) -> Graph:
+        """Run the whole program in any case, for those who look at what else happens meanwhile."""
         return run(
             lambda: _ignore(runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")),
             stack=self.name,
@@ -43,6 +53,11 @@ class StackUnderTest:
             config=self.config(),
             encrypted=(_MASTER_SECRET_KEY, *(f"{PROJECT}:{key}" for key in encrypted)),
         )
+
+
+@functools.lru_cache(_GRAPHS_KEPT)
+def _declared(name: str, added: str, preview: bool, encrypted: tuple[str, ...]) -> Graph:
+    return StackUnderTest(name=name, added=json.loads(added)).run_anew(preview=preview, encrypted=encrypted)
 
 
 STACKS: Final = {

@@ -7,6 +7,7 @@ There is no kubelet, so pods stay as they were made until a test writes their st
 from __future__ import annotations
 
 import json
+import random
 import signal
 import socket
 import subprocess
@@ -24,6 +25,8 @@ from local.toolchain import Toolchain
 
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 10.0
+_PORTS = range(20_000, 30_000)
+"""Below those that the kernel gives to whoever asks for any port or connects, and Kubernetes to services outside."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,14 @@ class ControlPlane:
 @contextmanager
 def control_plane(folder: Path, toolchain: Toolchain) -> Generator[ControlPlane]:
     """Start a control plane that keeps everything in `folder`, and stop it at the end."""
-    api_port, etcd_port, peer_port = _free_ports(3)
-    pki = _certificates(folder, toolchain, api_port)
+    held = _hold_ports(3)
+    api_port, etcd_port, peer_port = (int(it.getsockname()[1]) for it in held)
+    try:
+        pki = _certificates(folder, toolchain, api_port)
+    finally:
+        # Only now, because certificates take seconds in which somebody else might have taken the ports.
+        for it in held:
+            it.close()
     commands = {
         "etcd": _etcd(folder, toolchain, etcd_port, peer_port),
         "kube-apiserver": _apiserver(pki, toolchain, api_port, etcd_port),
@@ -173,12 +182,17 @@ def _controller_manager(folder: Path, pki: Path, toolchain: Toolchain) -> Sequen
     ]
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(it.getsockname()[1]) for it in sockets]
-    for it in sockets:
-        it.close()
-    return ports
+def _hold_ports(count: int) -> list[socket.socket]:
+    """Listen on so many ports that nobody else uses, which are free again once they are closed."""
+    held: list[socket.socket] = []
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        try:
+            held.append(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            continue
+        if len(held) == count:
+            return held
+    raise OSError(f"there are no {count} free ports in {_PORTS}")
 
 
 def _await(condition: Callable[[], bool], folder: Path) -> None:

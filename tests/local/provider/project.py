@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -31,6 +32,16 @@ def opts(**more):
 """
 
 
+_LIST_OF_PACKAGES = ("list", "-v", "--format", "json")
+_PIP = """
+import sys
+
+if (sys.prefix, sys.argv[1:]) != ({prefix!r}, {arguments!r}):
+    sys.exit(f"no pip stands here that would do this: {{sys.prefix}}, {{sys.argv[1:]}}")
+sys.stdout.write({text!r})
+"""
+
+
 class Project:
     """One project folder with one stack.
 
@@ -48,7 +59,9 @@ class Project:
             "PULUMI_CONFIG_PASSPHRASE": "test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PYTHONPATH": str(folder / "python"),
         }
+        self._python = folder / "python"
         self._plugin = folder / "plugin"
         self._state = folder / "state"
         self._home = folder / "home"
@@ -137,6 +150,7 @@ class Project:
 
     def _write(self) -> None:
         install(self._plugin)
+        _write_pip(self._python)
         self.folder.mkdir()
         plugins = {"providers": [{"name": "kubernetes", "path": str(self._plugin)}]}
         settings = {"name": "demo", "runtime": "python", "plugins": plugins}
@@ -145,3 +159,22 @@ class Project:
 
     def _command(self, arguments: tuple[str, ...]) -> list[str]:
         return ["pulumi", "--non-interactive", "--color", "never", "--cwd", str(self.folder), *arguments]
+
+
+def _write_pip(folder: Path) -> None:
+    """Write a `pip` that knows what the language host asks for in every run, and fails when anything else is asked.
+
+    The real one takes most of a second of CPU time to say the same each time. End-to-end tests have the real one.
+    """
+    package = folder / "pip"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    text = _PIP.format(prefix=sys.prefix, arguments=list(_LIST_OF_PACKAGES), text=_list_of_packages())
+    (package / "__main__.py").write_text(text, encoding="utf-8")
+
+
+@functools.cache
+def _list_of_packages() -> str:
+    """Return what the real pip says of this environment."""
+    command = [sys.executable, "-m", "pip", *_LIST_OF_PACKAGES]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

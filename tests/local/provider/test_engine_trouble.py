@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.local.provider.control_plane import ControlPlane
@@ -96,7 +97,7 @@ def test_the_object_is_in_the_state_when_interrupted(
 
     printed, _ = engine.communicate(timeout=30)
 
-    assert time.monotonic() - interrupted < 10
+    assert time.monotonic() - interrupted < 20
     assert engine.returncode != 0
     assert "cancelled before it was ready" in printed
     assert "web" in project.resources()
@@ -104,14 +105,24 @@ def test_the_object_is_in_the_state_when_interrupted(
     assert names(api_server, namespace, "services") == set()
 
 
-def test_the_next_run_continues_when_the_engine_was_killed(
+def test_the_plugin_ends_and_the_next_run_continues_when_the_engine_is_killed(
     project: Project, api_server: ControlPlane, namespace: str
 ) -> None:
     path = f"/api/v1/namespaces/{namespace}/services/web"
     project.program(WAITING_SERVICE % namespace)
     engine = project.start("up", "--yes", "--skip-preview")
     eventually(lambda: exists(api_server, path))
-    os.killpg(engine.pid, signal.SIGKILL)
+    plugins = subprocess.run(
+        ["pgrep", "-P", str(engine.pid), "-f", "local.provider"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert plugins
+
+    engine.kill()
+    engine.wait()
+
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in plugins), seconds=10)
+    with suppress(ProcessLookupError):
+        os.killpg(engine.pid, signal.SIGKILL)  # what else it had started
     engine.communicate()
     project.run("cancel", "--yes")
     left_behind = api_server.get(path)
@@ -123,23 +134,6 @@ def test_the_next_run_continues_when_the_engine_was_killed(
     assert api_server.get(path)["metadata"]["uid"] == left_behind["metadata"]["uid"]
     project.run("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
     assert not project.deployment().get("pending_operations")
-
-
-def test_the_plugin_ends_when_the_engine_alone_is_killed(
-    project: Project, api_server: ControlPlane, namespace: str
-) -> None:
-    project.program(WAITING_SERVICE % namespace)
-    engine = project.start("up", "--yes", "--skip-preview")
-    eventually(lambda: exists(api_server, f"/api/v1/namespaces/{namespace}/services/web"))
-    plugins = subprocess.run(
-        ["pgrep", "-P", str(engine.pid), "-f", "local.provider"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert plugins
-
-    engine.kill()
-    engine.wait()
-
-    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in plugins), seconds=10)
 
 
 def test_a_foreign_object_survives_when_the_stack_wants_its_name(

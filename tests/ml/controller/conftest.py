@@ -40,7 +40,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A control plane that knows routes and the controller's account."""
     tools = toolchain.ensure(["etcd", "kubernetes"])
     with control_plane(tmp_path_factory.mktemp("api"), tools) as plane:
-        found = Cluster(tools.bin("kubectl"), plane.kubeconfig)
+        found = Cluster(tools.bin("kubectl"), plane.kubeconfig, plane.client)
         found.install()
         yield found
 

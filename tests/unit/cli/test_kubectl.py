@@ -83,8 +83,8 @@ def test_secret_is_decoded_when_read(platform: FakePlatform, kubectl: Kubectl) -
 
 def test_tool_is_killed_when_its_time_is_up(platform: FakePlatform, kubectl: Kubectl) -> None:
     platform.rule("kubectl", "get", delay_seconds=60)
-    with pytest.raises(UserError, match="gave no answer within 5 s"):
-        asyncio.run(run_tool(["kubectl", "get", "x"], environment=kubectl.environment, timeout_seconds=5))
+    with pytest.raises(UserError, match="gave no answer within 2 s"):
+        asyncio.run(run_tool(["kubectl", "get", "x"], environment=kubectl.environment, timeout_seconds=2))
     assert is_gone(platform.calls("kubectl")[0]["pid"])
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ PATIENCE_WHILE_AWAY_SECONDS = 0.1
 """How long a connection is waited for; nobody has to wait for a server that is known to be down."""
 APPEND_LOCK = 7310461
 """Which `append_events` takes (`ml.events.migrations`): who holds it keeps an append in the middle."""
+WAITING_APPENDS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,8 @@ class Crash:
         self._database = database
         self._world = world
         self._holder: psycopg.Connection[tuple[object, ...]] | None = None
-        self._timer: threading.Timer | None = None
+        self._stopping: threading.Thread | None = None
+        self._had_begun = True
         self.is_down = False
 
     def now(self) -> None:
@@ -220,14 +223,26 @@ class Crash:
         self._holder = self._database.server.connect(self._database.name)
         self._holder.execute("SELECT pg_advisory_lock(%s)", (APPEND_LOCK,))
         self._database.is_going_down()
-        self._timer = threading.Timer(0.2, self._database.server.stop)
-        self._timer.start()
+        self._stopping = threading.Thread(target=self._stop_during_the_append, args=(self._holder,))
+        self._stopping.start()
         self.is_down = True
 
     def is_over(self) -> None:
         """The server comes back with what was committed."""
-        if self._timer is not None:
-            self._timer.join()
+        if self._stopping is not None:
+            self._stopping.join()
         if self._holder is not None:
             self._holder.close()
         self._database.restart()
+        assert self._had_begun, "the append did not come to its lock"
+
+    def _stop_during_the_append(self, holder: psycopg.Connection[tuple[object, ...]]) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        try:
+            while holder.execute(WAITING_APPENDS, (APPEND_LOCK,)).fetchone() == (0,):
+                self._had_begun = time.monotonic() < deadline
+                if not self._had_begun:
+                    return
+                time.sleep(0.01)
+        finally:
+            self._database.server.stop()

@@ -29,8 +29,11 @@ from ml.serving.sync_status import SlotStatus
 from tests.ml.controller.cluster import KIND, NAMESPACE, TEST_KIND, Cluster
 from tests.ml.controller.conftest import account_client
 from tests.ml.controller.shell.answers import serving
+from tests.support.ports import own_address
 
 MODEL, REGISTRY_MODEL = "content-quality-model", "content_quality_model"
+GATEWAYS = own_address(1), own_address(2)
+PODS_AT = own_address(3), own_address(4), own_address(5)
 DUMP: JsonObject = json.loads((Path(__file__).parent / "reference" / "config_dump.json").read_text())
 IN_DUMP = RouteState(
     weights={"stable": 900, "candidate-a": 100}, salt_index=7, mirror=Mirror(slot="candidate-a", percent=12.5)
@@ -146,16 +149,16 @@ def test_route_is_refused_when_model_or_slot_is_not_there(clean: Cluster) -> Non
 @slow
 def test_route_is_in_force_when_every_gateway_has_it(clean: Cluster) -> None:
     put_split(clean)
-    put_gateway(clean, "gateway-0", "127.0.9.1")
+    put_gateway(clean, "gateway-0", GATEWAYS[0])
 
     async def look(world: World) -> RouteState | None:
         return await world.traffic.in_force(REGISTRY_MODEL)
 
-    with serving("127.0.9.1", GATEWAY_ADMIN_PORT) as first, serving("127.0.9.2", GATEWAY_ADMIN_PORT) as second:
+    with serving(GATEWAYS[0], GATEWAY_ADMIN_PORT) as first, serving(GATEWAYS[1], GATEWAY_ADMIN_PORT) as second:
         first.by_path["/config_dump"] = (200, json.dumps(DUMP))
         assert act(clean, look) == IN_DUMP
         assert first.asked == ["/config_dump?resource=dynamic_route_configs"]
-        put_gateway(clean, "gateway-1", "127.0.9.2")
+        put_gateway(clean, "gateway-1", GATEWAYS[1])
         late = copy.deepcopy(DUMP)
         for route in late["configs"][0]["route_config"]["virtual_hosts"][0]["routes"]:
             route["route"]["weighted_clusters"]["clusters"][0]["weight"] = 999
@@ -166,7 +169,7 @@ def test_route_is_in_force_when_every_gateway_has_it(clean: Cluster) -> None:
         second.by_path["/config_dump"] = (503, "")
         with pytest.raises(UnavailableError, match="gateway-1"):
             act(clean, look)
-        clean.set_pod("gateway-1", "127.0.9.2", ready=False, namespace=GATEWAY_NAMESPACE)
+        clean.set_pod("gateway-1", GATEWAYS[1], ready=False, namespace=GATEWAY_NAMESPACE)
         assert act(clean, look) == IN_DUMP, "a gateway that is not ready gets no connections"
 
 
@@ -217,16 +220,16 @@ def test_slot_is_as_its_pods_say_when_they_come_and_go(clean: Cluster) -> None:
         return act(clean, lambda world: world.slots.state(REGISTRY_MODEL, "candidate-a"))
 
     assert look().ready_pods == 0
-    clean.put_slot_pod(MODEL, "candidate-a", "127.0.9.3", ready=False)
-    clean.put_slot_pod(MODEL, "stable", "127.0.9.5")
+    clean.put_slot_pod(MODEL, "candidate-a", PODS_AT[0], ready=False)
+    clean.put_slot_pod(MODEL, "stable", PODS_AT[2])
     assert look() == SlotState(
         slot="candidate-a", ready_pods=0, serving_version=None, problem="none of 1 pods of candidate-a is ready"
     )
-    with serving("127.0.9.3", SYNC_PORT) as first, serving("127.0.9.4", SYNC_PORT) as second:
+    with serving(PODS_AT[0], SYNC_PORT) as first, serving(PODS_AT[1], SYNC_PORT) as second:
         first.by_path["/status"] = status(7)
-        clean.set_pod("content-quality-model-candidate-a-127-0-9-3", "127.0.9.3", ready=True)
+        clean.set_pod(f"{MODEL}-candidate-a-{PODS_AT[0].replace('.', '-')}", PODS_AT[0], ready=True)
         assert look() == SlotState(slot="candidate-a", ready_pods=1, serving_version=7)
-        clean.put_slot_pod(MODEL, "candidate-a", "127.0.9.4")
+        clean.put_slot_pod(MODEL, "candidate-a", PODS_AT[1])
         second.by_path["/status"] = status(8)
         assert look() == SlotState(
             slot="candidate-a",
@@ -252,8 +255,8 @@ def test_slot_is_as_its_pods_say_when_they_come_and_go(clean: Cluster) -> None:
 def test_version_is_unknown_when_a_pod_does_not_tell_a_sound_one(
     clean: Cluster, answer: tuple[int, str], problem: str
 ) -> None:
-    clean.put_slot_pod(MODEL, "candidate-a", "127.0.9.3")
-    with serving("127.0.9.3", SYNC_PORT) as pod:
+    clean.put_slot_pod(MODEL, "candidate-a", PODS_AT[0])
+    with serving(PODS_AT[0], SYNC_PORT) as pod:
         pod.by_path["/status"] = answer
         found = act(clean, lambda world: world.slots.state(REGISTRY_MODEL, "candidate-a"))
     assert (found.ready_pods, found.serving_version) == (1, None)
@@ -272,7 +275,7 @@ def put_test(cluster: Cluster, name: str, annotations: dict[str, str] | None = N
 
 
 def get_test(cluster: Cluster, name: str) -> JsonObject:
-    return json.loads(cluster.kubectl("get", TEST_KIND, name, "--output=json", "--show-managed-fields"))
+    return cluster.get_test(name)
 
 
 @slow

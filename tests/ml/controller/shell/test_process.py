@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ import pytest
 from ml.cli.outputs import parse_outputs
 from ml.cli.train.job import training_job
 from ml.contracts import GATEWAY_ADMIN_PORT, GATEWAY_NAMESPACE, SYNC_PORT, experiment_salt, gateway_route_name
+from ml.controller import pipeline_runs
 from ml.controller.splits import route_of
 from ml.events.pool import DatabaseSettings, open_pool
-from ml.events.ports import Stored
+from ml.events.ports import Stored, VersionConflictError
 from ml.events.projector import Projector
 from ml.events.schema import migrate
 from ml.events.store import PostgresEventStore
@@ -29,12 +30,15 @@ from ml.serving.sync_status import SlotStatus
 from tests.ml.controller.cluster import KIND, NAMESPACE, TEST_KIND, Cluster, eventually
 from tests.ml.controller.conftest import Controller, running_controller
 from tests.ml.controller.shell.answers import Answers, serving
+from tests.support.ports import own_address
 from tests.support.postgres import shared_postgres
 from tests.support.tracking_server import shared_tracking_server
 from tests.unit.cli.platform import OUTPUTS
 
 pytestmark = pytest.mark.slow
+_ATTEMPTS = 10
 MODEL, REGISTRY_MODEL = "content-quality-model", "content_quality_model"
+GATEWAY, STABLE, CANDIDATE = own_address(1), own_address(2), own_address(3)
 SPEC = {
     "model": REGISTRY_MODEL,
     "primary": {"name": "clicked", "minimumEffect": 0.1, "baseline": 0.3},
@@ -76,12 +80,12 @@ def environment(database: DatabaseSettings) -> dict[str, str]:
 def platform(cluster: Cluster) -> Generator[None]:
     """Two slots that serve, and a gateway that does what the split says."""
     cluster.put_root(MODEL, "stable,candidate-a")
-    cluster.put_pod("gateway-0", {"istio": "ingressgateway"}, "127.0.9.1", namespace=GATEWAY_NAMESPACE)
+    cluster.put_pod("gateway-0", {"istio": "ingressgateway"}, GATEWAY, namespace=GATEWAY_NAMESPACE)
     stop = threading.Event()
     with (
-        serving("127.0.9.1", GATEWAY_ADMIN_PORT) as gateway,
-        serving("127.0.9.3", SYNC_PORT) as stable,
-        serving("127.0.9.4", SYNC_PORT) as candidate,
+        serving(GATEWAY, GATEWAY_ADMIN_PORT) as gateway,
+        serving(STABLE, SYNC_PORT) as stable,
+        serving(CANDIDATE, SYNC_PORT) as candidate,
     ):
         for answers, alias in ((stable, "champion"), (candidate, "candidate-a")):
             version = register(alias)
@@ -90,8 +94,8 @@ def platform(cluster: Cluster) -> Generator[None]:
                 serving_version=version,
             )  # fmt: skip
             answers.by_path["/status"] = (200, json.dumps(dataclasses.asdict(status)))
-        cluster.put_slot_pod(MODEL, "stable", "127.0.9.3")
-        cluster.put_slot_pod(MODEL, "candidate-a", "127.0.9.4")
+        cluster.put_slot_pod(MODEL, "stable", STABLE)
+        cluster.put_slot_pod(MODEL, "candidate-a", CANDIDATE)
         thread = threading.Thread(target=_follow, args=(cluster, gateway, stop), daemon=True)
         thread.start()
         try:
@@ -156,7 +160,7 @@ def put_test(cluster: Cluster, name: str, **spec: Any) -> str:
 
 
 def phase(cluster: Cluster, name: str) -> str:
-    return str(json.loads(cluster.kubectl("get", TEST_KIND, name, "--output=json")).get("status", {}).get("phase"))
+    return str(cluster.get_test(name).get("status", {}).get("phase"))
 
 
 def stream(database: DatabaseSettings, uid: str) -> Sequence[Stored]:
@@ -168,14 +172,18 @@ def stream(database: DatabaseSettings, uid: str) -> Sequence[Stored]:
 
 
 def issue(database: DatabaseSettings, uid: str, action: Any) -> None:
-    """Append a command as the API does."""
+    """Append a command as the API does, which tries again when the controller was faster."""
 
     async def inside() -> None:
         async with open_pool(database) as pool:
             store = PostgresEventStore(pool)
-            length = len(await store.read(experiment_stream(uid)))
             command = CommandIssued(at=time.time(), command="c-1", action=action, by="ann", why="test", source="api")
-            await store.append(experiment_stream(uid), length, [command])
+            for _ in range(_ATTEMPTS):
+                length = len(await store.read(experiment_stream(uid)))
+                with suppress(VersionConflictError):
+                    await store.append(experiment_stream(uid), length, [command])
+                    return
+        raise AssertionError(f"the controller was faster {_ATTEMPTS} times")
 
     asyncio.run(inside())
 
@@ -221,6 +229,7 @@ def test_experiment_ramps_is_repaired_and_stops_when_told_to(
 def test_pipeline_run_is_counted_when_its_job_has_failed(
     clean: Cluster, database: DatabaseSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pipeline_runs, "LOOK_SECONDS", 0.5)
     outputs = dataclasses.replace(parse_outputs(OUTPUTS), namespace=NAMESPACE)
     manifest = training_job(outputs, "train-models-1", force=False)
     # There is no node: its pod never runs, and Kubernetes ends it at its deadline.
