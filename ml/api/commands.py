@@ -10,8 +10,8 @@ from typing import Final
 from ml.api.auth import Principal
 from ml.api.ports import Ports
 from ml.api.problems import FieldError, ProblemError, invalid, not_found
-from ml.api.texts import text_problem
 from ml.api.views import CommandReceipt
+from ml.contracts.storable import why_not_storable
 from ml.events.ports import Stored, VersionConflictError
 from ml.events.records import ExperimentRecord
 from ml.events.types import FINAL_PHASES, CommandAction, CommandIssued, Phase, PhaseEntered, experiment_stream
@@ -144,9 +144,9 @@ def _check_arm(target: _Target, arm: str | None) -> None:
 def _check_texts(**texts: str) -> None:
     """Refuse texts that nobody could read again: this is the door of the log, whichever way a request came."""
     errors = [
-        FieldError(pointer=f"/{name}", detail=f"{name}: {problem}")
+        FieldError(pointer=f"/{name}", detail=f"{name}: allowed is a text without {found}")
         for name, text in texts.items()
-        if (problem := text_problem(text))
+        if (found := why_not_storable(text))
     ]
     if errors:
         raise invalid("; ".join(error.detail for error in errors), errors)

@@ -14,7 +14,7 @@ import jwt
 
 from ml.api.auth import SCOPES, IdentityUnavailableError, Principal
 from ml.api.settings import OidcSettings
-from ml.api.texts import text_problem
+from ml.contracts.storable import why_not_storable
 
 _KEYS_LIVE_SECONDS: Final = 600.0
 _ASK_AGAIN_SECONDS: Final = 10.0
@@ -82,7 +82,7 @@ class OidcTokens:
         subject = claims.get("sub")
         if not isinstance(subject, str) or not subject.strip() or len(subject) > _LONGEST_SUBJECT:
             return None
-        if text_problem(subject):
+        if why_not_storable(subject):
             return None  # it names who did something, in the log and in the audit
         held = claims.get(self._settings.scope_claim, "")
         words = held.split() if isinstance(held, str) else cast("list[object]", held) if isinstance(held, list) else []

@@ -12,7 +12,7 @@ from strawberry.types import Info
 from ml.api.context import Context, context_of
 from ml.api.graphql.limits import MAX_PAGE
 from ml.api.results import results_for
-from ml.api.texts import text_problem
+from ml.contracts.storable import why_not_storable
 from ml.events.records import (
     CommandRecord,
     DecisionRecord,
@@ -38,8 +38,8 @@ def check_text(name: str, text: str) -> None:
     Raises:
         InvalidArgumentError: nothing stored can have such a text.
     """
-    if problem := text_problem(text):
-        raise InvalidArgumentError(f"{name}={text!r}: {problem}")
+    if found := why_not_storable(text):
+        raise InvalidArgumentError(f"{name}={text!r}: allowed is a text without {found}")
 
 
 def page_size(first: int) -> int:

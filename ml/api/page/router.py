@@ -21,7 +21,7 @@ from ml.api.page.layout import message_page
 from ml.api.page.listing import experiment_path, list_page, sign_in_page
 from ml.api.page.security import BASE_PATH, guarded, session_token
 from ml.api.page.source import SCOPE_READ, ExperimentRows, Filters, PageSource, RefusedError, Visitor
-from ml.api.texts import text_problem
+from ml.contracts.storable import why_not_storable
 from ml.events.ports import StoreUnavailableError
 from ml.events.types import CommandAction, Phase
 from ml.kubernetes import ApiError
@@ -264,8 +264,10 @@ async def _form(request: Request) -> Mapping[str, str] | None:
     except ValueError:
         return None
     for name, (value, *_) in fields.items():
-        if problem := text_problem(name) or text_problem(value):
-            detail = f"The field {name!a} cannot be taken: {problem}. Go back, remove it, and send the form again."
+        if found := why_not_storable(name) or why_not_storable(value):
+            detail = (
+                f"The field {name!a} cannot be taken: it holds {found}. Go back, remove it, send it again."
+            )
             raise RefusedError(400, "Not done", detail)
     return {name: values[0] for name, values in fields.items()}
 

@@ -20,7 +20,6 @@ from ml.api.problems import ProblemError
 from ml.api.rates import RateLimiter
 from ml.api.settings import Rates, SettingsError, load_settings
 from ml.api.strict_json import MAX_DEPTH, JsonError, parse_json
-from ml.api.texts import text_problem
 from ml.events.counting import IngestResult, Outcome
 from ml.events.ports import StoreUnavailableError
 
@@ -50,18 +49,6 @@ def test_any_bytes_are_read_or_refused_when_they_are_no_json(text: bytes) -> Non
     with contextlib.suppress(JsonError):
         parsed = parse_json(text)
         assert parse_json(json.dumps(parsed).encode()) == parsed
-
-
-@given(text=st.text(st.characters(exclude_categories=[])))
-def test_a_text_has_a_problem_exactly_when_the_database_could_not_hold_it(text: str) -> None:
-    storable = "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-    assert (text_problem(text) == "") == storable
-
-
-@pytest.mark.parametrize(("text", "words"), [("a\x00b", "U+0000"), ("\ud83d", "surrogate"), ('\U0001f600 [{"', "")])
-def test_a_text_is_told_what_is_wrong_with_it_when_it_cannot_be_stored(text: str, words: str) -> None:
-    assert words in text_problem(text)
-    assert bool(text_problem(text)) == bool(words)
 
 
 def test_settings_have_defaults_when_only_the_needed_is_given() -> None:
