@@ -29,6 +29,8 @@ _PIPELINE_WINDOW: Final = "1d"
 _BACKUP_HOURS: Final = 26
 """A backup is taken every day; two hours for it to be ready."""
 _BEHIND_SECONDS: Final = 60
+_STANDSTILL: Final = "5m"
+"""How long the API's read models may be behind the log without a break."""
 _BACKUP: Final = "barman_cloud_cloudnative_pg_io_last"
 _FEW_REQUESTS_PER_SECOND: Final = 0.1
 """Below this the slowest or the failed few say nothing about the service."""
@@ -145,6 +147,15 @@ def _experiment_alerts() -> list[dict[str, Any]]:
             severity="critical",
             summary="The experiment controller does not get through its work",
             description="Weights stay as they are: nothing is promoted, and nothing harmful is rolled back.",
+        ),
+        _alert(
+            "ExperimentViewsStandStill",
+            # Each replica of the API says the same of all of them; while it is busy the lag comes and goes.
+            f"min by (projection) (min_over_time(mlplatform_api_projection_lag_events[{_STANDSTILL}])) > 0",
+            after="1m",
+            severity="warning",
+            summary="What the API shows of experiments is old: {{ $labels.projection }}",
+            description="Decisions are taken all the same; people and programs that read do not see them.",
         ),
     ]
 

@@ -34,6 +34,7 @@ EXPERIMENTS = 'mlplatform_controller_experiments{phase="%s"}'
 LAST = "mlplatform_controller_last_success_timestamp_seconds"
 WANTED, OTHER_WANTED = (f'{WANTED_SERIES}{{measure="requests",scaler="{name}"}}' for name in ("api", "other"))
 MOST, OTHER_MOST = (f'{MOST_SERIES}{{scaler="{name}"}}' for name in ("api", "other"))
+BEHIND = 'mlplatform_api_projection_lag_events{instance="10.0.0.1",projection="experiments"}'
 RUNS = 'mlplatform_pipeline_runs_total{instance="10.0.0.1",pipeline="train-models",result="%s"}'
 OTHER_RUNS = RUNS.replace("0.1", "0.2")
 SUCCEEDED, FAILED = RUNS % "succeeded", RUNS % "failed"
@@ -76,6 +77,10 @@ CASES: list[tuple[str, str, bool, dict[str, str]]] = [
      {CONTROLLER: "1x30", LAST: "600x30", EXPERIMENTS % "Promoted": "3x30"}),
     ("ExperimentControllerStalled", "it works", False,
      {CONTROLLER: "1x30", LAST: "0+60x30", EXPERIMENTS % "Running": "1x30"}),
+    ("ExperimentViewsStandStill", "the same event is refused again and again", True, {BEHIND: "0x10 3x20"}),
+    ("ExperimentViewsStandStill", "there is much to catch up with", False, {BEHIND: "0x10 900x3 0x17"}),
+    ("ExperimentViewsStandStill", "one of the two that tell saw it caught up", False,
+     {BEHIND: "0x10 3x20", BEHIND.replace("0.1", "0.2"): "0x10 3 0 3 0 3 0 3 0 3 0 3 0 3 0 3 0 3 0 3 0"}),
     ("PipelineFailureRateHigh", "one of ten runs fails", True,
      {SUCCEEDED: "50x5 59x25", FAILED: "7x5 8x25"}),
     ("PipelineFailureRateHigh", "the only run fails, the first there ever was", True,

@@ -57,6 +57,7 @@ def _of_api() -> str:
     metrics.seconds.labels("list_experiments").observe(0.1)
     metrics.outcomes.labels("accepted").inc()
     metrics.commands.labels("pause").inc()
+    metrics.projection_lag.labels("experiments").set(0)
     return generate_latest(metrics.registry).decode()
 
 
