@@ -20,7 +20,8 @@ Verdict = Literal[
 ]
 
 SMALLEST_EVENT_COUNT: Final = 20
-"""Of the rarer outcome of a yes-no metric, both arms together, before an asymptotic method may speak."""
+"""Of the rarer outcome of a yes-no metric, in two arms as large as the smaller one, before an asymptotic method may
+speak."""
 _ROUNDING: Final = 1e-9
 """Share of a value that the rounding of its sums may feign as a difference."""
 
@@ -77,8 +78,8 @@ class Contrast:
         information_weight: sum of n_t n_c / (n_t + n_c) over the epochs used.
         n_control: units in the epochs used; 0 when there is no comparison with control.
         n_treatment: units in the epochs used.
-        rarer_count: for a yes-no metric the count of the outcome that is rarer in both arms, or would be at the
-            limit, else infinite.
+        rarer_count: for a yes-no metric the count of the outcome that is rarer in both arms, as far as two arms of
+            the smaller one's size have their share of it, or would have at the limit; else infinite.
         rounding: what of the estimate the rounding of sums may feign, when nothing varied.
     """
 
@@ -126,8 +127,7 @@ def contrast(
     weights = c[:, 0] * t[:, 0] / (c[:, 0] + t[:, 0])
     total = float(weights.sum())
     variance = variance_t + control_factor**2 * variance_c
-    both = c.sum(axis=0) + t.sum(axis=0)
-    rarer = min(both[1], both[0] - both[1]) if _is_yes_or_no(both) else math.inf
+    rarer = _rarer_in_equal_arms(c.sum(axis=0), t.sum(axis=0))
     rounding = 0.0
     if not variance.any():
         rounding = _ROUNDING * float(np.abs(ratio_t).max() + abs(control_factor) * np.abs(ratio_c).max())
@@ -139,9 +139,22 @@ def contrast(
         information_weight=total,
         n_control=int(c[:, 0].sum()),
         n_treatment=int(t[:, 0].sum()),
-        rarer_count=float(rarer),
+        rarer_count=rarer,
         rounding=rounding,
     )
+
+
+def _rarer_in_equal_arms(control: check.FloatArray, treatment: check.FloatArray) -> float:
+    """Return how many of the rarer outcome two arms of the smaller one's size have, if both have it equally often.
+
+    A small arm that has seen hardly any of it has no variance of its own to speak of, and lends the estimate far too
+    small an error, however many the large one has seen.
+    """
+    both = control + treatment
+    if not _is_yes_or_no(both):
+        return math.inf
+    smaller_share = min(control[0], treatment[0]) / both[0]
+    return float(min(both[1], both[0] - both[1]) * 2.0 * smaller_share)
 
 
 def single(

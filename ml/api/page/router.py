@@ -265,9 +265,7 @@ async def _form(request: Request) -> Mapping[str, str] | None:
         return None
     for name, (value, *_) in fields.items():
         if found := why_not_storable(name) or why_not_storable(value):
-            detail = (
-                f"The field {name!a} cannot be taken: it holds {found}. Go back, remove it, send it again."
-            )
+            detail = f"The field {name!a} cannot be taken: it holds {found}. Go back, remove it, send it again."
             raise RefusedError(400, "Not done", detail)
     return {name: values[0] for name, values in fields.items()}
 
