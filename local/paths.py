@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -43,21 +44,17 @@ def cache_dir() -> Path:
     return _folder("MLP_CACHE_DIR", "XDG_CACHE_HOME", ".cache")
 
 
-def state_dir(instance: str) -> Path:
+def state_dir(instance: str, *, checked: bool = True) -> Path:
     """Return the folder that holds everything one instance owns.
+
+    Args:
+        instance: its name.
+        checked: whether an instance may come up there; one that is to end may lie where older versions let it.
 
     Raises:
         ValueError: it is no place for it; the message names the variable.
     """
-    return _folder("MLP_STATE_DIR", "XDG_STATE_HOME", ".local/state") / instance
-
-
-def _folder(ours: str, of_all_programs: str, below_home: str) -> Path:
-    if os.environ.get(ours):
-        return _checked(ours, os.environ[ours])
-    if os.environ.get(of_all_programs):
-        return _checked(of_all_programs, os.environ[of_all_programs]) / "mlplatform"
-    return _checked("HOME", str(Path.home())) / below_home / "mlplatform"
+    return _folder("MLP_STATE_DIR", "XDG_STATE_HOME", ".local/state", _checked if checked else _as_it_is) / instance
 
 
 def _checked(variable: str, text: str) -> Path:
@@ -67,3 +64,15 @@ def _checked(variable: str, text: str) -> Path:
     if any(path.is_relative_to(private) for path in (folder, folder.resolve()) for private in PRIVATE_FOLDERS):
         raise ValueError(f"{variable}={text!r}: must not lie below /run or /var/log, of which every node has its own")
     return folder
+
+
+def _folder(ours: str, of_all_programs: str, below_home: str, read: Callable[[str, str], Path] = _checked) -> Path:
+    if os.environ.get(ours):
+        return read(ours, os.environ[ours])
+    if os.environ.get(of_all_programs):
+        return read(of_all_programs, os.environ[of_all_programs]) / "mlplatform"
+    return read("HOME", str(Path.home())) / below_home / "mlplatform"
+
+
+def _as_it_is(_variable: str, text: str) -> Path:
+    return Path(text).absolute()

@@ -35,14 +35,15 @@ class Instance:
         """Read all MLP_ variables that say where and what it is; the ports of an existing instance stay as they are.
 
         Args:
-            to_end: it will only be ended, for which nobody needs its ports: they may be wrong or lost.
+            to_end: it will only be ended, wherever it lies and whatever is said of its ports and of the cache.
 
         Raises:
             ValueError: a variable, or the file with the ports, has a value that is not allowed; the message names it.
         """
         name = paths.instance_name()
-        state_dir = paths.state_dir(name)
-        paths.cache_dir()
+        state_dir = paths.state_dir(name, checked=not to_end)
+        if not to_end:
+            paths.cache_dir()
         try:
             api_port, gateway_port = _ports(state_dir / _PORTS_FILE)
         except ValueError:

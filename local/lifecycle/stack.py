@@ -31,6 +31,8 @@ from ml.contracts.prerequisites import PRESENT
 
 _PROJECT = "mlplatform"
 _SECRET_KEY = f"{_PROJECT}:masterSecret"
+_REFUSED = "incorrect passphrase"
+"""What the engine says when it cannot read what was sealed."""
 _PROGRAM_LINK = "program"
 
 
@@ -181,7 +183,7 @@ class Stack:
         Raises:
             StackError: no update has it either.
         """
-        if _secret_of(_load(self._config_file)) is not None:
+        if self._can_read_secret():
             return
         refused = ""
         try:
@@ -194,6 +196,26 @@ class Stack:
                 "finished update has kept it: put a copy of the file back, or remove the platform with its data "
                 f"(`make down`){refused}"
             )
+
+    def _can_read_secret(self) -> bool:
+        """Return whether the file has the secret, whole.
+
+        Raises:
+            StackError: it was sealed with another passphrase.
+        """
+        if _secret_of(_load(self._config_file)) is None:
+            return False
+        try:
+            self._run(["config", "get", _SECRET_KEY, "--stack", STACK])
+        except StackError as error:
+            if _REFUSED not in str(error):
+                return False
+            raise StackError(
+                f"{self._config_file} was sealed with another passphrase than that in {self.instance.passphrase_file}. "
+                "Older versions took PULUMI_CONFIG_PASSPHRASE where it was exported at the first start: write its "
+                "value of then, which may be empty, into the second file"
+            ) from None
+        return True
 
     def _write_config(self, images: Mapping[str, str]) -> None:
         current = _load(self._config_file)
@@ -270,8 +292,9 @@ def set_aside_if_broken(file: Path) -> None:
 
 def _secret_of(settings_file: Mapping[str, Any]) -> object:
     """Return the encrypted secret, or None where it or what it takes to decrypt it is missing."""
-    config = cast("dict[str, Any]", settings_file.get("config") or {})
-    return config.get(_SECRET_KEY) if "encryptionsalt" in settings_file else None
+    config: object = settings_file.get("config")
+    secret: object = cast("dict[str, object]", config).get(_SECRET_KEY) if isinstance(config, dict) else None
+    return secret if "encryptionsalt" in settings_file else None
 
 
 def _load(file: Path) -> dict[str, Any]:

@@ -69,10 +69,11 @@ def join_command(cgroup: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> tuple[s
 
 
 def members(pattern: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> set[int]:
-    """Return the processes that are in the system group of a branch in each hierarchy.
+    """Return the processes that are in the system group of a branch in each hierarchy that has the branch.
 
-    Nobody but root can bring a process there. The groups' own files say it in process ids as the caller sees them,
-    wherever the hierarchies are mounted; /proc/PID/cgroup would not.
+    Nobody but root can bring a process there, or make a branch. A hierarchy that somebody mounts after the branch was
+    made does not have it. The groups' own files say it in process ids as the caller sees them, wherever the hierarchies
+    are mounted; /proc/PID/cgroup would not.
 
     Args:
         pattern: name of the branch, or a pattern that only its name fits.
@@ -80,8 +81,10 @@ def members(pattern: str, mount_point: Path = CGROUP_FILE_SYSTEM) -> set[int]:
     """
     found: set[int] | None = None
     for top in hierarchies(mount_point):
-        here = {int(pid) for branch in top.glob(pattern.lstrip("/")) for pid in _read(_members_file(branch)).split()}
-        found = here if found is None else found & here
+        branches = list(top.glob(pattern.lstrip("/")))
+        if branches:
+            here = {int(pid) for branch in branches for pid in _read(_members_file(branch)).split()}
+            found = here if found is None else found & here
     return found or set()
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from local.paths import cache_dir, instance_name, state_dir
 from local.toolchain import facts, registries
-from local.toolchain.catalog import DebianTool, GoTool, Tool
+from local.toolchain.catalog import CLUSTER_TOOLS, TOOLS, DebianTool, GoTool, Tool
 from local.toolchain.errors import PreflightError
 from local.toolchain.facts import Facts
 from local.toolchain.installer import MODULES, default_cache, missing, select
@@ -23,7 +23,7 @@ NEEDED_MEMORY_BYTES: Final = int(7.5 * _GIB)
 _CACHE: Final = "MLP_CACHE_DIR"
 _STATE: Final = "MLP_STATE_DIR"
 _GO_BUILDS: Final = {"GOCACHE": 8 * _GIB, "GOMODCACHE": 6 * _GIB}
-"""What the tools of the cluster leave there when they are built, which nobody needs afterwards."""
+"""What the tools of the cluster leave there when all are built, which nobody needs afterwards."""
 _TOOLS_AND_IMAGES: Final = {_CACHE: 7 * _GIB, _STATE: 7 * _GIB}
 """Tools, images and what they are made in; the images once more as the node has them, with room for data.
 
@@ -62,11 +62,14 @@ class Needs:
     """Whether a Debian package is missing."""
     go_version: str | None
     """Lowest Go that can build what is missing; None if nothing has to be built."""
+    go_share: float
+    """How much of what is built with Go is missing: a start that was cut off has filled its part of the disk."""
 
     @property
     def disk_bytes(self) -> dict[str, int]:
         """Free space that the work asks for, by the variable that can move the folder."""
-        return (_TOOLS_AND_IMAGES if self.must_install else _DATA) | (_GO_BUILDS if self.go_version else {})
+        builds = {name: int(size * self.go_share) for name, size in _GO_BUILDS.items()} if self.go_version else {}
+        return (_TOOLS_AND_IMAGES if self.must_install else _DATA) | builds
 
 
 def preflight(
@@ -104,10 +107,12 @@ def needs_of(lacking: Sequence[Tool], modules: Path) -> Needs:
     """Return what installing the missing tools asks for."""
     go_tools = [tool for tool in lacking if isinstance(tool, GoTool)]
     versions = [_go_directive((modules / tool.folder / "go.mod").read_text()) for tool in go_tools]
+    of_the_cluster = sum(isinstance(TOOLS[name], GoTool) for name in CLUSTER_TOOLS)
     return Needs(
         must_install=bool(lacking),
         debian=any(isinstance(tool, DebianTool) for tool in lacking),
         go_version=max(versions, key=_parts, default=None),
+        go_share=min(1.0, len(go_tools) / of_the_cluster),
     )
 
 

@@ -20,7 +20,7 @@ Verdict = Literal[
 ]
 
 SMALLEST_EVENT_COUNT: Final = 20
-"""Of the rarer outcome of a yes-no metric, in two arms as large as the smaller one, before an asymptotic method may
+"""Of the rarer outcome of a yes-no metric, in the smaller arm or in two of its size, before an asymptotic method may
 speak."""
 _ROUNDING: Final = 1e-9
 """Share of a value that the rounding of its sums may feign as a difference."""
@@ -78,8 +78,8 @@ class Contrast:
         information_weight: sum of n_t n_c / (n_t + n_c) over the epochs used.
         n_control: units in the epochs used; 0 when there is no comparison with control.
         n_treatment: units in the epochs used.
-        rarer_count: for a yes-no metric the count of the outcome that is rarer in both arms, as far as two arms of
-            the smaller one's size have their share of it, or would have at the limit; else infinite.
+        rarer_count: for a yes-no metric the count of the outcome that is rarer in both arms: what the smaller one has
+            seen, or two of its size would have, or would at the limit; else infinite.
         rounding: what of the estimate the rounding of sums may feign, when nothing varied.
     """
 
@@ -127,7 +127,7 @@ def contrast(
     weights = c[:, 0] * t[:, 0] / (c[:, 0] + t[:, 0])
     total = float(weights.sum())
     variance = variance_t + control_factor**2 * variance_c
-    rarer = _rarer_in_equal_arms(c.sum(axis=0), t.sum(axis=0))
+    rarer = _rarer_where_it_counts(c.sum(axis=0), t.sum(axis=0))
     rounding = 0.0
     if not variance.any():
         rounding = _ROUNDING * float(np.abs(ratio_t).max() + abs(control_factor) * np.abs(ratio_c).max())
@@ -144,17 +144,19 @@ def contrast(
     )
 
 
-def _rarer_in_equal_arms(control: check.FloatArray, treatment: check.FloatArray) -> float:
-    """Return how many of the rarer outcome two arms of the smaller one's size have, if both have it equally often.
+def _rarer_where_it_counts(control: check.FloatArray, treatment: check.FloatArray) -> float:
+    """Return how many of the rarer outcome the smaller arm has seen, or would have if both had it equally often.
 
     A small arm that has seen hardly any of it has no variance of its own to speak of, and lends the estimate far too
-    small an error, however many the large one has seen.
+    small an error, however many the large one has seen. What it has seen itself counts in full: that is how harm shows.
     """
     both = control + treatment
     if not _is_yes_or_no(both):
         return math.inf
-    smaller_share = min(control[0], treatment[0]) / both[0]
-    return float(min(both[1], both[0] - both[1]) * 2.0 * smaller_share)
+    small = control if control[0] < treatment[0] else treatment
+    yes_is_rarer = both[1] <= both[0] - both[1]
+    own, all_of_it = (small[1], both[1]) if yes_is_rarer else (small[0] - small[1], both[0] - both[1])
+    return float(max(own, all_of_it * 2.0 * small[0] / both[0]))
 
 
 def single(

@@ -135,6 +135,17 @@ def test_error_names_variable_and_what_is_allowed_when_a_folder_is_wrong(
 
 
 @pytest.mark.parametrize("variable", ["MLP_STATE_DIR", "MLP_CACHE_DIR"])
+@pytest.mark.parametrize("value", ["rel", "/data/ml+x", "/run/ml"])
+def test_instance_can_be_ended_when_its_folders_are_such_that_none_may_come_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, value: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, value)
+    expected = tmp_path / value if variable == "MLP_STATE_DIR" else tmp_path
+    assert Instance.from_environment(to_end=True).state_dir == expected / "local"
+
+
+@pytest.mark.parametrize("variable", ["MLP_STATE_DIR", "MLP_CACHE_DIR"])
 @pytest.mark.parametrize("value", ["/run", "/run/user/0", "/var/run/mlplatform", "/tmp/../var/log/mlplatform"])
 def test_error_names_variable_when_the_node_cannot_see_the_folder(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -50,10 +51,35 @@ def test_stack_is_read_through_its_connection_file_when_the_person_has_exported_
 
 def test_secret_is_the_same_when_the_settings_were_cut_short(deployed: Stack) -> None:
     before = _secret(deployed)
-    for left in ("", "encryptionsalt: v1:x", "config:\n  mlplatform:masterSecret: {secure", "a word"):
+    for left in (
+        "",
+        "encryptionsalt: v1:x",
+        "config:\n  mlplatform:masterSecret: {secure",
+        "a word",
+        "encryptionsalt: v1:x\nconfig:\n  mlpl",
+    ):
         _settings(deployed).write_text(left)
         deployed.prepare({})
         assert _secret(deployed) == before, left
+
+
+def test_secret_is_the_same_when_it_was_cut_short_itself(deployed: Stack) -> None:
+    before, text = _secret(deployed), _settings(deployed).read_text()
+    sealed = re.findall(r"secure: (v1:\S+)", text)[0]
+    for left in (sealed[:-4], sealed[: len(sealed) // 2], "v1:"):
+        _settings(deployed).write_text(text.replace(sealed, left))
+        deployed.prepare({})
+        assert _secret(deployed) == before, left
+
+
+def test_way_out_is_named_when_an_older_version_took_the_passphrase_of_the_person(deployed: Stack) -> None:
+    theirs = deployed.instance.passphrase_file.read_text()
+    deployed.instance.passphrase_file.write_text("another one")
+    with pytest.raises(StackError, match=r"sealed with another passphrase.*PULUMI_CONFIG_PASSPHRASE") as caught:
+        deployed.prepare({})
+    assert str(deployed.instance.passphrase_file) in str(caught.value)
+    deployed.instance.passphrase_file.write_text(theirs)
+    deployed.prepare({})
 
 
 def test_no_other_secret_is_made_when_no_update_has_kept_it(deployed: Stack) -> None:

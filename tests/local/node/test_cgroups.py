@@ -104,6 +104,17 @@ def test_members_are_those_of_each_hierarchy_when_the_machine_has_version_1(tmp_
     assert cgroups.members("/node-*-2", top) == set()
 
 
+def test_members_are_found_when_a_hierarchy_was_mounted_after_the_group_was_made(tmp_path: Path) -> None:
+    top = _version_1(tmp_path)
+    cgroups.create("/node-a-1", top)
+    for name in ("cpuset", "memory", "unified"):
+        (top / name / "node-a-1" / "system" / "cgroup.procs").write_text("8\n")
+    (top / "net_cls").mkdir()
+    (top / "net_cls" / "cgroup.procs").touch()
+    assert len(cgroups.hierarchies(top)) == 4
+    assert cgroups.members("/node-*-1", top) == {8}
+
+
 def test_members_are_those_of_the_one_hierarchy_when_the_machine_has_version_2(tmp_path: Path) -> None:
     top = _version_2(tmp_path)
     (top / "node" / "system").mkdir(parents=True)

@@ -10,7 +10,7 @@ import pytest
 
 from local.toolchain import PreflightError, checks, facts, preflight, registries
 from local.toolchain.cache import Cache
-from local.toolchain.catalog import TOOLS, Tool
+from local.toolchain.catalog import CLUSTER_TOOLS, TOOLS, GoTool, Tool
 from local.toolchain.checks import Needs, find_problems, needs_of
 from local.toolchain.facts import Facts, Folder
 from local.toolchain.installer import MODULES
@@ -33,9 +33,9 @@ GOOD = Facts(
     missing_kernel_features=(),
     unreachable_registries={},
 )
-COLD = Needs(must_install=True, debian=True, go_version="1.26.4")
+COLD = Needs(must_install=True, debian=True, go_version="1.26.4", go_share=1.0)
 
-WARM = Needs(must_install=False, debian=False, go_version=None)
+WARM = Needs(must_install=False, debian=False, go_version=None, go_share=0.0)
 
 
 def _folders(**sizes: tuple[int, int]) -> dict[str, Folder]:
@@ -145,7 +145,22 @@ def test_every_feature_and_registry_has_a_remedy() -> None:
 def test_needs_follow_from_what_is_missing() -> None:
     assert needs_of([], MODULES) == WARM
     needs = needs_of([TOOLS["etcd"], TOOLS["metrics-server"], TOOLS["runc"]], MODULES)
-    assert needs == Needs(must_install=True, debian=True, go_version="1.26.4")
+    assert (needs.must_install, needs.debian, needs.go_version) == (True, True, "1.26.4")
+    go_tools = [tool for tool in (TOOLS[name] for name in CLUSTER_TOOLS) if isinstance(tool, GoTool)]
+    assert needs.go_share == 2 / len(go_tools)
+    assert needs_of(go_tools, MODULES).go_share == 1.0
+
+
+def test_start_that_was_cut_off_goes_on_when_the_disk_holds_what_it_had_built() -> None:
+    """What Go has left on a disk of 30 GiB leaves 16 free: the last tool needs little more."""
+    last = needs_of([TOOLS["metrics-server"]], MODULES)
+    assert (
+        _problems(
+            last, folders=_folders(MLP_CACHE_DIR=(1, 16), MLP_STATE_DIR=(1, 16), GOCACHE=(1, 16), GOMODCACHE=(1, 16))
+        )
+        == []
+    )
+    assert _problems(COLD, folders=_folders(MLP_CACHE_DIR=(1, 16), MLP_STATE_DIR=(1, 16), GOCACHE=(1, 16))) != []
 
 
 def test_error_names_port_and_remedy_when_a_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,9 +61,45 @@ def test_harmful_treatment_is_called_safe_as_seldom_as_promised_when_it_is_small
 
 
 @pytest.mark.parametrize(("control", "treatment"), [(1_000, 1_000), (9_000, 1_000), (1_000, 9_000)])
-def test_rarer_outcome_counts_as_far_as_equal_arms_would_have_seen_it(control: int, treatment: int) -> None:
-    smaller = min(control, treatment)
-    needed = SMALLEST_EVENT_COUNT * (control + treatment) / (2 * smaller)
-    few = contrast(counted(needed - 1, control), counted(0, treatment))
-    enough = contrast(counted(needed, control), counted(0, treatment))
-    assert (too_little(few, 100), too_little(enough, 100)) == ("too early", None)
+def test_rarer_outcome_of_the_larger_arm_counts_as_far_as_equal_arms_would_have_seen_it(
+    control: int, treatment: int
+) -> None:
+    needed = SMALLEST_EVENT_COUNT * (control + treatment) / (2 * min(control, treatment))
+
+    def seen(count: float) -> Verdict | None:
+        in_control, in_treatment = (count, 0.0) if control >= treatment else (0.0, count)
+        return too_little(contrast(counted(in_control, control), counted(in_treatment, treatment)), 100)
+
+    assert (seen(needed - 1), seen(needed)) == ("too early", None)
+
+
+@pytest.mark.parametrize(
+    ("control", "treatment"),
+    [
+        ((225_000, 0), (2_252, 338)),
+        ((225_000, 225), (2_252, 113)),
+        ((110_000, 110), (2_252, 90)),
+        ((43_000, 21), (2_252, 45)),
+        ((2_252, 2), (225_000, 9_000)),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_harm_is_called_harm_when_a_small_arm_has_seen_it_or_lacks_it(
+    control: tuple[int, int], treatment: tuple[int, int], turned: bool
+) -> None:
+    """The same whether "yes" is the rarer outcome or "no"."""
+    (n_control, failed_control), (n_treatment, failed_treatment) = control, treatment
+    if turned:
+        failed_control, failed_treatment = n_control - failed_control, n_treatment - failed_treatment
+    found = harm_evidence(
+        "failed",
+        "candidate-a",
+        "guardrail",
+        contrast(counted(failed_control, n_control), counted(failed_treatment, n_treatment)),
+        harmful_increase=not turned,
+        null_value=0.0,
+        alpha=ALPHA,
+        tuned_for=5_000.0,
+        minimum_n=100,
+    )
+    assert found.verdict == "worse"
