@@ -35,7 +35,7 @@ from ml.events.pool import DatabaseSettings, Pool, open_pool
 from ml.events.ports import StoreUnavailableError
 from ml.events.projector import Projector
 from ml.events.queries import Queries
-from ml.events.schema import migrate
+from ml.events.schema import SchemaTooNewError, migrate
 from ml.events.store import PostgresEventStore
 from ml.kubernetes import AB_TESTS, VIRTUAL_SERVICES, ApiError, Resources, in_cluster_client
 
@@ -87,7 +87,7 @@ async def running(
         if settings.oidc:
             sources.append(OidcTokens(settings.oidc, issuer))
         app = create_app(settings, build_ports(settings, pool, cluster, prometheus, changes), Authenticator(sources))
-        async with beside(ended, {"upkeep of the store": _keep(pool), "news of streams": changes.run()}):
+        async with beside(ended, {"upkeep of the store": keep(pool), "news of streams": changes.run()}):
             yield app
 
 
@@ -129,11 +129,15 @@ async def _stop_after(ended: asyncio.Event, server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
-async def _keep(pool: Pool) -> None:
+async def keep(pool: Pool) -> None:
     """Bring the schema up to date, then keep the read models up with the log and drop what is too old."""
     while True:
         try:
             await migrate(pool)
+        except SchemaTooNewError as error:
+            # While versions change, the newer ones look after the store; what this one can read it still serves.
+            _log.warning("the upkeep of the store is left to a newer version: %s", error)
+            await asyncio.Event().wait()
         except StoreUnavailableError as error:
             _log.warning("waiting for the database: %s", error)
             await asyncio.sleep(_MIGRATE_AGAIN_SECONDS)

@@ -16,6 +16,10 @@ from ml.events.ports import Stored, VersionConflictError
 from ml.events.records import ExperimentRecord
 from ml.events.types import FINAL_PHASES, CommandAction, CommandIssued, Phase, PhaseEntered, experiment_stream
 
+_Asked = tuple[str, str | None, str]
+"""Action, arm and reason of a command."""
+_Found = tuple[_Asked, int]
+"""A command and its position in the stream."""
 _ATTEMPTS: Final = 8
 _COMMAND_NAMESPACE: Final = uuid.UUID("6a1c35a0-54a0-4a67-8f6c-0f6f4e1c7e11")
 _BEFORE_THE_END: Final[tuple[Phase, ...]] = (
@@ -106,13 +110,13 @@ async def issue(
         at=ports.clock(), command=command, action=action, arm=arm, by=principal.subject, why=why.strip(), source="api"
     )
     if command_id and record is not None and (issued := await _projected(ports, target.id, command)):
-        return CommandReceipt(command=command, experiment=target.id, action=action, position=issued)
+        return _again(target, event, *issued)
     phase, position, matched = target.phase, target.position, False
     for _ in range(_ATTEMPTS):
         # The projection may lag behind the stream, which alone counts.
         newer = await ports.events.read(stream, after=position)
         if command_id and (issued := _issued(newer, command)):
-            return CommandReceipt(command=command, experiment=target.id, action=action, position=issued)
+            return _again(target, event, *issued)
         phase, position = _newest_phase(newer, phase), position + len(newer)
         if not matched:
             _check_match(if_match, f'"{target.id}.{position}"')
@@ -182,14 +186,27 @@ def _newest_phase(events: Sequence[Stored], phase: Phase) -> Phase:
     return phase
 
 
-async def _projected(ports: Ports, experiment: str, command: str) -> int | None:
-    """Return where a command stands whose answer was lost, so that it is not refused for what it brought about."""
+async def _projected(ports: Ports, experiment: str, command: str) -> _Found | None:
+    """Return a command whose answer was lost, so that it is not refused for what it brought about."""
     known = await ports.queries.audit(experiment)
-    return next((record.position for record in known if record.command == command), None)
+    return next((((item.action, item.arm, item.why), item.position) for item in known if item.command == command), None)
 
 
-def _issued(events: Sequence[Stored], command: str) -> int | None:
+def _issued(events: Sequence[Stored], command: str) -> _Found | None:
     for stored in events:
-        if isinstance(stored.event, CommandIssued) and stored.event.command == command:
-            return stored.position
+        event = stored.event
+        if isinstance(event, CommandIssued) and event.command == command:
+            return (event.action, event.arm, event.why), stored.position
     return None
+
+
+def _again(target: _Target, event: CommandIssued, asked: _Asked, position: int) -> CommandReceipt:
+    """Return the receipt of a command that was recorded before under the same id.
+
+    Raises:
+        ProblemError: 422, it was another one: whoever asks now would believe that it is carried out.
+    """
+    if asked != (event.action, event.arm, event.why):
+        detail = f"Idempotency-Key: allowed is a new one; this one was used for {asked[0]} with the reason {asked[2]!r}"
+        raise invalid(detail, [FieldError(pointer="header/Idempotency-Key", detail=detail)])
+    return CommandReceipt(command=event.command, experiment=target.id, action=event.action, position=position)

@@ -81,7 +81,9 @@ async def retain(
                 await _create(lent, week)
             query = "SELECT relid::text FROM pg_partition_tree('outcomes') WHERE isleaf AND parentrelid IS NOT NULL"
             for (name,) in await (await lent.execute(query)).fetchall():
-                if int(str(name).removeprefix(_PREFIX)) < oldest_week:
+                week = str(name).removeprefix(_PREFIX)
+                # One that somebody else has added is somebody else's.
+                if week.isdigit() and int(week) < oldest_week:
                     await lent.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
                     dropped.append(name)
         for (number,) in await (await lent.execute(_WITH_OLD_UNITS, (now - retention_seconds,))).fetchall():

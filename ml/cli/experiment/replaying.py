@@ -51,6 +51,11 @@ class Replayed:
         for item in self.different[:1]:
             lines.append(f"first difference at position {item.position}, {moment(item.at)}, decision `{item.action}`:")
             lines += [f"  {problem}" for problem in item.problems[:_MOST_PROBLEMS]]
+        if all(item.chain_ok and item.inputs_ok for item in self.decisions):
+            lines.append(
+                "the chain of hashes and all inputs are sound: another version of the platform may have decided by "
+                "another rule; derive it with that version"
+            )
         return lines
 
     def as_data(self) -> Document:

@@ -68,6 +68,24 @@ def test_command_is_taken_with_the_same_key_when_the_reason_of_its_refusal_is_go
     assert [command.action for command in service.commands(name)] == ["approve"]
 
 
+@pytest.mark.parametrize("is_projected", [False, True])
+def test_command_is_refused_when_its_key_was_another_one_s_and_has_been_forgotten(
+    service: Service, is_projected: bool
+) -> None:
+    """An answer is kept for a day, what was recorded for ever: a nightly pause with a fixed key would do nothing."""
+    name = service.seed()
+    with service.client("decide", **{"idempotency-key": f"fixed-{name}"}) as client:
+        first = client.post(f"{BASE}/{name}/pause", json={"why": "night"})
+        service.call(_forget_answers(service))
+        if is_projected:
+            service.wait_for(f"uid-{name}", 7)
+        other = client.post(f"{BASE}/{name}/stop", json={"why": "harm"})
+    assert (first.status_code, other.status_code) == (202, 422)
+    assert other.json()["errors"][0]["pointer"] == "header/Idempotency-Key"
+    assert "used for pause with the reason 'night'" in other.json()["detail"]
+    assert [command.action for command in service.commands(name)] == ["pause"]
+
+
 def test_command_is_the_same_when_it_brought_about_the_end_and_its_answer_was_lost(service: Service) -> None:
     name = service.seed()
     with service.client("decide", **{"idempotency-key": f"lost-{name}"}) as client:

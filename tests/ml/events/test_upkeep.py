@@ -158,6 +158,18 @@ def test_old_units_go_a_few_at_a_time_and_without_a_lock_on_outcomes_when_retain
     on_postgres(action)
 
 
+def test_retention_leaves_alone_what_somebody_else_has_added(on_postgres: OnPostgres) -> None:
+    async def action(pool: Pool) -> None:
+        async with connection(pool) as lent:
+            await lent.execute("CREATE TABLE outcomes_of_a_person PARTITION OF outcomes DEFAULT")
+        assert await retain(pool, NOW) == []
+        async with connection(pool) as lent:
+            found = await (await lent.execute("SELECT to_regclass('outcomes_of_a_person')::text")).fetchone()
+            assert found == ("outcomes_of_a_person",)
+
+    on_postgres(action)
+
+
 def test_retention_gives_up_soon_and_tries_again_when_somebody_reads_outcomes_for_long(
     on_postgres: OnPostgres, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -19,6 +19,8 @@ from typer.testing import CliRunner, Result
 from ml.cli.app import app
 from ml.cli.experiment import creation
 from ml.cli.experiment.creation import Asked
+from ml.cli.experiment.replaying import Replayed
+from ml.events.decisions import ReplayedDecision
 from tests.ml.api.page.simulated import MODEL, START, Simulated, simulate
 from tests.ml.cli.experiment.live import TOKENS, LiveApi
 from tests.unit.cli.platform import OUTPUTS, FakePlatform, serve
@@ -139,6 +141,16 @@ def test_first_difference_is_told_when_a_decision_was_changed(api: LiveApi, fiel
     data = json.loads(mlp(api, "replay", forged.id, "--json").output)
     assert data["ok"] is False
     assert data["different"][0]["position"] == position + 1
+
+
+def test_another_rule_is_named_when_chain_and_inputs_of_different_decisions_are_sound() -> None:
+    item = ReplayedDecision(
+        position=7, at=START, action="roll back", identical=False, chain_ok=True, inputs_ok=True, problems=("action",)
+    )
+    replayed = Replayed(name="old", events=9, decisions=(item,), newest_hash="0" * 64)
+    assert "another version of the platform may have decided by another rule" in replayed.as_lines()[-1]
+    forged = replace(replayed, decisions=(item, replace(item, chain_ok=False)))
+    assert "another" not in "\n".join(forged.as_lines())
 
 
 # Commands -------------------------------------------------------------------------------------------------------------
