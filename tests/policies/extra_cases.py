@@ -84,6 +84,10 @@ def _sends(ports: list[Mapping[str, Any]], **rest: Any) -> Mapping[str, Any]:
     return {"spec.egress": [{"ports": ports, **rest}]}
 
 
+def _hears(ports: list[dict[str, Any]], *peers: dict[str, Any]) -> Mapping[str, Any]:
+    return {"spec.ingress": [{"from": list(peers), "ports": ports}]}
+
+
 def _reads_secrets(verb: str) -> tuple[Mapping[str, Any], Verdict | None]:
     return {"rules.0.resources": ["secrets"], "rules.0.verbs": [verb]}, _BROKEN
 
@@ -225,6 +229,23 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
             for pods in (_NAMED, _EXPRESSED)
         ),
         ({"spec.ingress": [{"from": [{"namespaceSelector": UNKNOWN}]}]}, Verdict.UNKNOWN),
+        *((_hears([{"port": 53}, {"port": "dns"}], peer), None) for peer in _EVERY_PEER[:-1]),
+        (_hears([{"port": 53, "endPort": 53}], {"podSelector": {}}, *_EVERY_PEER[:-1]), None),
+        *(
+            (_hears(ports, {"namespaceSelector": {}}), _BROKEN)
+            for ports in (
+                [],
+                [{}],
+                [{"protocol": "UDP"}],
+                [{"port": 53}, {"protocol": "TCP"}],
+                [{"port": 1, "endPort": 65535}, {"port": 53}],
+            )
+        ),
+        (_hears([{"port": 53}], {"namespaceSelector": {}}, {"ipBlock": {"cidr": "0.0.0.0/0"}}), _BROKEN),
+        (_hears([{"port": 53}]), _BROKEN),
+        (_hears([{"port": 1, "endPort": 65535}], {"ipBlock": {"cidr": "10.0.0.0/8"}}), None),
+        (_hears([{"port": UNKNOWN}], {"namespaceSelector": {}}), Verdict.UNKNOWN),
+        (_hears([{"port": UNKNOWN}], {"namespaceSelector": _NAMED}), None),
     ],
     "pod-run-as-non-root": [
         (_users(True, True, False), _BROKEN),
