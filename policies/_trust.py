@@ -30,8 +30,9 @@ _OF_TOKEN: Final = (":sub",)
 """Ends of the keys that say whom a provider made a token for. Its `aud` says what for, and is the same for all."""
 _OF_WEB_LOGIN: Final = (":sub", ":aud", ":app_id")
 """Of providers that AWS knows by itself (Cognito, Google), a token is made for one pool or program: these name it."""
-_ANYBODY: Final = re.compile(r"[a-z_]*:?[*?]|\Z")
-"""Starts of subjects that name nobody: a wildcard, also after what kind of subject it is, as in GitHub's `repo:*`."""
+_ANYBODY: Final = re.compile(r"(?:[a-z_]*:?|repo:[^/]*)[*?]|\Z")
+"""Starts of subjects that name nobody: a wildcard, also after what kind of subject it is, as in GitHub's `repo:*`, or
+within an owner of repositories, as in `repo:shop*`: anybody makes himself an owner of a longer name."""
 
 
 def open_to_everybody(text: str) -> list[str] | None:

@@ -25,6 +25,13 @@ _EVERY_PEER: Final[tuple[dict[str, Any], ...]] = (
     {"namespaceSelector": {}, "podSelector": {"matchLabels": {}, "matchExpressions": []}},
     {"ipBlock": {"cidr": "128.0.0.0/1"}},
 )
+_MANY_PORTS: Final[tuple[list[dict[str, Any]], ...]] = (
+    [],
+    [{}],
+    [{"protocol": "UDP"}],
+    [{"port": 53}, {"protocol": "TCP"}],
+    [{"port": 1, "endPort": 65535}, {"port": 53}],
+)
 _SAFE_SYSCTLS: Final = (
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -231,16 +238,7 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
         ({"spec.ingress": [{"from": [{"namespaceSelector": UNKNOWN}]}]}, Verdict.UNKNOWN),
         *((_hears([{"port": 53}, {"port": "dns"}], peer), None) for peer in _EVERY_PEER[:-1]),
         (_hears([{"port": 53, "endPort": 53}], {"podSelector": {}}, *_EVERY_PEER[:-1]), None),
-        *(
-            (_hears(ports, {"namespaceSelector": {}}), _BROKEN)
-            for ports in (
-                [],
-                [{}],
-                [{"protocol": "UDP"}],
-                [{"port": 53}, {"protocol": "TCP"}],
-                [{"port": 1, "endPort": 65535}, {"port": 53}],
-            )
-        ),
+        *((_hears(ports, {"namespaceSelector": {}}), _BROKEN) for ports in _MANY_PORTS),
         (_hears([{"port": 53}], {"namespaceSelector": {}}, {"ipBlock": {"cidr": "0.0.0.0/0"}}), _BROKEN),
         (_hears([{"port": 53}]), _BROKEN),
         (_hears([{"port": 1, "endPort": 65535}], {"ipBlock": {"cidr": "10.0.0.0/8"}}), None),

@@ -112,6 +112,7 @@ _ANY_TOKEN: Final[tuple[dict[str, Any] | None, ...]] = (
     {"StringLike": {f"{_GITHUB}:sub": "*"}},
     {"StringLike": {f"{_GITHUB}:sub": "?epo:storefront/models:*"}},
     {"StringLike": {f"{_GITHUB}:sub": "repo:*"}},
+    {"StringLike": {f"{_GITHUB}:sub": "repo:storefront*"}},
     {"StringLike": {f"{_GITHUB}:sub": "repo:*/models:ref:refs/heads/main"}},
     {"StringLike": {f"{_GITHUB}:sub": "re*"}},
     {"StringLike": {f"{_GITHUB}:sub": ["repo:storefront/models:*", "*"]}},
