@@ -11,14 +11,15 @@ version=${2:?version}
 signer=${3:?identity of the workflow that signs}
 issuer=https://token.actions.githubusercontent.com
 
+# Asked with buildx, as `docker manifest inspect` says "no such manifest" of a refused login and of a broken registry too.
 is_published() {
-  if answer=$(docker manifest inspect "$1" 2>&1 >/dev/null); then
+  if answer=$(docker buildx imagetools inspect "$1" 2>&1 >/dev/null); then
     return 0
   fi
+  # Its words for a registry that answered 404, and only those: any other answer has not said that the tag is free.
   case $answer in
-    *"no such manifest"* | *"manifest unknown"*) return 1 ;;
+    *"ERROR: $1: not found") return 1 ;;
   esac
-  # A registry that does not answer has not said that the tag is free.
   echo "cannot tell whether $1 is there already: $answer" >&2
   exit 1
 }

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from policies._demand import Demand
-from policies._logic import OneOf, Some
+from policies._logic import Every, OneOf, Some
+
+LISTS_ONLY: Final[Demand] = Every("verbs", OneOf("", ("list", "watch")))
+"""Demand that a role's rule allows nothing but listing. Where the API server passes a request on to a node, `get` is
+more than reading: over a WebSocket it runs a command."""
+READS_ONLY: Final[Demand] = Every("verbs", OneOf("", ("get", "list", "watch")))
+"""Demand that a role's rule allows nothing but reading."""
 
 
 def reaches(group: str, *resources: str) -> Demand:

@@ -46,9 +46,9 @@ def iam_policy(action: str, target: str, *, kind: str = "aws:iam/RolePolicy", na
     return thing(kind, name, {"policy": json.dumps({"Statement": [statement]})})
 
 
-def iam_role(principal: Any, condition: Mapping[str, Any] | None = None) -> Resource:
+def iam_role(principal: Any, condition: Mapping[str, Any] | None = None, *, action: Any = "sts:AssumeRole") -> Resource:
     """Return a role of AWS that one kind of principal may take."""
-    statement = {"Sid": "Take", "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    statement = {"Sid": "Take", "Effect": "Allow", "Principal": principal, "Action": action}
     statement |= {"Condition": condition} if condition else {}
     return thing("aws:iam/Role", "use", {"assumeRolePolicy": json.dumps({"Statement": [statement]})})
 

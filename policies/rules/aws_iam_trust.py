@@ -11,6 +11,10 @@ from policies._trust import open_to_everybody
 
 _ROLE = "aws:iam/Role"
 _TRUST = "assumeRolePolicy"
+_BY_WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
+_GITHUB = "token.actions.githubusercontent.com"
+_BY_GITHUB = {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{_GITHUB}"}
+_FOR_AWS = {"StringEquals": {f"{_GITHUB}:aud": "sts.amazonaws.com"}}
 
 
 def check(stack: Situated) -> Iterator[Finding]:
@@ -32,13 +36,17 @@ RULE = StackRule(
     title="role may be taken by everybody",
     severity=Severity.CRITICAL,
     frameworks=("AWS Well-Architected SEC03-BP07",),
-    why="A role that trusts `*` is taken from any account of AWS; its ARN is no secret.",
-    how="Name accounts, roles or services as principals, or the organization in a condition that must fit.",
+    why="A role that trusts `*` is taken from any account of AWS; its ARN is no secret. One that trusts every token of "
+    "a provider is taken by all whom it knows: any repository gets a token of GitHub's.",
+    how="Name accounts, roles or services as principals, or the organization in a condition that must fit; of tokens "
+    "demand the `sub`, at least its beginning.",
     check=check,
     concerns=(_ROLE,),
-    fails=(iam_role("*"),),
+    fails=(iam_role(_BY_GITHUB, _FOR_AWS, action=_BY_WEB_IDENTITY),),
     passes=(iam_role({"Service": "ec2.amazonaws.com"}),),
-    neighbour=(iam_role({"AWS": "*"}, {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),),
+    neighbour=(
+        iam_role(_BY_GITHUB, {"StringLike": {f"{_GITHUB}:sub": "repo:storefront/models:*"}}, action=_BY_WEB_IDENTITY),
+    ),
     unknown=(thing(_ROLE, "use", {_TRUST: UNKNOWN}),),
     missing=(thing(_ROLE, "use", {}),),
 )

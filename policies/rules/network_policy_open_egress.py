@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from policies._addresses import everybody
-from policies._logic import Equal, Every, Filled, Present
+from policies._logic import Every, Filled
 from policies._model import Example, ObjectRule, Severity
+from policies._ports import SINGLE_PORTS
 
 RULE = ObjectRule(
     id="network-policy-open-egress",
@@ -12,12 +13,7 @@ RULE = ObjectRule(
     severity=Severity.HIGH,
     frameworks=("CIS Kubernetes 5.3.2", "NSA/CISA"),
     kinds=("networking.k8s.io/NetworkPolicy",),
-    # A protocol without a port is every port of it, and a range may be all of them: to everybody go single ports only.
-    demand=Every(
-        "spec.egress",
-        (Filled("ports") & Every("ports", Present("port") & (~Present("endPort") | Equal("port", "endPort"))))
-        | (Filled("to") & Every("to", ~everybody("ipBlock.cidr"))),
-    ),
+    demand=Every("spec.egress", SINGLE_PORTS | (Filled("to") & Every("to", ~everybody("ipBlock.cidr")))),
     why="Data leave through connections that nobody planned.",
     how="Name the targets, or at least the ports, each by itself.",
     example=Example(

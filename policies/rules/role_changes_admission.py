@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from policies._access import reaches
+from policies._access import READS_ONLY, reaches
 from policies._kinds import ROLES
-from policies._logic import Every, OneOf
+from policies._logic import Every
 from policies._model import Example, ObjectRule, Severity
 
 _GROUP = "admissionregistration.k8s.io"
@@ -27,7 +27,7 @@ RULE = ObjectRule(
             "mutatingadmissionpolicies",
             "mutatingadmissionpolicybindings",
         )
-        | Every("verbs", OneOf("", ("get", "list", "watch"))),
+        | READS_ONLY,
     ),
     why="Whoever changes admission sees every object, Secrets included, and lets in what these rules refuse.",
     how="Allow reading only; let the deployment make webhooks and policies.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies._access import reaches
+from policies._access import LISTS_ONLY, reaches
 from policies._kinds import ROLES
 from policies._logic import Every
 from policies._model import Example, ObjectRule, Severity
@@ -13,7 +13,7 @@ RULE = ObjectRule(
     severity=Severity.CRITICAL,
     frameworks=("CIS Kubernetes 5.1.10",),
     kinds=ROLES,
-    demand=Every("rules", ~reaches("", "nodes/proxy")),
+    demand=Every("rules", ~reaches("", "nodes/proxy") | LISTS_ONLY),
     why="The nodes' API runs commands in all their pods, past admission and the audit log.",
     how="Ask the metrics API for figures.",
     example=Example(

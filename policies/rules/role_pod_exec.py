@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies._access import reaches
+from policies._access import LISTS_ONLY, READS_ONLY, reaches
 from policies._kinds import ROLES
 from policies._logic import Every
 from policies._model import Example, ObjectRule, Severity
@@ -13,7 +13,12 @@ RULE = ObjectRule(
     severity=Severity.HIGH,
     frameworks=("CIS Kubernetes 5.1.4", "NSA/CISA"),
     kinds=ROLES,
-    demand=Every("rules", ~reaches("", "pods/exec", "pods/attach", "pods/ephemeralcontainers")),
+    # A command is run by `get` too, over a WebSocket; an ephemeral container comes by a change of its pod.
+    demand=Every(
+        "rules",
+        (~reaches("", "pods/exec", "pods/attach") | LISTS_ONLY)
+        & (~reaches("", "pods/ephemeralcontainers") | READS_ONLY),
+    ),
     why="Whoever enters a pod has its secrets and its rights.",
     how="Give people this right for a while, and workloads never.",
     example=Example(

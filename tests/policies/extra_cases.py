@@ -25,6 +25,13 @@ _EVERY_PEER: Final[tuple[dict[str, Any], ...]] = (
     {"namespaceSelector": {}, "podSelector": {"matchLabels": {}, "matchExpressions": []}},
     {"ipBlock": {"cidr": "128.0.0.0/1"}},
 )
+_MANY_PORTS: Final[tuple[list[dict[str, Any]], ...]] = (
+    [],
+    [{}],
+    [{"protocol": "UDP"}],
+    [{"port": 53}, {"protocol": "TCP"}],
+    [{"port": 1, "endPort": 65535}, {"port": 53}],
+)
 _SAFE_SYSCTLS: Final = (
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -84,18 +91,25 @@ def _sends(ports: list[Mapping[str, Any]], **rest: Any) -> Mapping[str, Any]:
     return {"spec.egress": [{"ports": ports, **rest}]}
 
 
+def _hears(ports: list[dict[str, Any]], *peers: dict[str, Any]) -> Mapping[str, Any]:
+    return {"spec.ingress": [{"from": list(peers), "ports": ports}]}
+
+
 def _reads_secrets(verb: str) -> tuple[Mapping[str, Any], Verdict | None]:
     return {"rules.0.resources": ["secrets"], "rules.0.verbs": [verb]}, _BROKEN
 
 
-def _reaches(group: str, resource: str, verdict: Verdict | None) -> tuple[Mapping[str, Any], Verdict | None]:
-    return {"rules.0.apiGroups": [group], "rules.0.resources": [resource]}, verdict
+def _reaches(
+    group: str, resource: str, verdict: Verdict | None, *verbs: str
+) -> tuple[Mapping[str, Any], Verdict | None]:
+    allowed = list(verbs) or ["update"]
+    return {"rules.0.apiGroups": [group], "rules.0.resources": [resource], "rules.0.verbs": allowed}, verdict
 
 
 def _changes(
     resources: str, group: str = "admissionregistration.k8s.io", verdict: Verdict | None = _BROKEN
 ) -> tuple[Mapping[str, Any], Verdict | None]:
-    return {"rules.0.apiGroups": [group], "rules.0.resources": [resources], "rules.0.verbs": ["update"]}, verdict
+    return _reaches(group, resources, verdict)
 
 
 EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
@@ -222,6 +236,14 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
             for pods in (_NAMED, _EXPRESSED)
         ),
         ({"spec.ingress": [{"from": [{"namespaceSelector": UNKNOWN}]}]}, Verdict.UNKNOWN),
+        *((_hears([{"port": 53}, {"port": "dns"}], peer), None) for peer in _EVERY_PEER[:-1]),
+        (_hears([{"port": 53, "endPort": 53}], {"podSelector": {}}, *_EVERY_PEER[:-1]), None),
+        *((_hears(ports, {"namespaceSelector": {}}), _BROKEN) for ports in _MANY_PORTS),
+        (_hears([{"port": 53}], {"namespaceSelector": {}}, {"ipBlock": {"cidr": "0.0.0.0/0"}}), _BROKEN),
+        (_hears([{"port": 53}]), _BROKEN),
+        (_hears([{"port": 1, "endPort": 65535}], {"ipBlock": {"cidr": "10.0.0.0/8"}}), None),
+        (_hears([{"port": UNKNOWN}], {"namespaceSelector": {}}), Verdict.UNKNOWN),
+        (_hears([{"port": UNKNOWN}], {"namespaceSelector": _NAMED}), None),
     ],
     "pod-run-as-non-root": [
         (_users(True, True, False), _BROKEN),
@@ -249,8 +271,8 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
         _reads_secrets("get"),
         _reads_secrets("list"),
         _reads_secrets("watch"),
-        *(_reaches(group, "*", _BROKEN) for group in ("", "*")),
-        _reaches("apps", "*", None),
+        *(_reaches(group, "*", _BROKEN, "list") for group in ("", "*")),
+        _reaches("apps", "*", None, "list"),
     ],
     "role-approves-certificates": [
         *(
@@ -260,16 +282,22 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
         _reaches("*", "*/approval", _BROKEN),
         _reaches("apps", "*/status", None),
         _reaches("certificates.k8s.io", "*/signers", None),
+        _reaches("certificates.k8s.io", "*", None, "get", "list", "watch"),
+        *(_reaches("certificates.k8s.io", "signers", _BROKEN, "get", verb) for verb in ("approve", "sign", "*")),
     ],
     "role-mints-tokens": [
         *(_reaches(group, name, _BROKEN) for group in ("", "*") for name in ("*/token", "*")),
         _reaches("apps", "*", None),
         _reaches("", "serviceaccounts/*", None),
+        _reaches("", "*", None, "get", "list", "watch"),
+        *(_reaches("", "*", _BROKEN, "get", verb) for verb in ("create", "*")),
     ],
     "role-node-proxy": [
         *(_reaches(group, name, _BROKEN) for group in ("", "*") for name in ("*/proxy", "*")),
         _reaches("apps", "*", None),
         _reaches("", "services/proxy", None),
+        _reaches("", "*", None, "list", "watch"),
+        *(_reaches("", "nodes/proxy", _BROKEN, "list", verb) for verb in ("get", "create", "*")),
     ],
     "role-pod-exec": [
         *(
@@ -280,6 +308,10 @@ EXTRA: Final[dict[str, list[tuple[Mapping[str, Any], Verdict | None]]]] = {
         _reaches("apps", "*", None),
         _reaches("apps", "*/exec", None),
         _reaches("", "*/log", None),
+        _reaches("", "*", None, "list", "watch"),
+        _reaches("", "pods/ephemeralcontainers", None, "get", "list", "watch"),
+        *(_reaches("", name, _BROKEN, "list", "get") for name in ("pods/exec", "pods/attach", "*")),
+        *(_reaches("", "pods/ephemeralcontainers", _BROKEN, "get", verb) for verb in ("patch", "*")),
         ({"rules.0.apiGroups": UNKNOWN, "rules.0.resources": ["*/exec"]}, Verdict.UNKNOWN),
     ],
     "role-changes-admission": [

@@ -102,6 +102,38 @@ _SAYS_WHO: Final[tuple[dict[str, Any], ...]] = (
     {"ArnEquals": {"aws:SourceArn": "arn:aws:s3:::models"}},
     {"StringEquals": {"aws:SourceAccount": "111122223333"}, "Bool": {"aws:SecureTransport": "true"}},
 )
+_GITHUB: Final = "token.actions.githubusercontent.com"
+_BY_GITHUB: Final = f"arn:aws:iam::111122223333:oidc-provider/{_GITHUB}"
+_EKS: Final = "oidc.eks.eu-west-1.amazonaws.com/id/A1B2"
+_TO_AWS: Final = {"StringEquals": {f"{_GITHUB}:aud": "sts.amazonaws.com"}}
+_ANY_TOKEN: Final[tuple[dict[str, Any] | None, ...]] = (
+    None,
+    _TO_AWS,
+    {"StringLike": {f"{_GITHUB}:sub": "*"}},
+    {"StringLike": {f"{_GITHUB}:sub": "?epo:storefront/models:*"}},
+    {"StringLike": {f"{_GITHUB}:sub": "repo:*"}},
+    {"StringLike": {f"{_GITHUB}:sub": "repo:storefront*"}},
+    {"StringLike": {f"{_GITHUB}:sub": "repo:*/models:ref:refs/heads/main"}},
+    {"StringLike": {f"{_GITHUB}:sub": "re*"}},
+    {"StringLike": {f"{_GITHUB}:sub": ["repo:storefront/models:*", "*"]}},
+    {"StringEquals": {f"{_GITHUB}:sub": []}},
+    {"StringEquals": {f"{_GITHUB}:sub": ""}},
+    {"StringLikeIfExists": {f"{_GITHUB}:sub": "repo:storefront/models:*"}},
+    {"StringNotLike": {f"{_GITHUB}:sub": "repo:storefront/models:*"}},
+    {"StringEquals": {f"{_GITHUB}:repo_sub": "repo:storefront/models:*"}},
+    {"StringEquals": _ORGANIZATION},
+)
+"""Conditions that every repository's token fits."""
+_ONES_TOKEN: Final[tuple[dict[str, Any], ...]] = (
+    {**_TO_AWS, "StringLike": {f"{_GITHUB}:sub": "repo:storefront/models:*"}},
+    {"stringequals": {f"{_GITHUB.upper()}:SUB": ["repo:storefront/models:environment:prod"]}},
+    {"ForAnyValue:StringLike": {f"{_GITHUB}:sub": ["repo:storefront/*", "repo:storefront@1/*"]}},
+    {"StringEquals": {f"{_EKS}:sub": "system:serviceaccount:web:shop"}},
+    {"StringLike": {f"{_EKS}:sub": "system:serviceaccount:web:*"}},
+    {"StringLike": {"api.bitbucket.org:sub": "{a1b2-c3d4}:*"}},
+    {"StringEquals": {"accounts.google.com:sub": "113155529801234567890"}},
+)
+_COGNITO: Final = "cognito-identity.amazonaws.com"
 _VOUCHED_FOR: Final = (
     "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy",
     "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy",
@@ -111,6 +143,13 @@ _VOUCHED_FOR: Final = (
 
 def _attached(kind: str, arn: object) -> Resource:
     return thing(kind, "use", {"policyArn": arn})
+
+
+def _by_token(
+    condition: dict[str, Any] | None, provider: str = _BY_GITHUB, action: Any = "sts:AssumeRoleWithWebIdentity"
+) -> tuple[Resource, ...]:
+    """Return a role that is taken by a provider's tokens."""
+    return (iam_role({"Federated": provider}, condition, action=action),)
 
 
 def _exceptions(**statement: Any) -> Resource:
@@ -172,6 +211,16 @@ EXTRA_STACKS: Final[dict[str, list[tuple[tuple[Resource, ...], set[tuple[str, Ve
             for condition in _SAYS_NOTHING
         ],
         *[((iam_role({"AWS": "*"}, condition),), set[tuple[str, Verdict]]()) for condition in _SAYS_WHO],
+        *[(_by_token(condition), _said_of(_ROLE)) for condition in _ANY_TOKEN],
+        *[(_by_token(condition), set[tuple[str, Verdict]]()) for condition in _ONES_TOKEN],
+        *[
+            (_by_token(_TO_AWS, action=action), _said_of(_ROLE))
+            for action in ("STS:assumerolewithwebidentity", ["sts:TagSession", "sts:AssumeRole*"], "sts:*")
+        ],
+        (_by_token(None, "arn:aws:iam::111122223333:saml-provider/shop", action="sts:AssumeRoleWithSAML"), set()),
+        (_by_token({"StringEquals": {f"{_COGNITO}:aud": "eu-west-1:a1b2"}}, _COGNITO), set()),
+        (_by_token({"StringEquals": {"graph.facebook.com:app_id": "1234"}}, "graph.facebook.com"), set()),
+        (_by_token({"ForAnyValue:StringLike": {f"{_COGNITO}:amr": "authenticated"}}, _COGNITO), _said_of(_ROLE)),
         *[
             ((thing(_ROLE, "use", {"assumeRolePolicy": json.dumps({"Statement": statement})}),), answer)
             for statement, answer in (

@@ -24,18 +24,22 @@ SIGNER: Final = "https://git.test/o/n/.github/workflows/delivery.yml@refs/heads/
 NAMES: Final = ("ml", "training")
 PARENTS: Final = ("base", "builder", "ml-packages", "tensorflow", "training-packages")
 DIGEST: Final = f"sha256:{1:064d}"
+MANIFEST: Final = f"https://{REGISTRY.replace('/', '/v2/', 1)}/mlplatform/ml/manifests/1.2.3"
+TOKEN: Final = "https://registry.test/token"
+ASKED: Final = "unexpected status from"
 
-# What exists is a file of that name in the folder of the registry. A call that contains the text of $CUT fails.
+# What exists is a file of that name in the folder of the registry. A call that contains the text of $CUT fails. What
+# $ANSWER holds is all that the registry is found to say of its images.
 STAND_IN: Final = f"""#!/bin/sh
 printf '%s %s\\n' "${{0##*/}}" "$*" >> "$CALLS"
 if [ -n "$CUT" ]; then case "${{0##*/}} $*" in *"$CUT"*) echo "cut off" >&2; exit 7 ;; esac; fi
 for last; do :; done
 key() {{ printf '%s/%s %s' "$KEPT" "$1" "$(printf '%s' "$2" | tr '/' '_')"; }}
 case "${{0##*/}} $*" in
-  "docker manifest inspect"*)
-    if [ -e "$(key pushed "$last")" ]; then echo '{{}}'; else echo "no such manifest: $last" >&2; exit 1; fi ;;
   "docker push"*) touch "$(key pushed "$last")" ;;
-  "docker buildx imagetools inspect"*) [ -e "$(key pushed "$last")" ] && echo {DIGEST} ;;
+  "docker buildx imagetools inspect"*)
+    if [ -n "$ANSWER" ]; then printf '%s\\n' "$ANSWER" >&2; exit 1; fi
+    if [ -e "$(key pushed "$last")" ]; then echo {DIGEST}; else echo "ERROR: $last: not found" >&2; exit 1; fi ;;
   "syft scan"*) touch "${{4#spdx-json=}}" ;;
   "cosign sign"*) touch "$(key signed "$last")" ;;
   "cosign attest"*) [ -e "$6" ] && touch "$(key attested "$last")" ;;
@@ -64,8 +68,8 @@ class Registry:
 
     folder: Path
 
-    def publish(self, *, cut: str = "") -> Run:
-        """Run the script; a call of a program fails if it contains `cut`."""
+    def publish(self, *, cut: str = "", answer: str = "") -> Run:
+        """Run the script; a call of a program fails if it contains `cut`, and each look at an image with `answer`."""
         programs, kept, calls = (self.folder / name for name in ("programs", "kept", "calls"))
         programs.mkdir(exist_ok=True)
         kept.mkdir(exist_ok=True)
@@ -74,7 +78,8 @@ class Registry:
             program = programs / name
             program.write_text(STAND_IN, encoding="utf-8")
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        environment = {"PATH": f"{programs}:{os.environ['PATH']}", "CALLS": str(calls), "KEPT": str(kept), "CUT": cut}
+        files = {"PATH": f"{programs}:{os.environ['PATH']}", "CALLS": str(calls), "KEPT": str(kept)}
+        environment = {**files, "CUT": cut, "ANSWER": answer}
         command = ["sh", str(ROOT / "delivery" / "publish.sh"), REGISTRY, "1.2.3", SIGNER]
         done = subprocess.run(command, cwd=self.folder, env=environment, check=False, capture_output=True, text=True)
         return Run(done.returncode, calls.read_text(encoding="utf-8").splitlines(), done.stderr)
@@ -140,7 +145,7 @@ def test_nothing_is_done_again_when_all_is_there(registry: Registry) -> None:
     again = registry.publish()
     assert again.code == 0
     asked = {" ".join(call.split()[:2]) for call in again.calls}
-    assert asked == {"docker manifest", "docker buildx", "cosign verify", "cosign verify-attestation"}
+    assert asked == {"docker buildx", "cosign verify", "cosign verify-attestation"}
 
 
 @pytest.mark.parametrize(
@@ -179,8 +184,37 @@ def test_next_run_does_what_is_missing_and_nothing_twice_when_one_is_cut_off(reg
 
 
 def test_nothing_is_built_or_pushed_when_the_registry_does_not_say_what_is_there(registry: Registry) -> None:
-    run = registry.publish(cut=f"docker manifest inspect {place('training')}:")
+    run = registry.publish(cut=f"docker buildx imagetools inspect {place('training')}:")
     assert run.code != 0
     assert f"cannot tell whether {place('training')}:1.2.3 is there already: cut off" in run.said
-    assert {" ".join(call.split()[:2]) for call in run.calls} == {"docker manifest"}
+    assert {" ".join(call.split()[:2]) for call in run.calls} == {"docker buildx"}
     assert registry.kept() == set()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"ERROR: {ASKED} HEAD request to {MANIFEST}: 401 Unauthorized",
+        f"ERROR: {ASKED} HEAD request to {MANIFEST}: 403 Forbidden",
+        f"ERROR: {ASKED} HEAD request to {MANIFEST}: 429 Too Many Requests",
+        f"ERROR: {ASKED} HEAD request to {MANIFEST}: 503 Service Unavailable",
+        f"ERROR: failed to authorize: failed to fetch oauth token: {ASKED} POST request to {TOKEN}: 404 Not Found",
+        "ERROR: pull access denied, repository does not exist or may require authorization: authorization failed",
+        f'ERROR: failed to do request: Head "{MANIFEST}": dial tcp: lookup registry.test: no such host',
+        f"ERROR: rejecting 4194305 byte manifest for {place('ml')}:1.2.3: not found",
+        "ERROR: no resolve hosts: not found",
+        f"no such manifest: {place('ml')}:1.2.3",
+        f"ERROR: {place('ml')}:1.2.3: not found\nERROR: the login has expired",
+        "docker: unknown command: docker buildx",
+    ],
+)
+def test_no_version_is_pushed_over_when_the_registry_says_anything_but_not_found(
+    registry: Registry, answer: str
+) -> None:
+    registry.publish()
+    there = registry.kept()
+    run = registry.publish(answer=answer)
+    assert run.code != 0
+    assert run.said == f"cannot tell whether {place('ml')}:1.2.3 is there already: {answer}\n"
+    assert run.calls == [f"docker buildx imagetools inspect {place('ml')}:1.2.3"]
+    assert registry.kept() == there
