@@ -35,7 +35,7 @@ def test_up_names_the_database_and_continues_when_its_disk_is_full(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     version = cluster.alias_version(MODEL, contracts.CHAMPION_ALIAS)
-    monkeypatch.setattr(platform, "SERVICES_READY_SECONDS", 25)
+    monkeypatch.setattr(platform, "SERVICES_READY_SECONDS", 45)
     with _small_disk(cluster) as disk:
         ballast = disk / "ballast"
         _in_node(cluster, f"dd if=/dev/zero of={ballast} bs=64k 2>/dev/null || test -s {ballast}")
@@ -107,7 +107,7 @@ def test_up_names_the_migration_and_continues_when_the_schema_is_unknown(cluster
     node.attach(cluster.instance.node_dir).ctr(["images", "tag", "--force", good, other])
     _sql(cluster, "UPDATE alembic_version SET version_num = 'unknown-' || version_num")
     stack.set_config("images.mlflow", other)
-    stack.set_config("readyTimeoutSeconds", "30")
+    stack.set_config("readyTimeoutSeconds", "60")
     try:
         with pytest.raises(StackError):
             stack.up()
@@ -119,6 +119,7 @@ def test_up_names_the_migration_and_continues_when_the_schema_is_unknown(cluster
 
         _sql(cluster, "UPDATE alembic_version SET version_num = replace(version_num, 'unknown-', '')")
         platform.restart_stuck(cluster.platform, ConsoleProgress())
+        stack.set_config("readyTimeoutSeconds", "300")
         stack.up()
         server = cluster.get("deployment", contracts.TRACKING_SERVER_SERVICE)
         assert server["spec"]["template"]["spec"]["containers"][0]["image"] == other
