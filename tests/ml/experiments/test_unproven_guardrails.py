@@ -1,4 +1,4 @@
-"""Guardrails that no test can judge: what looks harmful or is kept from view holds a promotion up, the rest does not."""
+"""Guardrails that no test can judge: what looks harmful or is kept from view holds a promotion up, the rest not."""
 
 from __future__ import annotations
 
