@@ -27,7 +27,7 @@ class PrimaryClaims:
 
     Attributes:
         evidence: one per active treatment.
-        crossed: treatments shown to be better, now or at an earlier look.
+        crossed: treatments shown to be better, now or at an earlier look, even if they have got worse since.
         look: alpha spent now; None in open-ended mode, or when too little information has come in.
         ended: code and sentence when nothing more can be won by going on.
     """
@@ -63,7 +63,7 @@ def primary_claims(spec: ExperimentSpec, data: Measurements, now: float, active:
     effects = {arm: data.effect(spec.primary.name, spec.control, arm) for arm in active}
     sign = 1.0 if spec.primary.better == "increase" else -1.0
     improvements = {arm: sign * measured.estimate for arm, measured in effects.items()}
-    time_up = spec.duration_seconds is not None and now - history.started_at >= spec.duration_seconds
+    time_up = spec.is_over(now - history.started_at)
     if spec.mode == "open-ended":
         found = [_open_ended(spec, arm, measured, sign) for arm, measured in effects.items()]
         crossed = tuple(item.arm for item in found if item.verdict == "better")

@@ -3,9 +3,9 @@
 Order of questions, each with its own share of alpha, so that all false claims together stay within alpha:
 1. Is the assignment sound? (sequential sample ratio test over epochs) If not: invalid.
 2. Does a treatment do harm? (one-sided confidence sequences on guardrails and on the primary) If so: roll back.
-3. Are the data fresh? If not: hold. Missing data are never evidence for anything.
-4. Is a treatment better? (alpha spending, or a confidence sequence when open-ended) If so: promote the best, once
-   every other treatment has the minimum sample too.
+3. Are the data fresh? If not: hold, until the time is over. Missing data are never evidence for anything.
+4. Is a treatment better? (alpha spending, or a confidence sequence when open-ended) If so: promote the best of those
+   that still are and that no guardrail keeps back, once every other treatment has the minimum sample too.
 5. Is the experiment over, or success out of reach? Then: inconclusive.
 6. Are the weights due to change? Then: ramp. Else: continue.
 """
@@ -43,6 +43,7 @@ Code = Literal[
     "all_treatments_dropped",
     "primary_better",
     "guardrail_unproven",
+    "claim_no_longer_holds",
     "treatment_too_early",
     "sample_reached",
     "time_up",
@@ -143,12 +144,14 @@ def _weigh(spec: ExperimentSpec, history: History, now: float, active: Sequence[
         if now - since > spec.no_data_timeout_seconds:
             message = f"no usable data for {now - since:.0f} s"
             return _end(spec, draft, "inconclusive", waiting, Reason("no_data_timeout", message))
+        if spec.is_over(now - history.started_at):
+            return _end(spec, draft, "inconclusive", waiting, Reason("time_up", "the time is over"))
         return replace(draft, action="hold", reasons=(*draft.reasons, waiting))
     claims = primary_claims(spec, data, now, active)
     secondary = secondary_evidence(spec, data, active, decided=bool(claims.crossed))
     draft = replace(draft, evidence=(*harm, *claims.evidence, *secondary), look=claims.look)
     unproven = _unproven(spec, harm)
-    ready = [arm for arm in claims.crossed if arm not in unproven]
+    ready = [arm for arm in claims.crossed if arm not in unproven and claims.gain(arm) > 0.0]
     awaited = claims.awaited(spec, ready)
     if ready and not awaited:
         best = max(ready, key=lambda arm: claims.gain(arm))
@@ -156,7 +159,7 @@ def _weigh(spec: ExperimentSpec, history: History, now: float, active: Sequence[
         return replace(
             draft, action="promote", arms=(best,), weights=all_to(spec, best), reasons=(*draft.reasons, reason)
         )
-    pending = tuple(_pending(arm, unproven, awaited) for arm in claims.crossed)
+    pending = tuple(_pending(arm, unproven, awaited if arm in ready else ()) for arm in claims.crossed)
     if claims.ended is not None:
         return _end(spec, draft, "inconclusive", *pending, Reason(*claims.ended))
     due = weights_at(spec, now - history.started_at, history.dropped)
@@ -236,7 +239,8 @@ def _waiting(spec: ExperimentSpec, data: Measurements, now: float, active: Seque
 def _unproven(spec: ExperimentSpec, harm: Sequence[Evidence]) -> Mapping[str, str]:
     """Map each treatment whose safety still needs proof to the first metric that lacks it.
 
-    A guardrail needs it that asks for it, and any metric that looks harmful where no test can judge.
+    A guardrail needs it that asks for it, and any metric that looks harmful, or is kept from view, where no test can
+    judge.
     """
     needed = {guardrail.name for guardrail in spec.guardrails if guardrail.proof}
     lacking = [
@@ -248,9 +252,12 @@ def _unproven(spec: ExperimentSpec, harm: Sequence[Evidence]) -> Mapping[str, st
 
 
 def _pending(arm: str, unproven: Mapping[str, str], awaited: Sequence[str]) -> Reason:
-    """Say why a treatment that is better is not promoted yet."""
+    """Say why a treatment that is better, or was at an earlier look, is not promoted yet."""
     if arm in unproven:
         return Reason("guardrail_unproven", f"{arm} is better, but {unproven[arm]} is not yet shown to be safe", arm)
+    if not awaited:
+        message = f"{arm} was better at an earlier look, but is not at present"
+        return Reason("claim_no_longer_holds", message, arm)
     message = f"{arm} is better, but {awaited[0]} has not had enough units yet to be compared with it"
     return Reason("treatment_too_early", message, arm)
 

@@ -35,13 +35,15 @@ class Evidence:
         arm: the treatment.
         role: what the metric is used for.
         verdict: "better", "worse", "higher" and "lower" are claims; "safe" is non-inferiority shown; the rest
-            say why there is none. "suspect" is harm beyond what is accepted that no test can judge, because
-            nothing varies.
+            say why there is none. "suspect" is harm that no test can judge, but that nobody may take for none: the
+            estimate lies beyond what is accepted while nothing varies or a guardrail has too little data; or a
+            guardrail has too few units for its limit, or cannot be compared although an arm reports it.
         method: name of the test.
         n_control: units of control in the epochs used; 0 against a fixed limit.
         n_treatment: units of the treatment in the epochs used.
         estimate: treatment minus control over epochs; minus control times (1 +- relative margin) for a guardrail
-            with one; the treatment's own value against a limit; the ratio of rates for the exact rate test.
+            with one (the margin is a share of control's absolute value); the treatment's own value against a limit;
+            the ratio of rates for the exact rate test.
         standard_error: of the estimate.
         statistic: z, larger is stronger evidence for the claim in question.
         boundary: z that the statistic has to reach at this look.
@@ -248,7 +250,8 @@ def harm_evidence(
     early = too_little(effect, minimum_n)
     if early is not None:
         found = Evidence(metric=name, arm=arm, role=role, verdict=early, method=method, alpha=alpha)
-        return _suspect(found, effect) if early == "no variance" and harm - accepted > effect.rounding else found
+        hidden = _may_hide_harm(early, role, effect, harm - accepted, minimum_n)
+        return _suspect(found, effect) if hidden else found
     sequence = confidence_sequence(
         harm,
         effect.standard_error,
@@ -276,6 +279,20 @@ def harm_evidence(
         p_value=sequence.p_value,
         alpha=alpha,
     )
+
+
+def _may_hide_harm(silence: Verdict, role: Role, effect: Contrast, excess: float, minimum_n: int) -> bool:
+    """Tell whether the silence of a test must not be taken for the absence of harm.
+
+    A guardrail can have its sample later than the primary, and would then let a promotion pass. Against a limit each
+    request counts, so that the minimum is waited for; what is compared with control may be reported rarely by its
+    nature, and only has to look harmless. The primary itself needs no such care: its claim asks for the minimum.
+    """
+    looks_harmful = excess > effect.rounding
+    if silence == "too early" and role == "guardrail":
+        is_against_limit = effect.n_control == 0
+        return looks_harmful or (is_against_limit and effect.smallest_n < minimum_n)
+    return silence == "no variance" and looks_harmful
 
 
 def _suspect(silent: Evidence, effect: Contrast) -> Evidence:

@@ -36,6 +36,16 @@ class Measurements:
         """Tell whether any epoch knows the metric for the arm."""
         return any(arm in epoch.metrics.get(metric, ()) for epoch in self.history.epochs)
 
+    def units(self, metric: str, arm: str) -> float:
+        """Return how many units of the arm the metric was reported for."""
+        return float(self._rows(metric, arm).rows[:, 0].sum())
+
+    def mean(self, metric: str, arm: str) -> float:
+        """Return the arm's value over all epochs that know it; 0 when none does."""
+        rows = self._rows(metric, arm).rows
+        denominator = float(rows[:, 2].sum())
+        return float(rows[:, 1].sum()) / denominator if denominator > 0.0 else 0.0
+
     def effect(self, metric: str, control: str, arm: str, factor: float = 1.0) -> Contrast:
         """Return treatment - factor * control over all epochs that know both arms."""
         c, t = self._rows(metric, control), self._rows(metric, arm)

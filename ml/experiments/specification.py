@@ -62,7 +62,8 @@ class Guardrail:
         harmful: the direction that does harm.
         against: "control" compares with the control arm; "limit" with a fixed value, `margin`.
         margin: accepted absolute harm against control (>= 0), or the limit itself.
-        relative_margin: accepted harm as a share of control's value (0.1 is 10 %), against control only.
+        relative_margin: accepted harm as a share of control's value (0.1 is 10 %), against control only. The share is
+            of the absolute value, so a control below zero has a margin too, and one of zero has none.
         test: "mean" for any metric (asymptotic, clustered by unit); "rate" for rare events that come one by
             one: exact at every count, compares the ratio of rates, so needs a relative margin only.
         proof: promotion needs the interval to lie inside the margin (non-inferiority shown), not only the
@@ -230,6 +231,10 @@ class ExperimentSpec:
     def sample_ratio_alpha(self) -> float:
         """Error of declaring a sound assignment broken."""
         return self.alpha * self.budget.sample_ratio
+
+    def is_over(self, seconds: float) -> bool:
+        """Tell whether the duration has passed, so many seconds after the start."""
+        return self.duration_seconds is not None and seconds >= self.duration_seconds
 
     def rollback_alpha(self, weight: float) -> float:
         """One-sided error of rolling one treatment back on one guardrail of the given weight.

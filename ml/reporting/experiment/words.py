@@ -39,7 +39,7 @@ VERDICTS: Final = {
     "lower": "lower",
     "open": "not decided",
     "too early": "too early to say",
-    "suspect": "looks worse than allowed, but nothing varies",
+    "suspect": "may be worse than allowed, no test can tell yet",
     "no variance": "nothing varies yet",
     "no data": "no data",
 }
