@@ -69,7 +69,8 @@ def actions(state: ExperimentState, observation: Observation, now: float) -> Seq
     if route is not None and not same_route(route, observation.written):
         found.insert(0, SetRoute(route=route))
     if observation.epochs_told is not None:
-        order = observation.slots_declared or state.specification.arms
+        declared, arms = observation.slots_declared, state.specification.arms
+        order = declared if set(arms) <= set(declared) else arms
         for index in range(observation.epochs_told, len(state.epochs)):
             epoch = state.epochs[index]
             weights = epoch.weights if epoch.is_changing else gateway_weights(state.specification, epoch.weights)
@@ -85,7 +86,7 @@ def _advance(draft: Draft, *, is_due: bool) -> None:
     if draft.state.sequence is not None:
         _follow(draft)
         return
-    if _versions_changed(draft) or draft.state.sequence is not None:
+    if _slots_removed(draft) or _versions_changed(draft):
         return
     if draft.state.phase in ("Pending", "Shadow"):
         prepare(draft)
@@ -129,6 +130,15 @@ def _give_up_promotion(draft: Draft) -> None:
     if waited and lost and champion_has_moved(state, draft.seen) is False:
         message = f"slot {sequence.arm} is not ready, so it cannot be promoted"
         draft.give_back("Inconclusive", "winner_not_ready", message)
+
+
+def _slots_removed(draft: Draft) -> bool:
+    """End when the model has lost the slot of a treatment, even of a dropped one: users are placed anew without it."""
+    gone = [arm for arm in draft.state.specification.treatments if draft.seen.undeclared(arm)]
+    if gone:
+        message = f"the model has no slot {', '.join(gone)} any more"
+        draft.give_back("Inconclusive", "slot_not_declared", message)
+    return bool(gone)
 
 
 def _versions_changed(draft: Draft) -> bool:
