@@ -22,7 +22,7 @@ from ml.controller.state import ACTIVE_PHASES, ExperimentState
 from ml.controller.timing import decision_is_due
 from ml.events.decisions import record
 from ml.events.types import EpochStarted, ExperimentEvent, Phase, StepDone
-from ml.experiments.decision import Decision, decide
+from ml.experiments.decision import Decision, Reason, decide
 from ml.experiments.ramp import gateway_weights, weights_at
 
 _OUTCOMES: Final[Mapping[str, Phase]] = {
@@ -30,6 +30,10 @@ _OUTCOMES: Final[Mapping[str, Phase]] = {
     "inconclusive": "Inconclusive",
     "invalid": "Invalid",
 }
+
+WEIGHTS_HOLD: Final = "weights_unknown"
+"""Reason of a hold while the gateways have not been seen to have the weights that they should."""
+_WEIGHTS_MESSAGE: Final = "the gateways have not been seen to have the weights that they should, so nobody is counted"
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def _advance(draft: Draft, *, is_due: bool) -> None:
         prepare(draft)
         return
     _note_epoch(draft)
-    if _held_by_slots(draft) or _approval_timed_out(draft):
+    if _held_by_slots(draft) or _approval_timed_out(draft) or _held_before_first_epoch(draft):
         return
     if is_due and draft.state.phase in ACTIVE_PHASES and not draft.state.paused_by:
         _decide(draft)
@@ -193,6 +197,23 @@ def _held_by_slots(draft: Draft) -> bool:
     return True
 
 
+def _held_before_first_epoch(draft: Draft) -> bool:
+    """Hold while users may meet a treatment and the first weights are not seen in force; end when it takes too long.
+
+    Later such holds come by a decision, since what was counted before may still show harm.
+    """
+    state = draft.state
+    if state.epochs or state.paused_by or draft.seen.epochs_told is None:
+        return False
+    waited, limits = draft.now - state.phase_at, state.spec.no_data
+    held = state.phase == "HoldNoData" and state.reason == WEIGHTS_HOLD
+    if held and waited > limits.timeout_seconds:
+        draft.give_back("Inconclusive", WEIGHTS_HOLD, _WEIGHTS_MESSAGE)
+    elif waited > limits.stale_after_seconds:
+        draft.enter("HoldNoData", WEIGHTS_HOLD, _WEIGHTS_MESSAGE)
+    return True
+
+
 def _approval_timed_out(draft: Draft) -> bool:
     state = draft.state
     timeout = state.spec.approval.timeout_seconds
@@ -213,13 +234,21 @@ def _decide(draft: Draft) -> None:
             _found_better(draft, decision)
         case "hold":
             if draft.state.phase != "AwaitingApproval":
-                draft.enter("HoldNoData", reason.code, reason.message)
+                draft.enter("HoldNoData", *_why_held(state, reason, draft.now))
         case "continue" | "ramp":
             _go_on(draft, reason.code, reason.message)
         case "roll back" if draft.state.active:
             pass  # the rest goes on; what was dropped loses its weight by the route
         case "roll back" | "inconclusive" | "invalid":
             draft.give_back(_OUTCOMES[decision.action], reason.code, reason.message)
+
+
+def _why_held(state: ExperimentState, reason: Reason, now: float) -> tuple[str, str]:
+    """Return reason and message of a hold: data are missing, or there are none because the weights are not known."""
+    last = state.epochs[-1]
+    if last.is_changing and now - last.at > state.spec.no_data.stale_after_seconds:
+        return WEIGHTS_HOLD, _WEIGHTS_MESSAGE
+    return reason.code, reason.message
 
 
 def _found_better(draft: Draft, decision: Decision) -> None:

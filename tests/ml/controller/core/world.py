@@ -116,6 +116,8 @@ class World:
         self.tests: dict[str, AbTest] = {}
         self.written = RouteState(weights={slot: 1000 if slot == "stable" else 0 for slot in self.slots}, salt_index=3)
         self.in_force = self.written
+        self.gateways_agree = True
+        """While they differ, nobody can say what is in force."""
         self._coming: list[tuple[float, RouteState]] = []
         self.aliases: dict[str, int] = {slot_alias(s): a.version for s, a in arms if a.version is not None}
         self._loading: dict[str, tuple[float, int | None]] = {}
