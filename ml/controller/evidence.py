@@ -85,7 +85,7 @@ def gather(
         epochs=tuple(epochs),
         looks=state.looks,
         dropped=state.dropped,
-        last_data_at=_oldest(state, newest, counter.seen),
+        last_data_at=_oldest(state, _counted_until(state, newest), counter.seen),
         variance_inflation={name: item.factor for name, item in counter.dispersion.items()},
     )
     cursors["outcomes"] = newest
@@ -93,6 +93,12 @@ def gather(
     cursors["seen"] = counter.seen
     cursors["dispersion"] = {name: item.document() for name, item in counter.dispersion.items()}
     return Gathered(history=history, cursors=cursors)
+
+
+def _counted_until(state: ExperimentState, newest: float | None) -> float | None:
+    """Return up to when outcomes can be counted: who comes while the weights are changing counts nowhere."""
+    last = state.epochs[-1]
+    return min(newest, last.at) if newest is not None and last.is_changing else newest
 
 
 def _oldest(state: ExperimentState, outcomes_at: float | None, seen: Mapping[str, Mapping[str, float]]) -> float | None:

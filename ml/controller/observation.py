@@ -36,14 +36,23 @@ class Observation:
     """Whether the outcome store was told of the end by this process."""
 
     def ready(self, slot: str) -> bool | None:
-        """Tell whether a slot may get traffic; None if that is not known."""
+        """Tell whether a slot may get traffic; None if that is not known.
+
+        A slot that is no longer declared may not, even while its pods are still there: no route can name it.
+        """
+        if self.undeclared(slot):
+            return False
         state = self.slots.get(slot)
         return None if state is None else state.ready_pods > 0
 
     def version(self, slot: str) -> int | None:
         """Return the version that a ready slot serves; None if there is no such one or it is not known."""
         state = self.slots.get(slot)
-        return state.serving_version if state is not None and state.ready_pods > 0 else None
+        return state.serving_version if state is not None and self.ready(slot) else None
+
+    def undeclared(self, slot: str) -> bool:
+        """Tell whether the model is known not to have this slot."""
+        return bool(self.slots_declared) and slot not in self.slots_declared
 
 
 @dataclass(frozen=True, kw_only=True)

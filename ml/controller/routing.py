@@ -1,7 +1,8 @@
 """How the requests of a model should be shared out, from state and readiness. Safety comes last, so it wins.
 
 A slot without ready pods gets no weight, whatever statistics or a sequence would like. A slot of which nothing is known
-never gains weight: it keeps at most what it has.
+never gains weight: it keeps at most what it has. A slot that is no longer declared is left out of the route: nothing
+but naming it could keep the route from being written, and then no weight could be taken from anybody.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ def wanted_route(state: ExperimentState, observation: Observation, now: float) -
         return None
     arms = state.specification.arms
     slots = observation.slots_declared or tuple(written.weights)
-    if any(arm not in slots for arm in arms):
+    if state.specification.control not in slots:
         return None
-    asked = wish(state)
-    weights = _fit(asked, {arm: observation.ready(arm) for arm in arms}, written.weights)
+    ready = {arm: observation.ready(arm) if arm in slots else False for arm in arms}
+    weights = _fit(wish(state), ready, written.weights)
     if weights is None:
         return None
     full = {slot: weights.get(slot, 0) for slot in slots}

@@ -22,7 +22,7 @@ from ml.controller.state import ACTIVE_PHASES, ExperimentState
 from ml.controller.timing import decision_is_due
 from ml.events.decisions import record
 from ml.events.types import EpochStarted, ExperimentEvent, Phase, StepDone
-from ml.experiments.decision import Decision, decide
+from ml.experiments.decision import Decision, Reason, decide
 from ml.experiments.ramp import gateway_weights, weights_at
 
 _OUTCOMES: Final[Mapping[str, Phase]] = {
@@ -30,6 +30,10 @@ _OUTCOMES: Final[Mapping[str, Phase]] = {
     "inconclusive": "Inconclusive",
     "invalid": "Invalid",
 }
+
+WEIGHTS_HOLD: Final = "weights_unknown"
+"""Reason of a hold while the gateways have not been seen to have the weights that they should."""
+_WEIGHTS_MESSAGE: Final = "the gateways have not been seen to have the weights that they should, so nobody is counted"
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ def actions(state: ExperimentState, observation: Observation, now: float) -> Seq
     if route is not None and not same_route(route, observation.written):
         found.insert(0, SetRoute(route=route))
     if observation.epochs_told is not None:
-        order = observation.slots_declared or state.specification.arms
+        declared, arms = observation.slots_declared, state.specification.arms
+        order = declared if set(arms) <= set(declared) else arms
         for index in range(observation.epochs_told, len(state.epochs)):
             epoch = state.epochs[index]
             weights = epoch.weights if epoch.is_changing else gateway_weights(state.specification, epoch.weights)
@@ -85,13 +90,13 @@ def _advance(draft: Draft, *, is_due: bool) -> None:
     if draft.state.sequence is not None:
         _follow(draft)
         return
-    if _versions_changed(draft) or draft.state.sequence is not None:
+    if _slots_removed(draft) or _versions_changed(draft):
         return
     if draft.state.phase in ("Pending", "Shadow"):
         prepare(draft)
         return
     _note_epoch(draft)
-    if _held_by_slots(draft) or _approval_timed_out(draft):
+    if _held_by_slots(draft) or _approval_timed_out(draft) or _held_before_first_epoch(draft):
         return
     if is_due and draft.state.phase in ACTIVE_PHASES and not draft.state.paused_by:
         _decide(draft)
@@ -129,6 +134,15 @@ def _give_up_promotion(draft: Draft) -> None:
     if waited and lost and champion_has_moved(state, draft.seen) is False:
         message = f"slot {sequence.arm} is not ready, so it cannot be promoted"
         draft.give_back("Inconclusive", "winner_not_ready", message)
+
+
+def _slots_removed(draft: Draft) -> bool:
+    """End when the model has lost the slot of a treatment, even of a dropped one: users are placed anew without it."""
+    gone = [arm for arm in draft.state.specification.treatments if draft.seen.undeclared(arm)]
+    if gone:
+        message = f"the model has no slot {', '.join(gone)} any more"
+        draft.give_back("Inconclusive", "slot_not_declared", message)
+    return bool(gone)
 
 
 def _versions_changed(draft: Draft) -> bool:
@@ -183,6 +197,23 @@ def _held_by_slots(draft: Draft) -> bool:
     return True
 
 
+def _held_before_first_epoch(draft: Draft) -> bool:
+    """Hold while users may meet a treatment and the first weights are not seen in force; end when it takes too long.
+
+    Later such holds come by a decision, since what was counted before may still show harm.
+    """
+    state = draft.state
+    if state.epochs or state.paused_by or draft.seen.epochs_told is None:
+        return False
+    waited, limits = draft.now - state.phase_at, state.spec.no_data
+    held = state.phase == "HoldNoData" and state.reason == WEIGHTS_HOLD
+    if held and waited > limits.timeout_seconds:
+        draft.give_back("Inconclusive", WEIGHTS_HOLD, _WEIGHTS_MESSAGE)
+    elif waited > limits.stale_after_seconds:
+        draft.enter("HoldNoData", WEIGHTS_HOLD, _WEIGHTS_MESSAGE)
+    return True
+
+
 def _approval_timed_out(draft: Draft) -> bool:
     state = draft.state
     timeout = state.spec.approval.timeout_seconds
@@ -203,13 +234,21 @@ def _decide(draft: Draft) -> None:
             _found_better(draft, decision)
         case "hold":
             if draft.state.phase != "AwaitingApproval":
-                draft.enter("HoldNoData", reason.code, reason.message)
+                draft.enter("HoldNoData", *_why_held(state, reason, draft.now))
         case "continue" | "ramp":
             _go_on(draft, reason.code, reason.message)
         case "roll back" if draft.state.active:
             pass  # the rest goes on; what was dropped loses its weight by the route
         case "roll back" | "inconclusive" | "invalid":
             draft.give_back(_OUTCOMES[decision.action], reason.code, reason.message)
+
+
+def _why_held(state: ExperimentState, reason: Reason, now: float) -> tuple[str, str]:
+    """Return reason and message of a hold: data are missing, or there are none because the weights are not known."""
+    last = state.epochs[-1]
+    if last.is_changing and now - last.at > state.spec.no_data.stale_after_seconds:
+        return WEIGHTS_HOLD, _WEIGHTS_MESSAGE
+    return reason.code, reason.message
 
 
 def _found_better(draft: Draft, decision: Decision) -> None:

@@ -83,7 +83,7 @@ class SimulatedTraffic:
         return self.world.written if model == MODEL else None
 
     async def in_force(self, model: str) -> RouteState | None:
-        return self.world.in_force if model == MODEL else None
+        return self.world.in_force if model == MODEL and self.world.gateways_agree else None
 
 
 class SimulatedSlots:

@@ -116,6 +116,8 @@ class World:
         self.tests: dict[str, AbTest] = {}
         self.written = RouteState(weights={slot: 1000 if slot == "stable" else 0 for slot in self.slots}, salt_index=3)
         self.in_force = self.written
+        self.gateways_agree = True
+        """While they differ, nobody can say what is in force."""
         self._coming: list[tuple[float, RouteState]] = []
         self.aliases: dict[str, int] = {slot_alias(s): a.version for s, a in arms if a.version is not None}
         self._loading: dict[str, tuple[float, int | None]] = {}
@@ -279,6 +281,10 @@ class World:
         test = self.tests[f"uid-{name}"]
         self.tests[test.uid] = replace(test, annotations={COMMAND_ANNOTATION: json.dumps(body)})
 
+    def remove_slot(self, slot: str) -> None:
+        """Declare a slot no longer, as a deployment does; its pods stay until a test takes them away."""
+        self.slots = tuple(name for name in self.slots if name != slot)
+
     # What one can see ------------------------------------------------------------------------------------------------
     def events(self, name: str = "test") -> Sequence[AnyEvent]:
         """Return the stream of an experiment."""
@@ -312,7 +318,7 @@ class World:
             self.violations.append(f"route of {model}")
         if sum(route.weights.values()) != 1000 or tuple(route.weights) != self.slots:
             self.violations.append(f"weights {dict(route.weights)}")
-        gained = [s for s in self.arms if route.weights[s] > self.written.weights.get(s, 0)]
+        gained = [s for s in self.arms if route.weights.get(s, 0) > self.written.weights.get(s, 0)]
         self.violations += [
             f"weight on dead {slot} at {self.now - START}" for slot in gained if not self.arms[slot].ready
         ]
@@ -323,7 +329,7 @@ class World:
         if any(errors) or not running or not any(arm.ready for arm in self.arms.values()):
             return
         for slot, arm in self.arms.items():
-            if not arm.ready and self.written.weights[slot] > 0 and self.arms["stable"].ready:
+            if not arm.ready and self.written.weights.get(slot, 0) > 0 and self.arms["stable"].ready:
                 self.violations.append(f"weight left on dead {slot} at {self.now - START}")
 
     def load(self, alias: str) -> None:
