@@ -292,15 +292,23 @@ def set_aside_if_broken(file: Path) -> None:
 
 def _secret_of(settings_file: Mapping[str, Any]) -> object:
     """Return the encrypted secret, or None where it or what it takes to decrypt it is missing."""
-    config: object = settings_file.get("config")
-    secret: object = cast("dict[str, object]", config).get(_SECRET_KEY) if isinstance(config, dict) else None
-    return secret if "encryptionsalt" in settings_file else None
+    config = cast("dict[str, Any]", settings_file.get("config") or {})
+    return config.get(_SECRET_KEY) if "encryptionsalt" in settings_file else None
 
 
 def _load(file: Path) -> dict[str, Any]:
+    """Return what a file of settings holds.
+
+    Raises:
+        TypeError: it holds something else, as a file that was cut short may.
+        yaml.YAMLError: it cannot be read.
+    """
     if not file.exists():
         return {}
     content = cast("object", yaml.safe_load(file.read_text(encoding="utf-8")) or {})
     if not isinstance(content, dict):
         raise TypeError(f"{file} holds no settings")
-    return cast("dict[str, Any]", content)
+    found = cast("dict[str, Any]", content)
+    if not isinstance(found.get("config") or {}, dict):
+        raise TypeError(f"{file} holds no settings below `config`")
+    return found
