@@ -196,7 +196,7 @@ def _issued(events: Sequence[Stored], command: str) -> _Found | None:
     for stored in events:
         event = stored.event
         if isinstance(event, CommandIssued) and event.command == command:
-            return (event.action, event.arm, event.why), stored.position
+            return event.asked, stored.position
     return None
 
 
@@ -206,7 +206,7 @@ def _again(target: _Target, event: CommandIssued, asked: _Asked, position: int) 
     Raises:
         ProblemError: 422, it was another one: whoever asks now would believe that it is carried out.
     """
-    if asked != (event.action, event.arm, event.why):
+    if asked != event.asked:
         detail = f"Idempotency-Key: allowed is a new one; this one was used for {asked[0]} with the reason {asked[2]!r}"
         raise invalid(detail, [FieldError(pointer="header/Idempotency-Key", detail=detail)])
     return CommandReceipt(command=event.command, experiment=target.id, action=event.action, position=position)

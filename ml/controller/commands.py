@@ -80,7 +80,7 @@ def new_command(state: ExperimentState, command: CommandIssued | None) -> Comman
     before = None if command is None else state.known_commands.get(command.command)
     if command is None or before is None:
         return command
-    if (before.action, before.arm, before.why) != (command.action, command.arm, command.why):
+    if before.asked != command.asked:
         at = datetime.fromtimestamp(before.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         raise InvalidCommandError(
             f"{COMMAND_ANNOTATION}.id={command.command!r}: allowed is a new id; this one was used for another command "

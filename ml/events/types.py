@@ -112,6 +112,11 @@ class CommandIssued(Event):
     why: str
     source: Literal["api", "kubectl", "controller"]
 
+    @property
+    def asked(self) -> tuple[CommandAction, str | None, str]:
+        """What is asked for: action, arm and reason. Two with one id have to agree in it."""
+        return self.action, self.arm, self.why
+
 
 class CommandHandled(Event):
     """The controller accepted or refused a command."""
